@@ -1,0 +1,174 @@
+"""Coal stockpiles: a per-date score, its persistence over a year, and the objects it makes.
+
+Coal is dark and featureless; on one date asphalt, tar and shaded ground look like it, so a pile is what
+looks like coal on most clear dates of a year (science 1.3-1.6). What is measured is dark bulk material
+that behaves like coal.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage, stats
+
+from models import Model
+from models._indices import Bands, Bool, Float32, brightness, difference_ratio, ndvi, ratio_noise
+
+MODEL = Model(
+    name="stockpile",
+    version="1",
+    measures="persistent dark bulk material that looks like coal",
+    bands=("blue", "green", "red", "nir", "nir08", "swir16", "swir22"),
+)
+
+_EIGHT = np.ones((3, 3), dtype=bool)
+
+
+@dataclass(frozen=True)
+class ScoreRules:
+    """Limits of the per-date score for one coal rank; reflectance 0-1, ratios -1 to 1."""
+
+    brightness_max: float
+    swir16_min: float
+    swir16_max: float
+    swir22_max: float
+    nd_swir_max: float
+    visible_slope_max: float
+    nbr2_abs_max: float
+    mndwi_max: float
+    ndvi_max: float
+    noise: float
+
+
+def looks_like_coal(bands: Bands, rules: ScoreRules) -> Bool:
+    """Whether each pixel of one date looks like coal (rule G of science 1.4).
+
+    Ratios of dark numbers are noisy, so a ratio is held against its limit plus one standard deviation of
+    its own noise; levels are held against their limits as they are.
+
+    Parameters
+    ----------
+    bands : Mapping[str, Float32]
+        Reflectance of ``MODEL.bands``, all of one shape; NaN is no data.
+    rules : ScoreRules
+
+    Returns
+    -------
+    Bool
+        False where any band is NaN.
+    """
+
+    def below(a: str, b: str, limit: float) -> Bool:
+        ratio = difference_ratio(bands[a], bands[b])
+        return np.asarray(ratio < limit + ratio_noise(bands[a], bands[b], rules.noise))
+
+    swir16, swir22 = bands["swir16"], bands["swir22"]
+    with np.errstate(invalid="ignore"):
+        dark = (brightness(bands) < rules.brightness_max) & (swir22 < rules.swir22_max)
+        dry = (swir16 > rules.swir16_min) & below("green", "swir16", rules.mndwi_max)
+        flat = (
+            (swir16 < rules.swir16_max)
+            & below("swir16", "nir08", rules.nd_swir_max)
+            & below("red", "blue", rules.visible_slope_max)
+            & below("swir16", "swir22", rules.nbr2_abs_max)
+            & below("swir22", "swir16", rules.nbr2_abs_max)
+        )
+        bare = below("nir", "red", rules.ndvi_max)
+    return np.asarray(dark & dry & flat & bare)
+
+
+def looks_like_water(bands: Bands) -> Bool:
+    """Whether each pixel of one date looks like water: MNDWI above 0 and hardly any swir16 (science 1.3)."""
+    with np.errstate(invalid="ignore"):
+        wet = difference_ratio(bands["green"], bands["swir16"]) > 0
+        return np.asarray(wet & (bands["swir16"] < 0.05))  # noqa: PLR2004 - turbid water of science 1.1 stays below
+
+
+def persistence_interval(hits: NDArray[np.int64], clear: NDArray[np.int64]) -> tuple[Float32, Float32, Float32]:
+    """Share of clear dates that hit, with its 95 % Jeffreys interval (Brown, Cai and DasGupta 2001).
+
+    Returns
+    -------
+    tuple of Float32
+        Share, lower and upper bound; NaN where no date was clear.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.where(clear > 0, hits / np.maximum(clear, 1), np.nan)
+    low = stats.beta.ppf(0.025, hits + 0.5, clear - hits + 0.5)
+    high = stats.beta.ppf(0.975, hits + 0.5, clear - hits + 0.5)
+    low = np.where(hits == 0, 0.0, low)
+    high = np.where(hits == clear, 1.0, high)
+    unseen = clear == 0
+    low[unseen], high[unseen] = np.nan, np.nan
+    return share.astype(np.float32), low.astype(np.float32), high.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class ObjectRules:
+    """How pixels become objects: hysteresis on persistence, a least size, and what is water."""
+
+    seed: float
+    grow: float
+    min_px: int
+    min_dates: int
+    water_share_max: float
+
+
+def detect(share: Float32, clear: NDArray[np.integer], water_share: Float32, rules: ObjectRules) -> Bool:
+    """Pixels of objects: connected ground of persistence ``grow`` that holds ``seed``, ``min_px`` at least.
+
+    Ground seen on fewer than ``min_dates`` dates, or as water on more than ``water_share_max`` of them, is
+    never part of an object.
+
+    Parameters
+    ----------
+    share, water_share : Float32
+        Share of clear dates that look like coal, like water; NaN unseen.
+    clear : NDArray
+        Number of clear dates.
+    rules : ObjectRules
+    """
+    with np.errstate(invalid="ignore"):
+        land = (clear >= rules.min_dates) & ~(water_share > rules.water_share_max)
+        grown = (share >= rules.grow) & land
+        seeds = (share >= rules.seed) & land
+    labels, count = ndimage.label(grown, structure=_EIGHT)
+    if count == 0:
+        return grown
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    seeded = np.zeros(count + 1, dtype=bool)
+    seeded[np.unique(labels[seeds])] = True
+    keep = seeded & (sizes >= rules.min_px)
+    keep[0] = False
+    return np.asarray(keep[labels])
+
+
+def families(masks: Bool) -> tuple[NDArray[np.int32], int]:
+    """Label piles through the years: what touches in any year is one family.
+
+    Parameters
+    ----------
+    masks : Bool
+        Shape (years, rows, columns): pixels of objects.
+
+    Returns
+    -------
+    labels : NDArray[np.int32]
+        Shape (rows, columns), 0 outside every family; 8-connected.
+    count : int
+    """
+    labels, count = ndimage.label(masks.any(axis=0), structure=_EIGHT)
+    return labels.astype(np.int32), int(count)
+
+
+__all__ = [
+    "MODEL",
+    "ObjectRules",
+    "ScoreRules",
+    "detect",
+    "families",
+    "looks_like_coal",
+    "looks_like_water",
+    "ndvi",
+    "persistence_interval",
+]

@@ -1,0 +1,157 @@
+"""A batch of sites: each on its own, so that one that fails never stops the others."""
+
+import datetime as dt
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.claims import ClaimFinding, share
+from pipeline.errors import BusyError, ProductError, StocklineError
+from pipeline.products.atomic import atomic_path
+from pipeline.products.geopackage import read_tables
+from pipeline.products.publish import Published
+from pipeline.records import ChangeRow, ClaimRow
+from pipeline.run import Batch, run_site
+from pipeline.types import Site
+
+STATE = "batch.json"
+_HEADLINES = ("stockpile_area_m2", "footprint_area_m2", "boundary_gain_m2")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one site of a batch ended: its results, or the one line that says why there are none."""
+
+    site_id: str
+    published: Published | None
+    error: str | None
+    seconds: float
+
+
+def run_batch(sites: Sequence[Site], batch: Batch, say: Callable[[str, str], None]) -> list[Outcome]:
+    """Run every site; with several workers some run at once, sharing the pool.
+
+    Parameters
+    ----------
+    sites : sequence of Site
+    batch : Batch
+    say : callable
+        Takes a site's id and a line of progress.
+
+    Raises
+    ------
+    BusyError
+        Another batch holds the lock of the output folder.
+    """
+    out = batch.config.out
+    with _lock(out):
+        if batch.pool.workers == 1:
+            outcomes = [_run_one(site, batch, say) for site in sites]
+        else:
+            # The threads only wait: pixels are read and measured by the pool's workers.
+            with ThreadPoolExecutor(max_workers=batch.pool.workers) as threads:
+                outcomes = list(threads.map(lambda site: _run_one(site, batch, say), sites))
+        _write_state(out, outcomes)
+    return outcomes
+
+
+def _run_one(site: Site, batch: Batch, say: Callable[[str, str], None]) -> Outcome:
+    started = dt.datetime.now(dt.UTC)
+
+    def seconds() -> float:
+        return round((dt.datetime.now(dt.UTC) - started).total_seconds(), 1)
+
+    try:
+        published = run_site(site, batch, lambda line: say(site.id, line))
+    except StocklineError as error:
+        return Outcome(site.id, None, str(error), seconds())
+    except Exception as error:  # noqa: BLE001 - the batch boundary: a defect in one site must not lose the others
+        return Outcome(site.id, None, f"site {site.id}: unexpected {type(error).__name__}: {error}", seconds())
+    return Outcome(site.id, published, None, seconds())
+
+
+@contextmanager
+def _lock(out: Path) -> Iterator[None]:
+    """Hold the output folder; a lock left by a dead process is free."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        file = (out / ".lock").open("a+", encoding="utf-8")
+    except OSError as error:
+        raise ProductError(f"{out}: {error.strerror}; choose a folder that can be written with --out") from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise BusyError(f"{out}: another batch is running there; wait for it or choose another --out") from error
+        yield
+
+
+def _write_state(out: Path, outcomes: Sequence[Outcome]) -> None:
+    """Remember how each site ended, for ``stockline status``."""
+    state = read_state(out)
+    now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    for outcome in outcomes:
+        state[outcome.site_id] = {
+            "finished": now,
+            "ok": outcome.error is None,
+            "error": outcome.error,
+            "seconds": outcome.seconds,
+        }
+    with atomic_path(out / STATE) as path:
+        path.write_text(json.dumps(state, indent=1, sort_keys=True) + os.linesep, encoding="utf-8")
+
+
+def read_state(out: Path) -> dict[str, dict[str, object]]:
+    """How each site ended last; empty when no batch ran here."""
+    path = out / STATE
+    if not path.is_file():
+        return {}
+    try:
+        state = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ProductError(f"{path}: cannot be read ({error}); remove it, the next run writes it anew") from error
+    return dict(state)
+
+
+def findings_of(folder: Path, site_id: str) -> tuple[list[str], dict[str, ClaimFinding]]:
+    """Headline verdicts of a finished site in words, and its claims' verdicts by id."""
+    tables = read_tables(folder / f"{site_id}.gpkg")
+    base = next((row.value for row in tables["run"] if getattr(row, "key", "") == "baseline_year"), "")
+    changes = [c for c in tables["changes"] if isinstance(c, ChangeRow) and c.zone_id == "site"]
+    lines = [line for metric in _HEADLINES if (line := _headline(metric, changes, base))]
+    claims = {
+        c.claim_id: ClaimFinding(c.claim_id, c.verdict, c.reason, c.value, c.lo95, c.hi95, c.test)  # type: ignore[arg-type]
+        for c in tables["claims"]
+        if isinstance(c, ClaimRow)
+    }
+    return lines, claims
+
+
+def _headline(metric: str, changes: Sequence[ChangeRow], base: str) -> str | None:
+    """The newest judged change since the first year compared, and the years that could not be judged."""
+    rows = sorted((c for c in changes if c.metric == metric), key=lambda c: (c.year_to, c.year_from))
+    judged = [c for c in rows if c.delta is not None]
+    unjudged = sorted({c.year_to for c in rows if c.delta is None} - {c.year_to for c in judged} - {int(base or 0)})
+    open_years = f"; insufficient_data in {', '.join(map(str, unjudged))}" if unjudged else ""
+    if not judged:
+        return f"{metric}: insufficient_data in every year" if rows else None
+    newest = next((c for c in judged if c.year_to == judged[-1].year_to), judged[-1])
+    return (
+        f"{metric}: {newest.verdict} {newest.year_from} to {newest.year_to}, {newest.delta:+,.0f} {newest.unit} "
+        f"(95 % interval {newest.lo95:+,.0f} to {newest.hi95:+,.0f}){open_years}"
+    )
+
+
+def claim_shares(findings: dict[str, dict[str, ClaimFinding]]) -> list[str]:
+    """One line per claim: at how many sites it has each verdict; never one pooled p-value."""
+    ids = sorted({claim_id for by_claim in findings.values() for claim_id in by_claim})
+    lines = []
+    for claim_id in ids:
+        by_site = {site: by_claim[claim_id] for site, by_claim in findings.items() if claim_id in by_claim}
+        lines.append(f"claim {claim_id}: {share(by_site).text}")
+    return lines

@@ -1,0 +1,151 @@
+"""Which pixels of a scene can be used: cloud, shadow, snow and no data. Pure.
+
+Sen2Cor calls coal "dark area", "cloud shadow" or "water", so classes 2 and 6 stay, class 3 is only
+suspected when a cloud can have cast it, and a pixel that is dark on most dates is never dropped for a
+shadow flag alone (science 1.3, 2.2, 2.3).
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from pipeline.config import ClearConfig
+from pipeline.types import PIXEL_M, Bool, Float32, Image
+
+NO_DATA, CLEAR, SHADOW, CLOUD, SNOW = 0, 1, 2, 3, 4
+"""Codes of :func:`classify`. SHADOW is a suspicion that dark ground overrules."""
+
+_SCL_INVALID = (0, 1)
+_SCL_SHADOW = 3
+_SCL_CLOUD = (8, 9, 10)
+_SCL_SNOW = 11
+_NDSI_SNOW = 0.4
+_SWIR_SNOW = 0.2
+_HAZE_OFFSET = 0.08  # haze-optimised transform of Zhu and Woodcock 2012: blue - 0.5 red - 0.08 > 0
+_CLOUD_VISIBLE = 0.12
+_BRIGHT_VISIBLE = 0.30
+_NDVI_CLOUD = 0.25
+
+
+def sun_position(when: dt.datetime, longitude: float, latitude: float) -> tuple[float, float]:
+    """Sun zenith and azimuth in degrees (azimuth clockwise from north) at a UTC time and place.
+
+    Low-precision formulae of the Astronomical Almanac (Michalsky 1988), good to about 0.01 degree.
+    """
+    days = (when - dt.datetime(2000, 1, 1, 12, tzinfo=dt.UTC)).total_seconds() / 86400.0
+    mean_longitude = np.radians((280.460 + 0.9856474 * days) % 360.0)
+    anomaly = np.radians((357.528 + 0.9856003 * days) % 360.0)
+    ecliptic = mean_longitude + np.radians(1.915) * np.sin(anomaly) + np.radians(0.020) * np.sin(2 * anomaly)
+    tilt = np.radians(23.439 - 4e-7 * days)
+    declination = np.arcsin(np.sin(tilt) * np.sin(ecliptic))
+    ascension = np.arctan2(np.cos(tilt) * np.sin(ecliptic), np.cos(ecliptic))
+    sidereal = np.radians((18.697374558 + 24.06570982441908 * days) % 24.0 * 15.0 + longitude)
+    hour_angle, phi = sidereal - ascension, np.radians(latitude)
+    height = np.arcsin(np.sin(phi) * np.sin(declination) + np.cos(phi) * np.cos(declination) * np.cos(hour_angle))
+    azimuth = np.arctan2(-np.sin(hour_angle), np.tan(declination) * np.cos(phi) - np.sin(phi) * np.cos(hour_angle))
+    return float(90.0 - np.degrees(height)), float(np.degrees(azimuth) % 360.0)
+
+
+def normalized_difference(a: Float32, b: Float32) -> Float32:
+    """``(a - b) / (a + b)``; NaN where the sum is not above zero (noise around nothing)."""
+    total = a + b
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(total > 0, (a - b) / total, np.float32(np.nan)).astype(np.float32)
+
+
+def classify(image: Image, sun_azimuth_deg: float, config: ClearConfig) -> NDArray[np.uint8]:
+    """Codes NO_DATA, CLEAR, SHADOW, CLOUD, SNOW for every pixel of an image.
+
+    Parameters
+    ----------
+    image : Image
+        Reflectance with blue, green, red, nir and swir16; ``scl`` when the archive has it.
+    sun_azimuth_deg : float
+        Clockwise from north.
+    config : ClearConfig
+
+    Returns
+    -------
+    NDArray[np.uint8]
+        Shape ``image.grid.shape``.
+    """
+    valid = np.all([np.isfinite(band) for band in image.bands.values()], axis=0)
+    if image.scl is None:
+        cloud, snow = spectral_cloud_and_snow(image.bands)
+        shadow = np.zeros_like(cloud)
+    else:
+        valid &= ~np.isin(image.scl, _SCL_INVALID)
+        cloud = np.isin(image.scl, _SCL_CLOUD)
+        snow = image.scl == _SCL_SNOW
+        shadow = (image.scl == _SCL_SHADOW) & _can_be_shaded(cloud, sun_azimuth_deg, config.shadow_reach_m)
+    codes = np.full(image.grid.shape, CLEAR, dtype=np.uint8)
+    codes[_dilate(shadow, config.shadow_dilate_m)] = SHADOW
+    codes[snow] = SNOW
+    codes[_dilate(cloud, config.cloud_dilate_m)] = CLOUD
+    codes[~valid] = NO_DATA
+    return codes
+
+
+def spectral_cloud_and_snow(bands: Mapping[str, Float32]) -> tuple[Bool, Bool]:
+    """Cloud and snow without a scene classification.
+
+    Cloud: the haze-optimised transform of Zhu and Woodcock (2012), or bright ground without vegetation;
+    snow: NDSI above 0.4 with dark swir16 (science 6.5). Thin: an archive with SCL is preferred.
+    """
+    visible = (bands["blue"] + bands["green"] + bands["red"]) / 3
+    with np.errstate(invalid="ignore"):
+        ndsi = normalized_difference(bands["green"], bands["swir16"])
+        snow = (ndsi > _NDSI_SNOW) & (bands["swir16"] < _SWIR_SNOW) & (visible > _CLOUD_VISIBLE)
+        haze = bands["blue"] - 0.5 * bands["red"] - _HAZE_OFFSET > 0
+        ndvi = normalized_difference(bands["nir"], bands["red"])
+        bright = (visible > _BRIGHT_VISIBLE) & (ndvi < _NDVI_CLOUD)
+        cloud = ((haze & (visible > _CLOUD_VISIBLE)) | bright) & ~snow
+    return ndimage.binary_opening(cloud), snow
+
+
+def usable(codes: NDArray[np.uint8], protected: Bool) -> Bool:
+    """Pixels that may be used: clear ones, and suspected shadow over ground that is dark on most dates."""
+    return (codes == CLEAR) | ((codes == SHADOW) & protected)
+
+
+def _dilate(mask: Bool, distance_m: float) -> Bool:
+    """True within a distance of any True pixel."""
+    if not mask.any():
+        return mask
+    return np.asarray(ndimage.distance_transform_edt(~mask) * PIXEL_M <= distance_m, dtype=bool)
+
+
+def _can_be_shaded(cloud: Bool, sun_azimuth_deg: float, reach_m: float) -> Bool:
+    """Pixels that have a cloud, or the unseen ground beyond the image's edge, between them and the sun.
+
+    Without any cloud in view nothing is shaded: an unseen cloud is then improbable, and the price of a
+    wrong guess is the target itself.
+    """
+    if not cloud.any():
+        return cloud
+    step_px = 5
+    east, north = np.sin(np.radians(sun_azimuth_deg)), np.cos(np.radians(sun_azimuth_deg))
+    wide = ndimage.binary_dilation(cloud, iterations=step_px)
+    shaded = np.zeros_like(cloud)
+    longest = min(reach_m / PIXEL_M, float(np.hypot(*cloud.shape)))
+    for distance in np.arange(step_px, longest + step_px, step_px):
+        # The pixel's sun side at this distance: row decreases to the north, column grows to the east.
+        offset = (int(round(distance * north)), int(round(-distance * east)))
+        shaded |= _shifted(wide, offset, beyond=True)
+    return shaded
+
+
+def _shifted(mask: Bool, offset: tuple[int, int], *, beyond: bool) -> Bool:
+    """``mask`` moved by whole (rows, columns); what comes from outside the image is ``beyond``."""
+    moved = np.full_like(mask, beyond)
+    rows, columns = mask.shape
+    down, right = offset
+    if abs(down) >= rows or abs(right) >= columns:
+        return moved
+    moved[max(down, 0) : rows + min(down, 0), max(right, 0) : columns + min(right, 0)] = mask[
+        max(-down, 0) : rows + min(-down, 0), max(-right, 0) : columns + min(-right, 0)
+    ]
+    return moved

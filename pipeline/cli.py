@@ -1,0 +1,242 @@
+"""The command line: parse, choose sites, print, exit status. No numbers of science here; they are in config.yaml."""
+
+import argparse
+import re
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pipeline import __version__
+from pipeline.errors import InputError, StocklineError
+
+_INTERRUPTED = 130
+_YEARS = re.compile(r"^(\d{4})(?:-(\d{4}))?$")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status (design, contract 3)."""
+    # Pipes and logs get UTF-8 whatever the locale says: site names are Korean too.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+    parsed = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], int] = parsed.command
+    try:
+        return command(parsed)
+    except StocklineError as error:
+        print(f"stockline: {error}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print("stockline: interrupted; finished sites and fetched pixels are kept, run again to go on", file=sys.stderr)
+        return _INTERRUPTED
+    except BrokenPipeError:
+        return 0
+
+
+def entry() -> None:
+    """Run :func:`main` and exit with its status."""
+    sys.exit(main())
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="stockline",
+        description="Year-over-year change of coal stockpiles and occupied ground from Sentinel-2 imagery.",
+    )
+    parser.add_argument("--version", action="version", version=f"stockline {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, command: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(command=command)
+        return sub
+
+    def common(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("sites", nargs="*", metavar="SITE", help="site ids; none means every site")
+        sub.add_argument("--config", type=Path, default=Path("config.yaml"), help="default: config.yaml")
+        sub.add_argument("--out", type=Path, help="results folder; default: the configuration's")
+        sub.add_argument("--years", type=_years, metavar="2017-2025", help="years in place of the configuration's")
+
+    run = add("run", _run, "measure sites and write their results")
+    common(run)
+    run.add_argument("--workers", type=int, default=1, help="processes; default 1")
+    run.add_argument("--scheduler", metavar="ADDRESS", help="address of a running Dask scheduler")
+    run.add_argument("--force", action="store_true", help="also where results are up to date")
+    common(add("plan", _plan, "say what a run would read; reads no pixel"))
+    common(add("report", _report, "write reports again from finished results"))
+    add("verify", _verify, "check every hash of finished results").add_argument("folder", type=Path, metavar="DIR")
+    sites = add("sites", _sites, "check, list or show site files")
+    sites.add_argument("action", nargs="?", choices=("check", "list", "show"), default="list")
+    sites.add_argument("site", nargs="?", metavar="SITE")
+    sites.add_argument("--config", type=Path, default=Path("config.yaml"), help="default: config.yaml")
+    simulate = add("simulate", _simulate, "write a simulated archive with known truth")
+    simulate.add_argument("folder", type=Path, metavar="DIR")
+    simulate.add_argument("--seed", type=int, default=1, help="default 1")
+    simulate.add_argument("--workers", type=int, default=1, help="processes; default 1")
+    common(add("status", _status, "say what ran, when, what is due and what failed"))
+    return parser
+
+
+def _years(text: str) -> tuple[int, int]:
+    found = _YEARS.match(text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a year or a span of years such as 2017-2025")
+    return int(found[1]), int(found[2] or found[1])
+
+
+# What a command needs is imported when it runs, so that --help and a mistyped word answer at once.
+
+
+def _settings(parsed: argparse.Namespace) -> "Settings":
+    from pipeline.config import read_config
+    from pipeline.settings import Settings
+
+    config = read_config(parsed.config)
+    return Settings.make(config, getattr(parsed, "sites", []), getattr(parsed, "out", None), getattr(parsed, "years", None))
+
+
+def _run(parsed: argparse.Namespace) -> int:
+    from pipeline.batch import claim_shares, findings_of, run_batch
+    from pipeline.parallel import open_pool
+    from pipeline.run import Batch
+
+    if parsed.workers < 1:
+        raise InputError(f"--workers {parsed.workers}: at least 1 is needed")
+    settings = _settings(parsed)
+    with open_pool(parsed.workers, parsed.scheduler) as pool, _Progress(len(settings.sites)) as progress:
+        batch = Batch(settings.config, settings.claims, settings.claims_sha256, pool, parsed.force)
+        outcomes = run_batch(settings.sites, batch, progress.say)
+    claims = {}
+    for outcome in outcomes:
+        if outcome.published is None:
+            print(f"{outcome.site_id}: FAILED after {outcome.seconds:.0f} s: {outcome.error}", file=sys.stderr)
+            continue
+        lines, claims[outcome.site_id] = findings_of(outcome.published.folder, outcome.site_id)
+        mark = "SIMULATED " if outcome.published.simulated else ""
+        did = "up to date" if outcome.published.skipped else f"done in {outcome.seconds:.0f} s"
+        print(f"{outcome.site_id}: {mark}{did}; see {outcome.published.folder / 'report.html'}")
+        for line in lines:
+            print(f"  {line}")
+    for line in claim_shares(claims):
+        print(line)
+    return 0 if all(outcome.error is None for outcome in outcomes) else 1
+
+
+def _plan(parsed: argparse.Namespace) -> int:
+    from pipeline.plan import estimate
+    from pipeline.run import plan_site
+
+    settings = _settings(parsed)
+    failed = 0
+    for site in settings.sites:
+        try:
+            print(f"{site.id}: {estimate(plan_site(site, settings.config), settings.config)}")
+        except StocklineError as error:
+            failed += 1
+            print(f"{site.id}: FAILED: {error}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _report(parsed: argparse.Namespace) -> int:
+    from pipeline.products.publish import rebuild_report
+
+    settings = _settings(parsed)
+    finished = [s for s in settings.sites if (settings.config.out / s.id / "manifest.json").is_file()]
+    if not finished:
+        raise InputError(f"{settings.config.out}: holds no finished result of these sites; stockline run makes one")
+    for site in finished:
+        rebuild_report(settings.config.out / site.id)
+        print(f"{site.id}: {settings.config.out / site.id / 'report.html'}")
+    return 0
+
+
+def _verify(parsed: argparse.Namespace) -> int:
+    from pipeline.products.verify import verify
+
+    problems = verify(parsed.folder)
+    for problem in problems:
+        print(problem)
+    print(f"{parsed.folder}: " + (f"{len(problems)} problems" if problems else "every hash agrees"))
+    return 1 if problems else 0
+
+
+def _sites(parsed: argparse.Namespace) -> int:
+    if parsed.action == "show" and parsed.site is None:
+        raise InputError("sites show: name a site; stockline sites list names them all")
+    parsed.sites = [parsed.site] if parsed.site else []
+    settings = _settings(parsed)
+    if parsed.action == "check":
+        print(f"{len(settings.sites)} site files and {len(settings.claims)} claims are good")
+        return 0
+    for site in settings.sites:
+        print(f"{site.id}: {site.name} ({site.kind}, coal {site.coal_rank}, within {site.uncertainty_m or '?'} m)")
+        if parsed.action == "show":
+            print(f"  status: {site.status or 'not stated'}\n  source: {site.source}, {site.source_date or 'no date'}")
+            print(f"  note: {site.note or ''}")
+            for feature in site.features:
+                print(f"  {feature.role}: {feature.name} ({feature.source or 'no source'})")
+    return 0
+
+
+def _simulate(parsed: argparse.Namespace) -> int:
+    from pipeline.parallel import open_pool
+    from pipeline.sources.simulated import simulate
+
+    with open_pool(parsed.workers) as pool:
+        simulate(parsed.folder, parsed.seed, pool_map=pool.map)
+    print(f"{parsed.folder}: SIMULATED archive written; stockline run --config {parsed.folder / 'config.yaml'}")
+    return 0
+
+
+def _status(parsed: argparse.Namespace) -> int:
+    from pipeline.batch import read_state
+
+    settings = _settings(parsed)
+    state = read_state(settings.config.out)
+    for site in settings.sites:
+        last = state.get(site.id)
+        if last is None:
+            print(f"{site.id}: due, never run")
+        elif last["ok"]:
+            print(f"{site.id}: finished {last['finished']} in {last['seconds']} s")
+        else:
+            print(f"{site.id}: due, FAILED {last['finished']}: {last['error']}")
+    return 0
+
+
+class _Progress:
+    """A bar on a terminal, plain lines otherwise."""
+
+    def __init__(self, sites: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self._console = Console(stderr=True)
+        self._bar: Progress | None = None
+        if self._console.is_terminal:
+            columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
+            self._bar = Progress(*columns, console=self._console, transient=True)
+        self._tasks: dict[str, object] = {}
+        self._sites = sites
+
+    def __enter__(self) -> "_Progress":
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def say(self, site_id: str, line: str) -> None:
+        """Tell one step of one site."""
+        if self._bar is None:
+            print(f"{site_id}: {line}", file=sys.stderr, flush=True)
+            return
+        if site_id not in self._tasks:
+            self._tasks[site_id] = self._bar.add_task(site_id, total=None)
+        self._bar.update(self._tasks[site_id], description=f"{site_id}: {line}")  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    entry()

@@ -1,0 +1,39 @@
+"""The errors a user can meet: one base, few classes, each with what to do about it.
+
+Every message is one line that names the file, the key, the value and the remedy. The command line
+turns a class into an exit status; nothing else decides one.
+"""
+
+
+class StocklineError(Exception):
+    """Base of every error that is told to the user without a traceback."""
+
+    exit_status = 1
+
+
+class InputError(StocklineError):
+    """Bad arguments, configuration, site file or claims file; found before any work is done."""
+
+    exit_status = 2
+
+
+class SourceError(StocklineError):
+    """A catalogue or its pixels could not be had now (network, quota); run the site again later."""
+
+
+class SceneRefusedError(StocklineError):
+    """One scene is unusable for good (broken file, missing band); it is counted in the report."""
+
+
+class EvidenceError(StocklineError):
+    """Stored or referenced pixels differ from the hash they were recorded with."""
+
+
+class ProductError(StocklineError):
+    """A product could not be written or read back (full disk, finished results missing)."""
+
+
+class BusyError(StocklineError):
+    """Another batch holds the lock of this output folder."""
+
+    exit_status = 75

@@ -1,0 +1,121 @@
+"""What the passes find: scenes that can be used, piles through the years, occupied ground by zone, and what changed of it.
+
+Records only; geometry is in the site's grid CRS (metres), areas are geodesic.
+"""
+
+import datetime as dt
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from shapely.geometry.base import BaseGeometry
+
+from pipeline.types import Calibration, OffsetVerdict, StoredScene, Tier
+
+
+@dataclass(frozen=True)
+class PreparedScene:
+    """A scene after the scene pass; pixels are only read when ``used``."""
+
+    stored: StoredScene
+    calibration: Calibration
+    sun_azimuth_deg: float
+    used: bool
+    reason: str | None = None
+    clear_fraction: float | None = None
+    offset_verdict: OffsetVerdict | None = None
+    registered: bool = False
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the hashes of the scene's files, in order."""
+        return hashlib.sha256("".join(self.stored.sha256s).encode()).hexdigest()
+
+    def refuse(self, reason: str) -> "PreparedScene":
+        """Return the same scene, not used."""
+        return replace(self, used=False, reason=reason)
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One pile on one date; geometry in the grid's CRS."""
+
+    scene_id: str
+    date: dt.date
+    geometry: BaseGeometry
+    area_m2: float
+    sigma_m2: float
+    pile_level: float
+    background_level: float
+    clear_fraction: float
+
+
+@dataclass(frozen=True)
+class PileYear:
+    """One pile in one year.
+
+    ``area_m2`` is None when the year cannot be judged (``reason`` says why) and 0 when the ground was
+    seen and no pile was on it; ``sigma_m2`` is then that of the smallest pile that would be counted.
+    """
+
+    year: int
+    area_m2: float | None
+    sigma_m2: float | None
+    n_dates: int
+    mean_day_of_year: float | None
+    persistence: float | None
+    tier: Tier | None
+    geometry: BaseGeometry | None
+    observations: tuple[Observation, ...] = ()
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class PileSeries:
+    """One pile through the years; ``point`` lies inside it (grid CRS)."""
+
+    pile_id: str
+    point: tuple[float, float]
+    years: tuple[PileYear, ...]
+
+
+@dataclass(frozen=True)
+class ZoneGround:
+    """Occupied ground of one zone in one year, and how well its ground was seen.
+
+    ``n_dates`` and ``valid_fraction`` are of the footprint windows, those with ``stock_`` of the stockpile
+    windows: median number of clear dates, and share of the zone seen on enough of them. ``chance_m2`` are the certain gains between the two halves of the year's dates, in both directions:
+    nothing can have changed between them.
+    """
+
+    zone_id: str
+    area_m2: float
+    sigma_m2: float
+    outline_m: float
+    valid_fraction: float
+    stock_valid_fraction: float
+    n_dates: int
+    stock_n_dates: int
+    by_class: Mapping[str, BaseGeometry]
+    chance_m2: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class BoundaryPiece:
+    """Change of one kind in one zone between two years; geometry in the grid's CRS."""
+
+    zone_id: str
+    change: str
+    geometry: BaseGeometry
+    area_m2: float
+    sigma_m2: float
+    advance_m: tuple[float, float, float] | None
+
+
+@dataclass(frozen=True)
+class YearDates:
+    """Dates used in one year: how many and when, by window."""
+
+    year: int
+    stock_days: tuple[int, ...]
+    ground_days: tuple[int, ...]

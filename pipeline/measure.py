@@ -1,0 +1,207 @@
+"""Piles and ground of a site -> one number per zone, year and metric, with its interval or the reason for none. Pure."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from shapely import Point
+
+from pipeline.compare import PairMeasurement
+from pipeline.config import Config
+from pipeline.findings import BoundaryPiece, PileSeries, YearDates, ZoneGround
+from pipeline.types import PIXEL_M, Measurement, Status, Tier, Zone
+
+_WHOLE = 0.95
+"""A zone seen to this share is measured whole; down to ``adequate_fraction`` its year is partial."""
+_COUNT_SIGMA = 0.5 / 1.96
+"""A count is a whole number: half a unit either way at 95 %."""
+_MAX_MISSING = 0.10
+"""Piles of more than this share of the zone's area unseen in a year leave its sum without meaning."""
+_MIN_CONTROL_OUTLINE_M = 500.0
+"""Shorter control outlines say nothing about the gain per metre."""
+
+
+def pile_tier(series: PileSeries) -> Tier:
+    """One tier for a pile through the years: probable when it is in at least half of the years it is present.
+
+    A tier that changed with every year would turn a pile at the limit into an increase and a decrease.
+    """
+    tiers = [year.tier for year in series.years if year.tier is not None]
+    return "probable" if tiers and tiers.count("probable") * 2 >= len(tiers) else "candidate"
+
+
+def zone_of(series: PileSeries, zones: Sequence[Zone]) -> str:
+    """Return the smallest zone a pile's point lies in; ``site`` when no other."""
+    point = Point(series.point)
+    inside = [zone for zone in zones if zone.geometry.intersects(point)]
+    return min(inside, key=lambda zone: (zone.area_m2, zone.zone_id)).zone_id if inside else "site"
+
+
+def stockpile_measurements(
+    piles: Sequence[PileSeries],
+    zones: Sequence[Zone],
+    ground: Mapping[int, Sequence[ZoneGround]],
+    dates: Sequence[YearDates],
+    config: Config,
+) -> list[Measurement]:
+    """Area and number of counted piles in every zone and year; candidates are never counted."""
+    counted = [p for p in piles if pile_tier(p) == "probable"]
+    found = []
+    for zone in zones:
+        members = [p for p in counted if zone.geometry.intersects(Point(p.point))]
+        for when in dates:
+            seen = _of_zone(ground, when.year, zone)
+            status, reason = _adequacy(
+                len(when.stock_days), seen.stock_valid_fraction if seen else 0.0, config
+            )
+            area, count, lost = _sum(members, when.year)
+            if status != "insufficient_data" and lost:
+                status, reason, area = _with_missing(area, members, lost)
+            usable = status != "insufficient_data"
+            day = float(np.mean(when.stock_days)) if when.stock_days else None
+            common = {
+                "zone_id": zone.zone_id, "year": when.year, "n_dates": seen.stock_n_dates if seen else 0,
+                "valid_fraction": seen.stock_valid_fraction if seen else 0.0,
+                "status": status, "mean_day_of_year": day, "reason": reason,
+            }  # fmt: skip
+            none_limit = config.stockpile.min_measure_px * PIXEL_M**2 / 1.96
+            found.append(
+                Measurement(
+                    metric="stockpile_area_m2", unit="m2",
+                    value=area[0] if usable else None, sigma=(area[1] or none_limit) if usable else None, **common,
+                )  # fmt: skip
+            )
+            found.append(
+                Measurement(
+                    metric="stockpile_count", unit="1",
+                    value=count[0] if usable else None, sigma=count[1] if usable else None, **common,
+                )  # fmt: skip
+            )
+    return found
+
+
+def _sum(members: Sequence[PileSeries], year: int) -> tuple[tuple[float, float], tuple[float, float], list[PileSeries]]:
+    """Area and count of one year with their standard deviations, and the piles that cannot be judged."""
+    of_year = [(p, y) for p in members for y in p.years if y.year == year]
+    judged = [y for _, y in of_year if y.area_m2 is not None]
+    area = float(sum(y.area_m2 or 0.0 for y in judged))
+    # The outline's common bias is the same in every year and leaves the difference; what differs adds up
+    # like independent errors.
+    sigma = float(np.sqrt(sum((y.sigma_m2 or 0.0) ** 2 for y in judged)))
+    present = [y for y in judged if y.area_m2]
+    doubtful = sum(1 for y in present if (y.area_m2 or 0.0) < 1.96 * (y.sigma_m2 or 0.0))
+    count = float(len(present)), float(np.hypot(_COUNT_SIGMA, 0.5 * np.sqrt(doubtful)))
+    return (area, sigma), count, [p for p, y in of_year if y.area_m2 is None]
+
+
+def _with_missing(
+    area: tuple[float, float], members: Sequence[PileSeries], lost: Sequence[PileSeries]
+) -> tuple[Status, str, tuple[float, float]]:
+    """Widen a year's sum by the piles that could not be judged, or give it up when they are many."""
+    largest = {p.pile_id: max((y.area_m2 or 0.0) for y in p.years) for p in members}
+    missing = sum(largest[p.pile_id] for p in lost)
+    if missing > _MAX_MISSING * sum(largest.values()):
+        return "insufficient_data", f"{len(lost)} of {len(members)} piles could not be outlined", area
+    return "partial", f"{len(lost)} small piles could not be outlined", (area[0], float(np.hypot(area[1], missing)))
+
+
+def pile_measurements(piles: Sequence[PileSeries]) -> list[Measurement]:
+    """Area of every pile and year, for the comparison of piles (a family of its own); the zone is the pile."""
+    found = []
+    for pile in piles:
+        for year in pile.years:
+            judged = year.area_m2 is not None
+            found.append(
+                Measurement(
+                    zone_id=pile.pile_id, year=year.year, metric="area_m2", value=year.area_m2, sigma=year.sigma_m2,
+                    unit="m2", n_dates=year.n_dates, valid_fraction=1.0 if judged else 0.0,
+                    status="ok" if judged else "insufficient_data",
+                    mean_day_of_year=year.mean_day_of_year, reason=year.reason,
+                )  # fmt: skip
+            )
+    return found
+
+
+def ground_measurements(
+    zones: Sequence[Zone], ground: Mapping[int, Sequence[ZoneGround]], dates: Sequence[YearDates], config: Config
+) -> list[Measurement]:
+    """Occupied ground of every zone and year."""
+    found = []
+    for zone in zones:
+        for when in dates:
+            seen = _of_zone(ground, when.year, zone)
+            status, reason = _adequacy(len(when.ground_days), seen.valid_fraction if seen else 0.0, config)
+            usable = seen if status != "insufficient_data" else None
+            found.append(
+                Measurement(
+                    zone_id=zone.zone_id, year=when.year, metric="footprint_area_m2",
+                    value=usable.area_m2 if usable else None, sigma=usable.sigma_m2 if usable else None,
+                    unit="m2", n_dates=seen.n_dates if seen else 0,
+                    valid_fraction=seen.valid_fraction if seen else 0.0, status=status,
+                    mean_day_of_year=float(np.mean(when.ground_days)) if when.ground_days else None, reason=reason,
+                )  # fmt: skip
+            )
+    return found
+
+
+def boundary_measurements(
+    zones: Sequence[Zone],
+    ground: Mapping[int, Sequence[ZoneGround]],
+    pairs: Mapping[tuple[int, int], Sequence[BoundaryPiece]],
+    config: Config,
+) -> list[PairMeasurement]:
+    """Certain gain of every zone and pair of years beside what unchanged ground shows by chance.
+
+    The chance level is the larger of two: the mean certain gain between halves of a year's dates in the
+    zone, and the controls' gain per metre of outline in the same pair of years times the zone's outline.
+    """
+    found = []
+    for (earlier, later), pieces in sorted(pairs.items()):
+        gain = {piece.zone_id: piece for piece in pieces if piece.change == "certain_gain"}
+        rate = _control_rate(zones, ground.get(earlier, ()), gain)
+        for zone in zones:
+            piece, before = gain.get(zone.zone_id), _of_zone(ground, earlier, zone)
+            after = _of_zone(ground, later, zone)
+            enough = min(g.valid_fraction if g else 0.0 for g in (before, after))
+            if piece is None or before is None or enough < config.adequate_fraction:
+                found.append(
+                    PairMeasurement(
+                        zone.zone_id, "boundary_gain_m2", earlier, later, None, None, None, "m2",
+                        "insufficient_data", "one of the years is not adequate",
+                    )  # fmt: skip
+                )
+                continue
+            halves = [c for year in sorted(ground) for g in ground[year] if g.zone_id == zone.zone_id for c in g.chance_m2]
+            chance = max(float(np.mean(halves)), 0.0 if zone.role == "control" else rate * before.outline_m)
+            spread = float(np.std(halves, ddof=1)) if len(halves) > 1 else 0.0
+            smallest = config.footprint.min_px * PIXEL_M**2 / 1.96
+            sigma = float(np.sqrt(piece.sigma_m2**2 + spread**2 + smallest**2))
+            found.append(
+                PairMeasurement(
+                    zone.zone_id, "boundary_gain_m2", earlier, later, piece.area_m2, sigma, chance, "m2", "ok"
+                )
+            )
+    return found
+
+
+def _control_rate(zones: Sequence[Zone], earlier: Sequence[ZoneGround], gain: Mapping[str, BoundaryPiece]) -> float:
+    """Certain gain per metre of outline in the control zones; 0 where their outline is too short to say."""
+    controls = {zone.zone_id for zone in zones if zone.role == "control"}
+    outline_m = sum(g.outline_m for g in earlier if g.zone_id in controls)
+    if outline_m < _MIN_CONTROL_OUTLINE_M:
+        return 0.0
+    return sum(gain[zone_id].area_m2 for zone_id in controls if zone_id in gain) / outline_m
+
+
+def _of_zone(ground: Mapping[int, Sequence[ZoneGround]], year: int, zone: Zone) -> ZoneGround | None:
+    return next((g for g in ground.get(year, ()) if g.zone_id == zone.zone_id), None)
+
+
+def _adequacy(n_scenes: int, valid_fraction: float, config: Config) -> tuple[Status, str | None]:
+    """Status of a year by its dates and by how much of the zone they show."""
+    if n_scenes < config.min_dates:
+        return "insufficient_data", f"{n_scenes} usable dates, {config.min_dates} are needed"
+    if valid_fraction < config.adequate_fraction:
+        return "insufficient_data", f"{valid_fraction:.0%} of the zone seen on {config.min_dates} dates or more"
+    if valid_fraction < _WHOLE:
+        return "partial", f"{valid_fraction:.0%} of the zone seen on {config.min_dates} dates or more"
+    return "ok", None

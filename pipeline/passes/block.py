@@ -1,0 +1,185 @@
+"""Block pass: one block of one site and year, all its dates, down to the layers the later passes read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models._indices import brightness, ndvi
+from models.stockpile import ScoreRules, looks_like_coal, looks_like_water
+from pipeline.clear import CLEAR, CLOUD, NO_DATA, SHADOW, SNOW, classify, usable
+from pipeline.config import Config, in_windows
+from pipeline.grid import Block
+from pipeline.findings import PreparedScene
+from pipeline.passes.scene import BANDS
+from pipeline.store import read_image
+from pipeline.types import Bool, Float32, Grid, Image
+
+DISPLAY_BANDS = ("blue", "green", "red", "nir", "swir16", "swir22")
+HALVES = 2
+_DARK_V = 0.08
+"""Brightness below which ground counts as dark for the protection against shadow flags (science 2.3)."""
+
+
+@dataclass(frozen=True)
+class YearLayers:
+    """What one year shows of every pixel; arrays of shape (rows, columns) unless said.
+
+    Attributes
+    ----------
+    hits, water, clear : NDArray[np.uint8]
+        Dates of the stockpile windows that look like coal, like water, and that were clear.
+    composite : NDArray[np.uint16]
+        Shape (bands, rows, columns): median reflectance x 10000 of all clear dates, 0 is no data.
+    ground_clear, ground_bare, ground_water : NDArray[np.uint8]
+        Shape (halves + 1, rows, columns): clear dates of the footprint windows, those below the NDVI
+        limit, and those like water; index 0 is all dates, then every other date from the first, the second.
+    ndvi_max : Float32
+        Shape (halves + 1, rows, columns); NaN unseen.
+    brightness : Float32
+        Median over the clear dates of the footprint windows; NaN unseen.
+    """
+
+    hits: NDArray[np.uint8]
+    water: NDArray[np.uint8]
+    clear: NDArray[np.uint8]
+    composite: NDArray[np.uint16]
+    ground_clear: NDArray[np.uint8]
+    ground_bare: NDArray[np.uint8]
+    ground_water: NDArray[np.uint8]
+    ndvi_max: Float32
+    brightness: Float32
+
+    @classmethod
+    def empty(cls, grid: Grid) -> "YearLayers":
+        """Layers of a grid nothing was seen of."""
+        rows, columns = grid.shape
+        counts = np.zeros((rows, columns), dtype=np.uint8)
+        thirds = np.zeros((HALVES + 1, rows, columns), dtype=np.uint8)
+        unseen = np.full((HALVES + 1, rows, columns), np.nan, dtype=np.float32)
+        composite = np.zeros((len(DISPLAY_BANDS), rows, columns), dtype=np.uint16)
+        return cls(
+            counts,
+            counts.copy(),
+            counts.copy(),
+            composite,
+            thirds,
+            thirds.copy(),
+            thirds.copy(),
+            unseen,
+            unseen[0].copy(),
+        )
+
+    def put(self, part: "YearLayers", block: Block) -> None:
+        """Copy a block's layers, without halo, to their place in these."""
+        rows, columns = block.target
+        for field in fields(self):
+            getattr(self, field.name)[..., rows, columns] = getattr(part, field.name)
+
+
+@dataclass(frozen=True)
+class _Date:
+    """One scene on a block."""
+
+    image: Image
+    codes: NDArray[np.uint8]
+    dark: Bool
+    in_stockpile: bool
+    in_footprint: bool
+
+
+def score_block(block: Block, scenes: Sequence[PreparedScene], rules: ScoreRules, config: Config, folder: Path) -> Path:
+    """Score, count and composite one block of one year, and write its layers.
+
+    Parameters
+    ----------
+    block : Block
+    scenes : sequence of PreparedScene
+        The used scenes of one year.
+    rules : ScoreRules
+    config : Config
+    folder : Path
+        Where the layers go; the name tells block and year.
+
+    Returns
+    -------
+    Path
+        Of the written layers, for :func:`read_layers`.
+    """
+    layers = _layers([_read(block.grid, scene, config) for scene in scenes], block.grid, rules, config)
+    year = scenes[0].stored.scene.date.year
+    path = folder / f"{year}_{block.row}_{block.column}.npz"
+    rows, columns = block.inner
+    np.savez(path, **{f.name: getattr(layers, f.name)[..., rows, columns] for f in fields(layers)})  # type: ignore[arg-type]
+    return path
+
+
+def read_layers(path: Path) -> YearLayers:
+    """Layers written by :func:`score_block`."""
+    with np.load(path) as arrays:
+        return YearLayers(**{f.name: arrays[f.name] for f in fields(YearLayers)})
+
+
+def _read(grid: Grid, scene: PreparedScene, config: Config) -> _Date:
+    image = read_image(scene.stored, grid, BANDS, scene.calibration)
+    codes = classify(image, scene.sun_azimuth_deg, config.clear)
+    day = scene.stored.scene.date
+    with np.errstate(invalid="ignore"):
+        dark = brightness(image.bands) < _DARK_V
+    return _Date(
+        image, codes, dark, in_windows(day, config.windows.stockpile), in_windows(day, config.windows.footprint)
+    )
+
+
+def _protected(dates: Sequence[_Date], share: float) -> Bool:
+    """Ground dark on most of the dates no cloud hides: a shadow flag there is not believed (science 2.3)."""
+    seen = np.sum([~np.isin(d.codes, (NO_DATA, CLOUD, SNOW)) for d in dates], axis=0)
+    dark = np.sum([d.dark & np.isin(d.codes, (CLEAR, SHADOW)) for d in dates], axis=0)
+    return np.asarray((seen > 0) & (dark >= share * seen))
+
+
+def _layers(dates: Sequence[_Date], grid: Grid, rules: ScoreRules, config: Config) -> YearLayers:
+    layers = YearLayers.empty(grid)
+    if not dates:
+        return layers
+    protected = _protected(dates, config.clear.dark_protect_share)
+    good = [usable(date.codes, protected) for date in dates]
+    for date, ok in zip(dates, good, strict=True):
+        if date.in_stockpile:
+            layers.clear[ok] += 1
+            layers.hits[ok & looks_like_coal(date.image.bands, rules)] += 1
+            layers.water[ok & looks_like_water(date.image.bands)] += 1
+    ground = [(date, ok) for date, ok in zip(dates, good, strict=True) if date.in_footprint]
+    for index, (date, ok) in enumerate(ground):
+        _count_ground(layers, date, ok, index % HALVES + 1, config)
+    if ground:
+        layers.brightness[:] = _median([brightness(d.image.bands) for d, _ in ground], [ok for _, ok in ground])
+    for place, band in enumerate(DISPLAY_BANDS):
+        median = _median([d.image.bands[band] for d in dates], good)
+        layers.composite[place] = np.nan_to_num(np.clip(np.round(median * 1e4), 1, 65535), nan=0.0).astype(np.uint16)
+    return layers
+
+
+def _count_ground(layers: YearLayers, date: _Date, ok: Bool, half: int, config: Config) -> None:
+    green = ndvi(date.image.bands)
+    seen = ok & np.isfinite(green)
+    with np.errstate(invalid="ignore"):
+        bare = seen & (green < config.footprint.ndvi_max_bare)
+    water = seen & looks_like_water(date.image.bands)
+    for place in (0, half):
+        layers.ground_clear[place][seen] += 1
+        layers.ground_bare[place][bare] += 1
+        layers.ground_water[place][water] += 1
+        layers.ndvi_max[place][seen] = np.fmax(layers.ndvi_max[place][seen], green[seen])
+
+
+def _median(values: Sequence[Float32], good: Sequence[Bool]) -> Float32:
+    """Median over the usable dates; NaN where there is none."""
+    stack = np.stack([np.where(ok, value, np.float32(np.nan)) for value, ok in zip(values, good, strict=True)])
+    unseen = ~np.isfinite(stack).any(axis=0)
+    stack[:, unseen] = 0.0
+    median = np.nanmedian(stack, axis=0).astype(np.float32)
+    median[unseen] = np.nan
+    return median

@@ -1,0 +1,171 @@
+"""Label pass: a year's blocks joined to maps of the whole site, and piles given one identity through the years."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from models import footprint
+from models.stockpile import detect, families
+from pipeline.grid import Block
+from pipeline.passes.block import DISPLAY_BANDS, HALVES, YearLayers, read_layers
+from pipeline.products.cog import write_cog
+from pipeline.rules import SiteRules
+from pipeline.types import PIXEL_M, Bool, Float32, Grid
+
+_WINDOW_PX = 16
+"""Margin of a pile's window: the ring its background is taken from, and the outline's reach."""
+
+
+@dataclass(frozen=True)
+class YearMaps:
+    """Maps of one site and year, shape (rows, columns) unless said.
+
+    Attributes
+    ----------
+    objects : Bool
+        Pixels of piles by persistence.
+    share : Float32
+        Share of clear dates that look like coal; NaN unseen.
+    water : Bool
+        Water by persistence.
+    clear, ground_clear : NDArray[np.uint8]
+        Clear dates of the stockpile and of the footprint windows.
+    ground : Bool
+        Shape (halves + 1, rows, columns): occupied ground from all dates and from every other date.
+    dark : Bool
+        Occupied ground that is dark.
+    """
+
+    objects: Bool
+    share: Float32
+    water: Bool
+    clear: NDArray[np.uint8]
+    ground_clear: NDArray[np.uint8]
+    ground: Bool
+    dark: Bool
+
+
+@dataclass(frozen=True)
+class MapTargets:
+    """Where a year's maps and its composite go."""
+
+    maps: Path
+    composite: Path
+    tags: Mapping[str, str]
+
+
+def join_year(grid: Grid, parts: Sequence[tuple[Block, Path]], rules: SiteRules, targets: MapTargets) -> Path:
+    """Join a year's blocks, find objects and occupied ground, and write maps and composite.
+
+    Nothing is cut or counted twice at a seam: objects are found on the joined layers.
+    """
+    layers = YearLayers.empty(grid)
+    for block, path in parts:
+        layers.put(read_layers(path), block)
+    maps = _maps(layers, rules)
+    np.savez(targets.maps, **{f.name: getattr(maps, f.name) for f in fields(maps)})  # type: ignore[arg-type]
+    bands = dict(zip(DISPLAY_BANDS, layers.composite, strict=True))
+    # 0 is no data in the layers; the file's own no data is the largest value.
+    write_cog(
+        targets.composite,
+        {name: np.where(band == 0, np.uint16(65535), band) for name, band in bands.items()},
+        grid,
+        targets.tags,
+    )
+    return targets.maps
+
+
+def read_maps(path: Path) -> YearMaps:
+    """Maps written by :func:`join_year`."""
+    with np.load(path) as arrays:
+        return YearMaps(**{f.name: arrays[f.name] for f in fields(YearMaps)})
+
+
+def _share(count: NDArray[np.uint8], of: NDArray[np.uint8]) -> Float32:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(of > 0, count / np.maximum(of, 1), np.nan).astype(np.float32)
+
+
+def _maps(layers: YearLayers, rules: SiteRules) -> YearMaps:
+    share = _share(layers.hits, layers.clear)
+    water_share = _share(layers.water, layers.clear)
+    seasons = [
+        footprint.SeasonLayers(
+            layers.ndvi_max[half],
+            _share(layers.ground_bare[half], layers.ground_clear[half]),
+            _share(layers.ground_water[half], layers.ground_clear[half]),
+            layers.brightness,
+            layers.ground_clear[half],
+        )
+        for half in range(HALVES + 1)
+    ]
+    # Half of the dates cannot show ground on as many as all of them.
+    half_rules = footprint.FootprintRules(
+        **{**vars(rules.ground), "min_dates": max(1, rules.ground.min_dates // HALVES)}
+    )
+    ground = np.stack(
+        [footprint.measure(s, rules.ground if half == 0 else half_rules) for half, s in enumerate(seasons)]
+    )
+    with np.errstate(invalid="ignore"):
+        water = water_share > rules.objects.water_share_max
+    return YearMaps(
+        objects=detect(share, layers.clear, water_share, rules.objects),
+        share=share,
+        water=water,
+        clear=layers.clear,
+        ground_clear=layers.ground_clear[0],
+        ground=ground,
+        dark=footprint.classes(ground[0], seasons[0], rules.ground)["dark_ground"],
+    )
+
+
+@dataclass(frozen=True)
+class Family:
+    """One pile through the years: its name, its label in the label map, and its window of the grid."""
+
+    pile_id: str
+    label: int
+    rows: slice
+    columns: slice
+
+
+def label_families(grid: Grid, maps: Mapping[int, Path], measured: Bool, path: Path) -> list[Family]:
+    """Label the piles of all years and write the label map.
+
+    A pile is named after the 10 m cell of its deepest pixel (easting and northing in tens of metres), so
+    its name can be found on the ground and does not depend on what else was found.
+
+    Parameters
+    ----------
+    grid : Grid
+    maps : Mapping[int, Path]
+        Year to maps.
+    measured : Bool
+        True inside the AOI and outside excluded ground.
+    path : Path
+        Where the label map goes (numpy file).
+    """
+    masks = np.stack([read_maps(maps[year]).objects & measured for year in sorted(maps)])
+    labels, count = families(masks)
+    np.save(path, labels)
+    found = []
+    for label, box in enumerate(ndimage.find_objects(labels, max_label=count), start=1):
+        member = labels[box] == label
+        depth = ndimage.distance_transform_edt(np.pad(member, 1))[1:-1, 1:-1]
+        row, column = np.unravel_index(int(np.argmax(depth)), depth.shape)
+        east = int((grid.left_m + (box[1].start + column + 0.5) * PIXEL_M) // PIXEL_M)
+        north = int((grid.top_m - (box[0].start + row + 0.5) * PIXEL_M) // PIXEL_M)
+        rows, columns = (_wide(s, size) for s, size in zip(box, grid.shape, strict=True))
+        found.append(Family(f"p{east:05d}-{north:06d}", label, rows, columns))
+    return sorted(found, key=lambda family: family.pile_id)
+
+
+def _wide(span: slice, size: int) -> slice:
+    """Grow a slice by the window's margin to even bounds within the grid."""
+    start = max(span.start - _WINDOW_PX, 0)
+    stop = min(span.stop + _WINDOW_PX, size)
+    return slice(start - start % 2, stop + stop % 2)

@@ -1,0 +1,146 @@
+"""Scene pass: offset verdict, clear fraction and one shift per scene."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pipeline.align import estimate_shift
+from pipeline.clear import CLEAR, SHADOW, classify, sun_position
+from pipeline.config import Config
+from pipeline.findings import PreparedScene
+from pipeline.grid import burn, reproject, window
+from pipeline.radiometry import (
+    PROBE_BANDS,
+    OffsetDecision,
+    OffsetEvidence,
+    decide_offsets,
+    declared_offset_dn,
+    gather_evidence,
+)
+from pipeline.store import read_image, read_raw
+from pipeline.types import Bool, Calibration, Grid, Site, StoredScene
+
+BANDS = ("blue", "green", "red", "nir", "nir08", "swir16", "swir22", "scl")
+"""Every band that is fetched."""
+CLEAR_BANDS = ("blue", "green", "red", "nir", "swir16", "scl")
+_REGISTER_BANDS = ("red", "swir16")
+"""One band of each resolution group: their disagreement is the residual."""
+_REGISTER_PX = 1024
+"""Registration looks at the middle of a large AOI: one shift per scene is all that is applied."""
+_BRIGHT_DN = 4000.0
+"""Blue DN above this is cloud or snow whether the offset is in the data or not."""
+_SCL_BRIGHT = (0, 1, 3, 8, 9, 10, 11)
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What metadata and pixels of one scene say of its offset."""
+
+    declared_dn: float | None
+    evidence: OffsetEvidence
+
+
+def inspect(stored: StoredScene, grid: Grid, config: Config) -> Inspection:
+    """Gather what settles the offset of one scene, from its metadata and its raw DN."""
+    raw = read_raw(stored, _middle(grid), (*PROBE_BANDS, "scl"))
+    clear: Bool = raw["blue"] < _BRIGHT_DN
+    if "scl" in raw:
+        clear &= ~np.isin(raw["scl"], _SCL_BRIGHT)
+    item = stored.scene.items[0]
+    declared = {
+        declared_offset_dn(item, item.assets[band], config.source.raw_dn) for band in PROBE_BANDS if band in item.assets
+    }
+    # Bands that declare different offsets are as good as an offset that does not exist.
+    one = declared.pop() if len(declared) == 1 else float("nan")
+    return Inspection(one, gather_evidence({b: raw[b] for b in PROBE_BANDS}, clear, config.radiometry))
+
+
+def calibrate(
+    stored: Sequence[StoredScene], inspections: Sequence[Inspection], site: Site, config: Config
+) -> list[PreparedScene]:
+    """Settle the offset of every scene of a site; those that stay open are not used."""
+    decisions = decide_offsets(
+        [i.declared_dn for i in inspections], [i.evidence for i in inspections], config.radiometry
+    )
+    return [_prepared(s, d, site, config) for s, d in zip(stored, decisions, strict=True)]
+
+
+def _prepared(stored: StoredScene, decision: OffsetDecision, site: Site, config: Config) -> PreparedScene:
+    centre = site.aoi.centroid
+    zenith, azimuth = sun_position(stored.scene.datetime, centre.x, centre.y)
+    first = stored.scene.items[0].assets.get("red")
+    scale = (first.scale if first else None) or Calibration.scale
+    calibration = Calibration(scale=scale, offset_dn=decision.offset_dn or 0.0)
+    scene = PreparedScene(stored, calibration, azimuth, used=True, offset_verdict=decision.verdict)
+    if decision.offset_dn is None:
+        return scene.refuse(f"offset {decision.verdict}: {decision.reason}")
+    if zenith > config.clear.max_sun_zenith_deg:
+        return scene.refuse(f"sun {zenith:.0f} degrees from the zenith, limit {config.clear.max_sun_zenith_deg:g}")
+    return replace(scene, reason=decision.reason or None)
+
+
+def survey(scene: PreparedScene, site: Site, grid: Grid, config: Config) -> PreparedScene:
+    """Measure how much of the AOI one scene shows; scenes that show too little are not used."""
+    if not scene.used:
+        return scene
+    image = read_image(scene.stored, grid, CLEAR_BANDS, scene.calibration)
+    inside = burn(reproject(site.aoi, 4326, grid.epsg), grid)
+    codes = classify(image, scene.sun_azimuth_deg, config.clear)
+    fraction = float(np.mean(np.isin(codes[inside], (CLEAR, SHADOW)))) if inside.any() else 0.0
+    surveyed = replace(scene, clear_fraction=round(fraction, 4))
+    if not np.any(codes):
+        return surveyed.refuse("no data over the AOI")
+    if fraction < config.clear.min_clear_fraction:
+        return surveyed.refuse(f"only {fraction:.0%} of the AOI is clear, limit {config.clear.min_clear_fraction:.0%}")
+    return surveyed
+
+
+def choose_reference(scenes: Sequence[PreparedScene]) -> PreparedScene | None:
+    """Choose the scene all others are aligned to: the clearest; among equals the one nearest midsummer."""
+    used = [s for s in scenes if s.used]
+    if not used:
+        return None
+    midsummer = 172
+    return max(
+        used,
+        key=lambda s: (
+            round(s.clear_fraction or 0.0, 2),
+            -abs(s.stored.scene.date.timetuple().tm_yday - midsummer),
+            s.stored.scene.scene_id,
+        ),
+    )
+
+
+def register(scene: PreparedScene, reference: PreparedScene | None, grid: Grid, config: Config) -> PreparedScene:
+    """Measure one scene's shift against the reference; scenes that cannot be placed are not used."""
+    if not scene.used or reference is None or scene.stored.scene == reference.stored.scene:
+        return replace(scene, registered=scene.used)
+    middle = _middle(grid)
+    image, fixed = (read_image(s.stored, middle, CLEAR_BANDS, s.calibration) for s in (scene, reference))
+    clear = np.ones(middle.shape, dtype=bool)
+    for s, i in ((scene, image), (reference, fixed)):
+        clear &= np.isin(classify(i, s.sun_azimuth_deg, config.clear), (CLEAR, SHADOW))
+    shifts = [estimate_shift(fixed.bands[b], image.bands[b], clear) for b in _REGISTER_BANDS]
+    if any(shift is None for shift in shifts):
+        return scene.refuse("cannot be registered: too little in common with the reference scene")
+    x_m, y_m = (np.array([getattr(s, axis) for s in shifts]) for axis in ("x_m", "y_m"))
+    residual_m = float(np.hypot(np.ptp(x_m), np.ptp(y_m)) / 2)
+    shift_m = float(np.hypot(x_m.mean(), y_m.mean()))
+    if residual_m > config.align.max_residual_m:
+        return scene.refuse(f"registration residual {residual_m:.1f} m, limit {config.align.max_residual_m:g} m")
+    if shift_m > config.align.max_shift_m:
+        return scene.refuse(f"shift of {shift_m:.0f} m, limit {config.align.max_shift_m:g} m")
+    placed = replace(scene.calibration, shift_x_m=round(float(x_m.mean()), 2), shift_y_m=round(float(y_m.mean()), 2))
+    return replace(scene, calibration=placed, registered=True)
+
+
+def _middle(grid: Grid) -> Grid:
+    """Return the middle of a grid, at most _REGISTER_PX on a side."""
+
+    def span(length: int) -> slice:
+        size = min(length, _REGISTER_PX)
+        start = (length - size) // 4 * 2
+        return slice(start, start + size)
+
+    return window(grid, span(grid.height), span(grid.width))

@@ -1,0 +1,171 @@
+"""Records as columns: which type a field has in the file, and the rule of NULL in both directions."""
+
+import datetime as dt
+import math
+import operator
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from types import NoneType
+from typing import Any, TypeAlias, get_args, get_type_hints
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.records import LAYERS, Row
+
+Value: TypeAlias = str | int | float | bool | dt.date | dt.datetime | None
+"""What a column holds; None is NULL."""
+
+GEOMETRY_FIELD = "geometry"
+
+
+def _text(value: Any) -> Value:
+    if not isinstance(value, str) or "\0" in value:
+        raise TypeError("is not text without NUL characters")
+    value.encode("utf-8")
+    return value
+
+
+def _integer(value: Any) -> Value:
+    number = operator.index(value)
+    if not -(2**63) <= number < 2**63:
+        raise ValueError("does not fit 64 bits")
+    return number
+
+
+def _number(value: Any) -> Value:
+    number = float(value)
+    if math.isinf(number):
+        raise ValueError("is not finite")
+    return None if math.isnan(number) else number
+
+
+def _flag(value: Any) -> Value:
+    if not isinstance(value, bool | np.bool_):
+        raise TypeError("is not true or false")
+    return bool(value)
+
+
+def _date(value: Any) -> Value:
+    if not isinstance(value, dt.date) or isinstance(value, dt.datetime):
+        raise TypeError("is not a date")
+    return value
+
+
+def _time(value: Any) -> Value:
+    if not isinstance(value, dt.datetime) or value.tzinfo is None:
+        raise TypeError("is not a time with a time zone")
+    utc = value.astimezone(dt.UTC)
+    return utc.replace(microsecond=utc.microsecond // 1000 * 1000)
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A column type: how a value is checked, the numpy type GDAL takes, what stands under a masked NULL."""
+
+    clean: Callable[[Any], Value]
+    dtype: str
+    filler: Value
+    parse: Callable[[Any], Value]
+
+
+def _parse_time(stored: str) -> Value:
+    return dt.datetime.fromisoformat(stored).astimezone(dt.UTC)
+
+
+_KINDS: dict[type, _Kind] = {
+    str: _Kind(_text, "object", None, _text),
+    int: _Kind(_integer, "int64", 0, _integer),
+    float: _Kind(_number, "float64", 0.0, _number),
+    bool: _Kind(_flag, "bool", False, lambda stored: bool(operator.index(stored))),
+    dt.date: _Kind(_date, "datetime64[D]", None, dt.date.fromisoformat),
+    dt.datetime: _Kind(_time, "datetime64[ms]", None, _parse_time),
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: the record's field, its Python type, and whether it may be NULL."""
+
+    field: str
+    type: type
+    nullable: bool
+
+    @property
+    def name(self) -> str:
+        """Name in the file: ``class_`` is written ``class``."""
+        return self.field.removesuffix("_")
+
+    def clean(self, value: Any) -> Value:
+        """Return what is stored for a record's value; where NULL is allowed, NaN and '' are NULL.
+
+        Raises
+        ------
+        TypeError, ValueError
+            The value does not fit the column; the message continues the value's name.
+        """
+        stored = None if value is None else _KINDS[self.type].clean(value)
+        if stored == "" and self.nullable:
+            stored = None
+        return self._required(stored)
+
+    def parse(self, stored: Any) -> Value:
+        """Return the record's value of what SQLite holds; the inverse of :meth:`clean`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            What is stored is not of the column's type.
+        """
+        return self._required(None if stored is None else _KINDS[self.type].parse(stored))
+
+    def array(self, values: Sequence[Value]) -> NDArray[np.generic]:
+        """Return cleaned values as the array GDAL takes; NULL is None, NaT, or a filler to be masked."""
+        kind = _KINDS[self.type]
+        filled: list[Any] = [kind.filler if value is None else value for value in values]
+        if self.type is dt.datetime:
+            # numpy has no time zones; these are all UTC.
+            filled = [value if value is None else value.replace(tzinfo=None) for value in filled]
+        return np.array(filled, dtype=kind.dtype)
+
+    def _required(self, value: Value) -> Value:
+        if value is None and not self.nullable:
+            raise ValueError("is missing")
+        return value
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer: its record, its columns without geometry, and whether it has a geometry and may lack it."""
+
+    name: str
+    record: type[Row]
+    columns: tuple[Column, ...]
+    spatial: bool
+    geometry_nullable: bool
+
+    @classmethod
+    def of(cls, name: str) -> "Layer":
+        """Read a layer of LAYERS off its record's annotations."""
+        record = LAYERS[name]
+        hints = get_type_hints(record)
+        columns = tuple(_column(field.name, hints[field.name]) for field in fields(record))
+        geometry = [column for column in columns if column.field == GEOMETRY_FIELD]
+        return cls(
+            name=name,
+            record=record,
+            columns=tuple(column for column in columns if column.field != GEOMETRY_FIELD),
+            spatial=bool(geometry),
+            geometry_nullable=any(column.nullable for column in geometry),
+        )
+
+    @property
+    def summary(self) -> str:
+        """What a row is: the first line of the record's docstring."""
+        return (self.record.__doc__ or "").strip().split("\n", maxsplit=1)[0].replace("``", "")
+
+
+def _column(field: str, hint: Any) -> Column:
+    """Return the column of an annotation ``T`` or ``T | None``."""
+    types = [part for part in get_args(hint) if part is not NoneType] or [hint]
+    return Column(field, types[0], NoneType in get_args(hint))

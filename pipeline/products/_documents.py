@@ -1,0 +1,129 @@
+"""The two documents beside the products as checked records, and their one way to and from JSON."""
+
+import hashlib
+import json
+from pathlib import Path, PureWindowsPath
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline.errors import ProductError
+from pipeline.products.atomic import atomic_path
+
+MANIFEST = "manifest.json"
+RUN = "run.json"
+RUNS = "runs"
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Size = Annotated[int, Field(ge=0)]
+
+
+class _Document(BaseModel):
+    """Something read from JSON: frozen, and unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class InputFile(_Document):
+    """Pixels of one band of one item; ``path`` is relative to the evidence store (copy) or the archive (reference)."""
+
+    scene_id: str
+    item_id: str
+    band: str
+    href: str
+    evidence: Literal["copy", "reference"]
+    path: str
+    sha256: Sha256
+    size_bytes: Size
+
+
+class RefusedScene(_Document):
+    """A scene that was found and not used, and why."""
+
+    scene_id: str
+    reason: str
+
+
+class OutputFile(_Document):
+    """One product; ``path`` is relative to the site's folder."""
+
+    path: str
+    sha256: Sha256
+    size_bytes: Size
+
+
+class Manifest(_Document):
+    """The content of ``manifest.json``; ``key`` is :func:`content_key` of what the outputs were made from."""
+
+    format: Literal[1] = 1
+    site: str
+    simulated: bool
+    version: str
+    key: Sha256
+    code_sha256: Sha256
+    settings: dict[str, Any]
+    settings_sha256: Sha256
+    site_sha256: Sha256
+    claims_sha256: Sha256 | None
+    inputs: tuple[InputFile, ...]
+    refused: tuple[RefusedScene, ...]
+    outputs: tuple[OutputFile, ...]
+
+
+class Run(_Document):
+    """The content of ``run.json`` and of each file in ``runs/``; times are UTC, roots are of the machine it ran on."""
+
+    started: str
+    finished: str
+    seconds: float
+    workers: int
+    log: tuple[str, ...]
+    libraries: dict[str, str]
+    archive_root: str | None
+    evidence_root: str
+    manifest_sha256: Sha256
+    previous_run_sha256: Sha256 | None
+
+
+_D = TypeVar("_D", Manifest, Run)
+
+
+def read_document(path: Path, kind: type[_D]) -> _D:
+    """Read a manifest or a run; :class:`ProductError` when it is missing, not JSON, or lacks or misnames a key."""
+    try:
+        return kind.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise ProductError(f"{path}: cannot be read ({error.strerror}); run the site first") from error
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        key = ".".join(str(part) for part in problem["loc"])
+        raise ProductError(f"{path}: {key or 'content'}: {problem['msg']}; run the site again with --force") from error
+
+
+def stays_inside(path: str) -> bool:
+    """Whether a relative path, read as of any system, cannot leave the folder it is joined to."""
+    parsed = PureWindowsPath(path)  # knows both separators, and drives
+    return bool(parsed.parts) and not parsed.anchor and ".." not in parsed.parts
+
+
+def json_text(value: Any) -> str:
+    """Return the one text of a JSON value: sorted keys, one space of indent, a newline at the end."""
+    plain = json.dumps(value, sort_keys=True, indent=1, ensure_ascii=False, default=_plain)
+    return plain + "\n"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    raise TypeError(f"{type(value).__name__} is not JSON")
+
+
+def sha256_text(text: str) -> str:
+    """Hash of a text in UTF-8, hexadecimal."""
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+
+
+def write_document(path: Path, document: Manifest | Run) -> None:
+    """Write a document as :func:`json_text`; :class:`ProductError` when that fails, a former one is then untouched."""
+    with atomic_path(path) as beside:
+        beside.write_bytes(json_text(document).encode("utf-8"))

@@ -1,0 +1,262 @@
+"""What a result rests on: ``manifest.json`` (content) and ``run.json`` (this run), each hash in its place.
+
+The manifest holds the hashes of inputs, code, settings and outputs and nothing that differs between two
+runs of the same inputs. Every run is appended to ``runs/NNNN.json`` with the hash of the one before;
+``run.json`` is the newest, and vouches for the manifest. :mod:`pipeline.products.verify` checks all of it.
+"""
+
+import datetime as dt
+import importlib.metadata
+import importlib.util
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline import __version__
+from pipeline.config import Config
+from pipeline.errors import ProductError
+from pipeline.products._documents import (
+    MANIFEST,
+    RUN,
+    RUNS,
+    InputFile,
+    Manifest,
+    OutputFile,
+    RefusedScene,
+    Run,
+    json_text,
+    read_document,
+    sha256_text,
+    stays_inside,
+    write_document,
+)
+from pipeline.store import sha256_file
+from pipeline.types import Refusal, StoredScene
+
+PACKAGES = ("pipeline", "models")
+LIBRARIES = ("dask", "numpy", "pyogrio", "pyproj", "rasterio", "scikit-image", "scipy", "shapely")
+
+_NOT_CONTENT: Any = {"sites": True, "claims": True, "out": True, "source": {"timeout_s": True, "retries": True}}
+"""Settings no output depends on: paths of this machine, and how patiently a network is asked."""
+
+
+@dataclass(frozen=True)
+class ManifestInputs:
+    """What the outputs of one site are made from.
+
+    ``archive_root`` is the folder of a local archive (see :func:`archive_root`), None for a remote one;
+    ``claims_sha256`` is None when no claims are tested.
+    """
+
+    site: str
+    simulated: bool
+    config: Config
+    site_sha256: str
+    claims_sha256: str | None
+    scenes: Sequence[StoredScene]
+    refused: Sequence[Refusal]
+    evidence_root: Path
+    archive_root: Path | None
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What is told of one run; times carry a time zone, ``log`` names no machine."""
+
+    started: dt.datetime
+    finished: dt.datetime
+    workers: int
+    log: Sequence[str]
+    evidence_root: Path
+    archive_root: Path | None
+
+
+def archive_root(url: str, scenes: Sequence[StoredScene]) -> Path | None:
+    """Return the folder that holds a local catalogue and all files it refers to; None for a remote catalogue.
+
+    Parameters
+    ----------
+    url : str
+        Address of the catalogue as configured.
+    scenes : sequence of StoredScene
+        Scenes of that catalogue.
+    """
+    if "://" in url:
+        return None
+    hrefs = (band.href for scene in scenes for bands in scene.bands for band in bands)
+    local = [os.path.dirname(_local(href)) for href in hrefs if _is_local(href)]  # noqa: PTH120 - text, for commonpath
+    return Path(os.path.commonpath([Path(url).resolve().parent, *local]))
+
+
+def code_sha256(packages: Sequence[str] = PACKAGES) -> str:
+    """Hash of the sources (and templates) of packages: of the sorted list of file hashes and paths."""
+    lines = []
+    for package in packages:
+        spec = importlib.util.find_spec(package)
+        for root in (spec.submodule_search_locations or ()) if spec else ():
+            for path in Path(root).rglob("*"):
+                parts = path.relative_to(root).parts
+                if path.is_file() and not any(part.startswith(".") or part == "__pycache__" for part in parts):
+                    lines.append(f"{package}/{'/'.join(parts)} {sha256_file(path)}\n")
+    return sha256_text("".join(sorted(lines)))
+
+
+def settings_of(config: Config) -> dict[str, Any]:
+    """Return the settings a result depends on, as JSON; of a local catalogue's path the file name is kept."""
+    settings = config.model_dump(mode="json", exclude=_NOT_CONTENT)
+    url = settings["source"]["url"]
+    settings["source"]["url"] = url.split("?", maxsplit=1)[0] if "://" in url else Path(url).name
+    return settings
+
+
+def content_key(inputs: ManifestInputs) -> str:
+    """Return one hash over settings, inputs, code, site and claims: equal keys mean equal outputs."""
+    return sha256_text(json_text(_content(inputs)))
+
+
+def build_manifest(inputs: ManifestInputs, folder: Path, outputs: Sequence[Path]) -> Manifest:
+    """Describe finished outputs and what they were made from; the same bytes for the same content.
+
+    Parameters
+    ----------
+    inputs : ManifestInputs
+    folder : Path
+        The site's folder.
+    outputs : sequence of Path
+        Every product file, in the folder; all are hashed here.
+
+    Raises
+    ------
+    ProductError
+        An output cannot be read or lies outside the folder, or an input outside its root.
+    """
+    content = _content(inputs)
+    files = []
+    for path in outputs:
+        try:
+            digest, size = sha256_file(path), path.stat().st_size
+        except OSError as error:
+            raise ProductError(f"{path}: cannot be read ({error.strerror}); run the site again") from error
+        files.append(OutputFile(path=_relative(str(path), folder), sha256=digest, size_bytes=size))
+    return Manifest(
+        **content, key=sha256_text(json_text(content)), outputs=tuple(sorted(files, key=lambda output: output.path))
+    )
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write ``manifest.json``; :class:`ProductError` when that fails, a former one is then untouched."""
+    write_document(folder / MANIFEST, manifest)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read ``manifest.json`` of a site's folder; :class:`ProductError` when it is missing or not a manifest."""
+    return read_document(folder / MANIFEST, Manifest)
+
+
+def write_run(folder: Path, facts: RunFacts) -> Run:
+    """Append a run to ``runs/`` and make it ``run.json``; to be called after :func:`write_manifest`.
+
+    Returns
+    -------
+    Run
+        As written, with the hashes of the manifest and of the run before.
+
+    Raises
+    ------
+    ProductError
+        The manifest is missing or a file could not be written.
+    """
+    if not (folder / MANIFEST).is_file():
+        raise ProductError(f"{folder / MANIFEST}: is not there; a run is recorded after its manifest")
+    former = sorted((folder / RUNS).glob("*.json"))
+    run = Run(
+        started=_utc(facts.started),
+        finished=_utc(facts.finished),
+        seconds=round((facts.finished - facts.started).total_seconds(), 3),
+        workers=facts.workers,
+        log=tuple(facts.log),
+        libraries={name: importlib.metadata.version(name) for name in LIBRARIES}
+        | {"python": platform.python_version()},
+        archive_root=None if facts.archive_root is None else str(facts.archive_root),
+        evidence_root=str(facts.evidence_root),
+        manifest_sha256=sha256_file(folder / MANIFEST),
+        previous_run_sha256=sha256_file(former[-1]) if former else None,
+    )
+    write_document(folder / RUNS / f"{len(former) + 1:04d}.json", run)
+    write_document(folder / RUN, run)
+    return run
+
+
+def is_current(folder: Path, key: str) -> bool:
+    """Whether a site's outputs are there, unchanged, made from the content of ``key``, and their run is recorded."""
+    try:
+        manifest = read_manifest(folder)
+        run = read_document(folder / RUN, Run)
+        recorded = manifest.key == key and run.manifest_sha256 == sha256_file(folder / MANIFEST)
+        return recorded and all(
+            stays_inside(output.path) and sha256_file(folder / output.path) == output.sha256
+            for output in manifest.outputs
+        )
+    except (ProductError, OSError):
+        return False
+
+
+def _content(inputs: ManifestInputs) -> dict[str, Any]:
+    """Return all of the manifest but key and outputs."""
+    settings = settings_of(inputs.config)
+    files = [
+        InputFile(
+            scene_id=stored.scene.scene_id,
+            item_id=item.id,
+            band=band.band,
+            href=_href(band.href, inputs.archive_root),
+            evidence=band.evidence,  # type: ignore[arg-type]  # checked by the model
+            path=_relative(band.path, inputs.evidence_root if band.evidence == "copy" else inputs.archive_root),
+            sha256=band.sha256,
+            size_bytes=band.size_bytes,
+        )
+        for stored in inputs.scenes
+        for item, bands in zip(stored.scene.items, stored.bands, strict=True)
+        for band in bands
+    ]
+    refused = [RefusedScene(scene_id=scene.scene_id, reason=scene.reason) for scene in inputs.refused]
+    return {
+        "site": inputs.site,
+        "simulated": inputs.simulated,
+        "version": __version__,
+        "code_sha256": code_sha256(),
+        "settings": settings,
+        "settings_sha256": sha256_text(json_text(settings)),
+        "site_sha256": inputs.site_sha256,
+        "claims_sha256": inputs.claims_sha256,
+        "inputs": tuple(sorted(files, key=lambda file: (file.scene_id, file.item_id, file.band, file.path))),
+        "refused": tuple(sorted(refused, key=lambda scene: (scene.scene_id, scene.reason))),
+    }
+
+
+def _is_local(href: str) -> bool:
+    return "://" not in href or href.startswith("file://")
+
+
+def _local(href: str) -> str:
+    return str(Path(href.removeprefix("file://")).absolute())
+
+
+def _href(href: str, root: Path | None) -> str:
+    """Return a remote address as it is, a local one relative to the archive."""
+    return _relative(_local(href), root) if _is_local(href) else href
+
+
+def _relative(path: str, root: Path | None) -> str:
+    """Return a path below a root with forward slashes; refuse one that is not below it."""
+    absolute = Path(path).absolute()
+    if root is None or not absolute.is_relative_to(root.absolute()):
+        raise ProductError(f"{path}: lies outside {root}; a manifest names files below that folder only")
+    return absolute.relative_to(root.absolute()).as_posix()
+
+
+def _utc(time: dt.datetime) -> str:
+    return time.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,0 +1,222 @@
+"""Findings -> a site's folder: GeoPackage, composites, report, manifest and the record of the run.
+
+Everything is written in the work folder beside and moved at the end, the manifest last: a folder whose
+manifest fits its files is finished, anything else is run again.
+"""
+
+import datetime as dt
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline import __version__
+from pipeline.config import Config
+from pipeline.errors import ProductError
+from pipeline.products.cog import read_cog
+from pipeline.products.geopackage import read_tables, write_geopackage
+from pipeline.products.manifest import (
+    Manifest,
+    ManifestInputs,
+    RunFacts,
+    build_manifest,
+    code_sha256,
+    read_manifest,
+    write_manifest,
+    write_run,
+)
+from pipeline.products.pictures import Picture
+from pipeline.products.report import write_report
+from pipeline.products.view import ReportFacts
+from pipeline.records import MeasurementRow, RunRow, Tables
+from pipeline.store import sha256_file
+from pipeline.tables import Findings, make_tables
+
+_NODATA = 65535
+_NO_DATA_GREY = 190
+_STRETCH_PERCENT = (1.0, 99.0)
+
+
+@dataclass(frozen=True)
+class Published:
+    """Where a site's results are; ``skipped`` when they were up to date already."""
+
+    folder: Path
+    simulated: bool
+    skipped: bool = False
+
+
+def publish(
+    found: Findings, inputs: ManifestInputs, config: Config, run: tuple[dt.datetime, int], work: Path
+) -> Published:
+    """Write every product of a site, then its manifest, then the record of this run.
+
+    Parameters
+    ----------
+    found : Findings
+    inputs : ManifestInputs
+    config : Config
+    run : tuple of (datetime, int)
+        When the run started, and its workers.
+    work : Path
+        Holds ``composites/``.
+    """
+    folder = config.out / found.site.id
+    tables = make_tables(_with_facts(found, inputs, config), config)
+    folder.mkdir(parents=True, exist_ok=True)
+    composites = _move_composites(work / "composites", folder / "composites")
+    package = folder / f"{found.site.id}.gpkg"
+    title = f"{'SIMULATED ' if inputs.simulated else ''}{found.site.name}"
+    write_geopackage(package, tables, found.grid.epsg, title, inputs.simulated)
+    reports = write_reports(folder, tables)
+    write_manifest(folder, build_manifest(inputs, folder, [package, *reports, *composites]))
+    log = (f"{len(found.scenes)} scenes read, {sum(s.used for s in found.scenes)} used, {len(found.piles)} piles or candidates",)
+    started, workers = run
+    write_run(
+        folder, RunFacts(started, dt.datetime.now(dt.UTC), workers, log, inputs.evidence_root, inputs.archive_root)
+    )
+    return Published(folder, inputs.simulated)
+
+
+def rebuild_report(folder: Path) -> None:
+    """Write a finished site's reports again from its GeoPackage and composites, and their hashes in the manifest.
+
+    Raises
+    ------
+    ProductError
+        The folder holds no finished result.
+    """
+    manifest = read_manifest(folder)
+    tables = read_tables(folder / f"{manifest.site}.gpkg")
+    reports = write_reports(folder, tables)
+    write_manifest(folder, _with_outputs(manifest, folder, reports))
+
+
+def write_reports(folder: Path, tables: Tables) -> Sequence[Path]:
+    """Write both reports from finished tables and composites."""
+    facts = {row.key: row.value for row in tables["run"] if isinstance(row, RunRow)}
+    return write_report(folder, tables, _pictures(folder, tables, int(facts["epsg"])), _report_facts(facts))
+
+
+def _with_outputs(manifest: Manifest, folder: Path, changed: Sequence[Path]) -> Manifest:
+    """Return the manifest with the present hashes of some of its outputs."""
+    names = {path.relative_to(folder).as_posix(): path for path in changed}
+    outputs = [
+        o.model_copy(update={"sha256": sha256_file(names[o.path]), "size_bytes": names[o.path].stat().st_size})
+        if o.path in names
+        else o
+        for o in manifest.outputs
+    ]
+    return manifest.model_copy(update={"outputs": tuple(outputs)})
+
+
+def _with_facts(found: Findings, inputs: ManifestInputs, config: Config) -> Findings:
+    """Add what the report says that is in no other table; nothing that differs between two runs."""
+    perimeter = any(zone.reference == "perimeter" for zone in found.zones)
+    facts = {
+        **found.facts,
+        "site_id": found.site.id,
+        "site_name": found.site.name,
+        "kind": found.site.kind,
+        "coal_rank": found.site.coal_rank,
+        "simulated": "yes" if inputs.simulated else "no",
+        "version": __version__,
+        "code_sha256": code_sha256(),
+        "epsg": str(found.grid.epsg),
+        "reference": "perimeter" if perimeter else "baseline_footprint",
+        "fdr_q": f"{config.stats.fdr_q:g}",
+        "evidence": _evidence(inputs),
+        "setting_years": f"{config.years.first}-{config.years.last}",
+        "setting_stockpile_windows": _windows(config.windows.stockpile),
+        "setting_footprint_windows": _windows(config.windows.footprint),
+        "setting_min_dates": str(config.min_dates),
+        "setting_source": config.source.kind,
+    }
+    facts |= {f"note_{number}": note for number, note in enumerate(_notes(found, config), start=1)}
+    return replace(found, facts=facts)
+
+
+def _evidence(inputs: ManifestInputs) -> str:
+    kinds = {band.evidence for scene in inputs.scenes for item in scene.bands for band in item}
+    return "reference" if "reference" in kinds else "copy"
+
+
+def _windows(windows: Sequence[tuple[str, str]]) -> str:
+    return ", ".join(f"{start} to {end}" for start, end in windows)
+
+
+def _notes(found: Findings, config: Config) -> list[str]:
+    """Lines a reader must know about this site's numbers."""
+    notes = []
+    if found.site.note:
+        notes.append(f"Site: {found.site.note}")
+    if any("scl" not in item.assets for s in found.scenes for item in s.stored.scene.items):
+        notes.append("The archive has no scene classification: cloud is found by colour, cloud shadow is not found.")
+    for band, substitute in sorted(config.source.band_substitutes.items()):
+        notes.append(f"Band {band} is missing from the archive where band {substitute} was read in its place.")
+    if found.site.coal_rank == "none":
+        notes.append("No coal role is known of this site: what is found here is looked for as hard coal.")
+    if not any(f.role == "control" for f in found.site.features):
+        notes.append("The site has no control zone: chance gain is judged from halves of each year's dates only.")
+    return notes
+
+
+def _report_facts(facts: Mapping[str, str]) -> ReportFacts:
+    def lines(prefix: str) -> tuple[str, ...]:
+        return tuple(f"{key.removeprefix(prefix).replace('_', ' ')}: {facts[key]}" for key in sorted(facts) if key.startswith(prefix))
+
+    return ReportFacts(
+        site_id=facts["site_id"],
+        site_name=facts["site_name"],
+        kind=facts["kind"],
+        simulated=facts["simulated"] == "yes",
+        version=facts["version"],
+        code_sha256=facts["code_sha256"][:12],
+        settings=(f"coal rank: {facts['coal_rank']}", f"reference scene: {facts['reference_scene']}", *lines("setting_")),
+        evidence=facts["evidence"],
+        epsg=int(facts["epsg"]),
+        baseline_year=int(facts["baseline_year"]) if facts["baseline_year"] else None,
+        reference=facts["reference"],
+        fdr_q=float(facts["fdr_q"]),
+        notes=tuple(facts[key] for key in sorted(facts) if key.startswith("note_")),
+    )
+
+
+def _move_composites(source: Path, target: Path) -> Sequence[Path]:
+    """Put the finished composites in place of the former ones."""
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        fresh = sorted(source.glob("*.tif"))
+        for old in target.glob("*.tif"):
+            if old.name not in {path.name for path in fresh}:
+                old.unlink()
+        for path in fresh:
+            os.replace(path, target / path.name)
+    except OSError as error:
+        raise ProductError(f"{target}: {error.strerror}; free disk space and run again") from error
+    return [target / path.name for path in fresh]
+
+
+def _pictures(folder: Path, tables: Tables, epsg: int) -> list[Picture]:
+    """True-colour pictures of the years with a composite, all with one stretch."""
+    found = []
+    for path in sorted((folder / "composites").glob("*.tif")):
+        bands, transform, _ = read_cog(path)
+        rgb = np.stack([bands[name] for name in ("red", "green", "blue")], axis=-1)
+        found.append((int(path.stem), rgb, transform))
+    years = {m.year for m in tables["measurements"] if isinstance(m, MeasurementRow) and m.value is not None}
+    shown = [f for f in found if f[0] in years] or found
+    values = np.concatenate([rgb[rgb != _NODATA] for _, rgb, _ in shown]) if shown else np.zeros(0)
+    if values.size == 0:
+        return []
+    low, high = np.percentile(values, _STRETCH_PERCENT)
+    return [Picture(year, _stretched(rgb, float(low), float(high)), transform, epsg) for year, rgb, transform in shown]
+
+
+def _stretched(rgb: NDArray[np.generic], low: float, high: float) -> NDArray[np.uint8]:
+    scaled = np.clip((rgb.astype(np.float64) - low) / max(high - low, 1.0), 0.0, 1.0) ** 0.8 * 255
+    scaled[rgb == _NODATA] = _NO_DATA_GREY
+    return scaled.astype(np.uint8)

@@ -1,0 +1,113 @@
+"""The change report: finished results -> report.html and report.pdf, nothing else read, nothing else needed.
+
+Both documents are set from one :class:`~pipeline.products.view.View`, so they cannot differ in a number.
+Text of users reaches HTML through autoescape and the PDF as JSON data, never as markup. The bytes depend
+on the arguments alone: no time, no random id, no system font.
+"""
+
+import dataclasses
+import json
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pylopdf_fonts_ko
+import typst
+
+from pipeline.errors import ProductError
+from pipeline.products.atomic import atomic_path
+from pipeline.products.fonts import embedded_face
+from pipeline.products.pictures import Picture
+from pipeline.products.view import ReportFacts, View, build_view
+from pipeline.products.wording import VERDICTS
+from pipeline.records import Tables
+
+__all__ = ["Picture", "ReportFacts", "html_of", "pdf_of", "write_report"]
+
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+def write_report(folder: Path, tables: Tables, pictures: Sequence[Picture], facts: ReportFacts) -> tuple[Path, Path]:
+    """Write ``report.html`` and ``report.pdf`` of a site into its folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the site's products.
+    tables : Tables
+        Every layer of the GeoPackage; geometries in the CRS of ``facts.epsg``.
+    pictures : sequence of Picture
+        True-colour images by year, all with the same stretch.
+    facts : ReportFacts
+        What is not in the tables.
+
+    Returns
+    -------
+    tuple of Path
+        The HTML file and the PDF file.
+
+    Raises
+    ------
+    ProductError
+        A file could not be written, or the PDF could not be set.
+    """
+    view = build_view(tables, pictures, facts)
+    html, pdf = folder / "report.html", folder / "report.pdf"
+    page, document = html_of(view), pdf_of(view)
+    with atomic_path(html) as beside:
+        beside.write_text(page, encoding="utf-8", newline="\n")
+    with atomic_path(pdf) as beside:
+        beside.write_bytes(document)
+    return html, pdf
+
+
+def html_of(view: View) -> str:
+    """Set a view as one HTML page that loads nothing: styles inline, drawings as data, no script."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    css = (_TEMPLATES / "report.css").read_text(encoding="utf-8")
+    said = json.dumps(dataclasses.asdict(view, dict_factory=_without_content), ensure_ascii=False)
+    return environment.get_template("report.html.j2").render(view=view, css=embedded_face(said) + "\n" + css)
+
+
+def pdf_of(view: View) -> bytes:
+    """Set a view as PDF with the fonts embedded.
+
+    Raises
+    ------
+    ProductError
+        The typesetter refused the document.
+    """
+    document = dataclasses.asdict(view, dict_factory=_without_content) | {"words": VERDICTS}
+    with tempfile.TemporaryDirectory(prefix="stockline-report-") as name:
+        root = Path(name)
+        source = root / "report.typ"
+        source.write_bytes((_TEMPLATES / "report.typ").read_bytes())
+        (root / "view.json").write_text(json.dumps(document), encoding="utf-8")
+        for drawing in (*view.charts, *view.pictures):
+            (root / drawing.name).write_bytes(drawing.content)
+        try:
+            made = typst.compile(
+                str(source),
+                root=str(root),
+                font_paths=[str(pylopdf_fonts_ko.sans_path().parent)],
+                ignore_system_fonts=True,
+            )
+        except (typst.TypstError, RuntimeError) as error:
+            first_line = str(error).strip().split("\n", maxsplit=1)[0]
+            raise ProductError(f"report.pdf: cannot be set ({first_line}); report it with this line") from error
+    if not isinstance(made, bytes):
+        raise ProductError(f"report.pdf: the typesetter returned {type(made).__name__}; check the version of typst")
+    return made
+
+
+def _without_content(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Record as a dict without the bytes of drawings, which go beside it as files."""
+    return {key: value for key, value in pairs if not isinstance(value, bytes)}

@@ -1,0 +1,189 @@
+"""DN to reflectance, and the offset verdict that pixels and metadata settle together. Pure.
+
+Since processing baseline 04.00 products carry +1000 DN that must be taken off again, but archives
+reprocess old scenes, apply the offset themselves, or say so wrongly. A forgotten offset makes coal
+disappear, a doubled one turns everything into coal (science finding 1), so no scene is used on the
+word of its metadata, and none by its sensing date.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.config import RadiometryConfig
+from pipeline.types import Asset, Bool, Calibration, Float32, Item, OffsetVerdict
+
+OFFSET_DN = -1000.0
+"""BOA_ADD_OFFSET of every band since baseline 04.00."""
+SCALE = 1e-4
+"""1 / BOA_QUANTIFICATION_VALUE."""
+PROBE_BANDS = ("blue", "swir22")
+"""One band of each resolution group: nearly all land is dark in blue, haze does not reach swir22."""
+
+PixelWord = Literal["present", "absent", "conflict", "silent"]
+
+
+def to_reflectance(dn: Float32, calibration: Calibration) -> Float32:
+    """Reflectance ``(DN + offset) * scale``; negative values are kept, NaN stays NaN."""
+    return ((dn + np.float32(calibration.offset_dn)) * np.float32(calibration.scale)).astype(np.float32)
+
+
+def declared_offset_dn(item: Item, asset: Asset, raw_dn: bool | None) -> float | None:
+    """Offset in DN that the metadata ask for; None when they say nothing.
+
+    A flag that the provider already applied the offset wins over a raster offset standing beside it
+    (Earth Search items carry both). Where a provider that delivers raw DN declares no raster offset,
+    the processing baseline decides.
+    """
+    baseline = item.processing_baseline
+    by_baseline = None if baseline is None else (OFFSET_DN if baseline >= "04.00" else 0.0)
+    if item.offset_applied is True:
+        return 0.0
+    if item.offset_applied is False and by_baseline is not None:
+        return by_baseline
+    if asset.offset is not None:
+        return round(asset.offset / (asset.scale or SCALE), 3)
+    return by_baseline if raw_dn else None
+
+
+@dataclass(frozen=True)
+class OffsetEvidence:
+    """What the pixels of one scene show of the offset.
+
+    Attributes
+    ----------
+    low_share : Mapping[str, float]
+        Band to share of valid pixels whose DN is below the limit.
+    dark_dn : Mapping[str, float]
+        Band to the 0.5 % quantile of valid DN.
+    level_dn : float or None
+        First quartile of clear blue DN, compared between scenes; None without clear pixels.
+    """
+
+    low_share: Mapping[str, float]
+    dark_dn: Mapping[str, float]
+    level_dn: float | None
+
+
+def gather_evidence(dn: Mapping[str, NDArray[np.float32]], clear: Bool, config: RadiometryConfig) -> OffsetEvidence:
+    """Collect offset evidence from raw DN.
+
+    Parameters
+    ----------
+    dn : Mapping[str, Float32]
+        Raw DN of the probe bands, NaN is no data.
+    clear : Bool
+        True where neither cloud nor snow lies, whatever the offset is.
+    config : RadiometryConfig
+    """
+    low, dark = {}, {}
+    for band in PROBE_BANDS:
+        values = dn[band][np.isfinite(dn[band])]
+        if values.size:
+            low[band] = float(np.mean(values < config.low_dn))
+            dark[band] = float(np.quantile(values, 0.005))
+    blue = dn["blue"][clear & np.isfinite(dn["blue"])]
+    return OffsetEvidence(low, dark, float(np.quantile(blue, 0.25)) if blue.size else None)
+
+
+def pixel_word(evidence: OffsetEvidence, config: RadiometryConfig) -> tuple[PixelWord, bool]:
+    """Whether the offset is in the data, by the pixels alone, and whether every probe band says so.
+
+    ``absent`` when enough pixels are darker than any offset allows; ``present`` when none is and the
+    darkest ground sits just above 1000; ``silent`` when nothing dark is in view; ``conflict`` when the
+    two resolution groups disagree.
+    """
+    words: list[PixelWord] = []
+    for band, share in evidence.low_share.items():
+        if share >= config.absent_share:
+            words.append("absent")
+        elif share <= config.present_share and evidence.dark_dn[band] <= config.present_dark_dn:
+            words.append("present")
+    said, whole = set(words), len(words) == len(PROBE_BANDS)
+    if len(said) > 1:
+        return "conflict", whole
+    # Haze and cloud lift the darkest blue above 1000 too, so only both groups together say "present".
+    if not said or (said == {"present"} and not whole):
+        return "silent", False
+    return words[0], whole
+
+
+@dataclass(frozen=True)
+class OffsetDecision:
+    """The verdict on one scene; ``offset_dn`` is None when the scene must not be used."""
+
+    verdict: OffsetVerdict
+    offset_dn: float | None
+    reason: str
+
+
+def settle(declared_dn: float | None, word: PixelWord, stack_dn: float | None) -> OffsetDecision:
+    """Settle the offset of one scene; a truth table.
+
+    Parameters
+    ----------
+    declared_dn : float or None
+        From the metadata.
+    word : PixelWord
+        From the scene's own pixels.
+    stack_dn : float or None
+        0 or -1000 by comparison with the other scenes; None when that does not decide.
+    """
+    if declared_dn not in (None, 0.0, OFFSET_DN):
+        return OffsetDecision("quarantined", None, f"declared offset of {declared_dn:g} DN is neither 0 nor -1000")
+    if word == "conflict":
+        return OffsetDecision("quarantined", None, "10 m and 20 m bands disagree on the offset")
+    own = {"present": OFFSET_DN, "absent": 0.0, "silent": None}[word]
+    if own is None:
+        return _settle_by_stack(declared_dn, stack_dn)
+    if stack_dn is not None and stack_dn != own:
+        return OffsetDecision("quarantined", None, "dark pixels and the other scenes disagree on the offset")
+    if declared_dn is None or declared_dn == own:
+        return OffsetDecision("consistent", own, "")
+    if stack_dn == own:
+        said = "declared" if declared_dn else "not declared"
+        return OffsetDecision("corrected", own, f"offset {said}, but dark pixels and the other scenes show otherwise")
+    return OffsetDecision("quarantined", None, "metadata and dark pixels disagree on the offset")
+
+
+def _settle_by_stack(declared_dn: float | None, stack_dn: float | None) -> OffsetDecision:
+    if stack_dn is None:
+        return OffsetDecision("undecidable", None, "nothing dark in view to settle the offset")
+    if declared_dn is None or declared_dn == stack_dn:
+        return OffsetDecision("consistent", stack_dn, "")
+    return OffsetDecision("quarantined", None, "metadata and the other scenes disagree on the offset")
+
+
+def stack_offset(level_dn: float | None, reference: float | None, config: RadiometryConfig) -> float | None:
+    """Which offset brings a scene's blue level nearest to the other scenes' (0 or -1000 DN); None undecided."""
+    if level_dn is None or reference is None:
+        return None
+    distance = {offset: abs((level_dn + offset) * SCALE - reference) for offset in (0.0, OFFSET_DN)}
+    best = min(distance, key=lambda offset: distance[offset])
+    other = 0.0 if best else OFFSET_DN
+    near = distance[best] <= config.stack_spread
+    return best if near and distance[other] > config.stack_tolerance else None
+
+
+def decide_offsets(
+    declared: Sequence[float | None], evidence: Sequence[OffsetEvidence], config: RadiometryConfig
+) -> list[OffsetDecision]:
+    """Settle the offset of every scene of a site.
+
+    Scenes whose metadata and pixels agree in every probe band make the reference the others are held against.
+    """
+    words = [pixel_word(e, config) for e in evidence]
+    truth = {"present": OFFSET_DN, "absent": 0.0}
+    agreed = [
+        (e.level_dn + truth[word]) * SCALE
+        for d, e, (word, whole) in zip(declared, evidence, words, strict=True)
+        if word in truth and whole and e.level_dn is not None and d in (None, truth[word])
+    ]
+    reference = float(np.median(agreed)) if agreed else None
+    return [
+        settle(d, word, stack_offset(e.level_dn, reference, config))
+        for d, e, (word, _) in zip(declared, evidence, words, strict=True)
+    ]

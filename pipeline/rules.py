@@ -1,0 +1,59 @@
+"""Configuration and site -> the rules the models take. Pure; the one place where rank and limits meet."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from models.footprint import FootprintRules
+from models.stockpile import ObjectRules, ScoreRules
+from pipeline.config import Config, in_windows
+from pipeline.findings import PreparedScene, YearDates
+from pipeline.types import Site
+
+
+@dataclass(frozen=True)
+class SiteRules:
+    """Object and footprint rules of a site."""
+
+    objects: ObjectRules
+    ground: FootprintRules
+
+
+def score_rules(site: Site, config: Config) -> ScoreRules:
+    """Return the score's limits for the rank of a site's coal; ``none`` is looked at as hard coal.
+
+    A site without a coal role is measured all the same: what is found there is the false-alarm rate.
+    """
+    s = config.stockpile
+    lignite = site.coal_rank == "lignite"
+    return ScoreRules(
+        brightness_max=s.brightness_max_lignite if lignite else s.brightness_max_hard,
+        swir16_min=s.swir16_min,
+        swir16_max=s.swir16_max_lignite if lignite else s.swir16_max_hard,
+        swir22_max=s.swir22_max_lignite if lignite else s.swir22_max_hard,
+        nd_swir_max=s.nd_swir_max_lignite if lignite else s.nd_swir_max_hard,
+        visible_slope_max=s.visible_slope_max_lignite if lignite else s.visible_slope_max_hard,
+        nbr2_abs_max=s.nbr2_abs_max_lignite if lignite else s.nbr2_abs_max_hard,
+        mndwi_max=s.mndwi_max,
+        ndvi_max=s.ndvi_max,
+        noise=s.noise,
+    )
+
+
+def site_rules(config: Config) -> SiteRules:
+    """Return the object and footprint rules."""
+    s, f = config.stockpile, config.footprint
+    return SiteRules(
+        ObjectRules(s.persistence_seed, s.persistence_grow, s.min_detect_px, config.min_dates, s.water_share_max),
+        FootprintRules(f.ndvi_max_bare, f.bare_share, s.water_share_max, f.dark_brightness, f.min_px, config.min_dates),
+    )
+
+
+def year_dates(year: int, scenes: Sequence[PreparedScene], config: Config) -> YearDates:
+    """Return the days of a year's used scenes in each kind of window."""
+    days = [s.stored.scene.date for s in scenes if s.stored.scene.date.year == year]
+    windows = config.windows
+    return YearDates(
+        year,
+        tuple(d.timetuple().tm_yday for d in days if in_windows(d, windows.stockpile)),
+        tuple(d.timetuple().tm_yday for d in days if in_windows(d, windows.footprint)),
+    )

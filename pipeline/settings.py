@@ -1,0 +1,51 @@
+"""What one call of the command line works on: configuration with its overrides, sites and claims, all checked."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.config import Config, YearsConfig
+from pipeline.errors import InputError
+from pipeline.sites import read_claims, read_sites
+from pipeline.types import Claim, Site
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Checked input of a batch; ``claims_sha256`` is the hash of the claims file, None without one."""
+
+    config: Config
+    sites: tuple[Site, ...]
+    claims: tuple[Claim, ...]
+    claims_sha256: str | None
+
+    @classmethod
+    def make(
+        cls, config: Config, wanted: Sequence[str], out: Path | None = None, years: tuple[int, int] | None = None
+    ) -> "Settings":
+        """Apply the command line's choices and read sites and claims.
+
+        Raises
+        ------
+        InputError
+            A choice, a site file or the claims file is refused.
+        """
+        changes: dict[str, object] = {}
+        if out is not None:
+            changes["out"] = out.resolve()
+        if years is not None:
+            changes["years"] = _years(years, config.years.baseline)
+        config = config.model_copy(update=changes)
+        claims = read_claims(config.claims) if config.claims else ()
+        digest = hashlib.sha256(config.claims.read_bytes()).hexdigest() if config.claims else None
+        return cls(config, read_sites(config.sites, config.limits, wanted), tuple(claims), digest)
+
+
+def _years(years: tuple[int, int], baseline: int | None) -> YearsConfig:
+    first, last = years
+    if last < first:
+        raise InputError(f"--years {first}-{last}: the last year is before the first")
+    if baseline is not None and not first <= baseline <= last:
+        raise InputError(f"--years {first}-{last}: the configuration's baseline {baseline} is outside; change years.baseline")
+    return YearsConfig(first=first, last=last, baseline=baseline)

@@ -1,0 +1,151 @@
+"""A provider's STAC item -> :class:`pipeline.types.Item`. Pure: dicts in, records out.
+
+Band, scale, offset and tile conventions of Earth Search, Planetary Computer, CDSE, stactools and plain
+archives are read here and nowhere else.
+"""
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from shapely.geometry import shape
+
+from pipeline.errors import SceneRefusedError
+from pipeline.types import Asset, Item
+
+BANDS = {
+    "blue": "B02",
+    "green": "B03",
+    "red": "B04",
+    "nir": "B08",
+    "nir08": "B8A",
+    "swir16": "B11",
+    "swir22": "B12",
+    "scl": "SCL",
+}
+"""Common name -> Sentinel-2 band name."""
+
+_BASELINE_IN_NAME = re.compile(r"_N(\d{2})\.?(\d{2})(?:_|$)")
+_TILE_IN_NAME = re.compile(r"_T(\d{2}[A-Z]{3})_")
+_GEOTIFF_OR_JP2 = re.compile(r"\.(tif|tiff|jp2)(\?|$)", re.IGNORECASE)
+
+
+def read_item(document: Mapping[str, Any], collection: str | None = None) -> Item:
+    """Translate one STAC item; its asset hrefs must already be absolute.
+
+    Raises
+    ------
+    SceneRefusedError
+        The item has no time or no geometry, or is not surface reflectance (level 2A).
+    """
+    properties = document["properties"]
+    item_id = str(document["id"])
+    when = properties.get("datetime") or properties.get("start_datetime")
+    if when is None or document.get("geometry") is None:
+        raise SceneRefusedError(f"item {item_id} has no datetime or no geometry")
+    if "L1C" in item_id.upper() or "l1c" in str(document.get("collection")).lower():
+        raise SceneRefusedError(f"item {item_id} is level 1C (top of atmosphere), not surface reflectance")
+    platform = properties.get("platform")
+    return Item(
+        id=item_id,
+        collection=str(collection or document.get("collection") or "archive"),
+        datetime=_utc(when),
+        platform=platform.lower() if platform else None,
+        processing_baseline=_baseline(properties, item_id),
+        relative_orbit=properties.get("sat:relative_orbit"),
+        epsg=_epsg(properties, document["assets"]),
+        tile=_tile(properties, item_id),
+        coverage=shape(document["geometry"]),
+        assets=_assets(document["assets"]),
+        offset_applied=_first(properties, "earthsearch:boa_offset_applied", "sentinel:boa_offset_applied"),
+        cloud_percent=properties.get("eo:cloud_cover"),
+        refined=_refined(properties),
+        simulated=bool(properties.get("stockline:simulated", False)),
+        document=document,
+    )
+
+
+def _utc(text: str) -> dt.datetime:
+    when = dt.datetime.fromisoformat(text)
+    return when.replace(tzinfo=dt.UTC) if when.tzinfo is None else when.astimezone(dt.UTC)
+
+
+def _first(properties: Mapping[str, Any], *keys: str) -> Any:
+    return next((properties[key] for key in keys if properties.get(key) is not None), None)
+
+
+def _baseline(properties: Mapping[str, Any], item_id: str) -> str | None:
+    """Processing baseline as ``05.11``; from the properties, else from the product name."""
+    said = _first(properties, "s2:processing_baseline", "processing:version")
+    if said is not None:
+        return str(said)
+    datatake = str(properties.get("s2:datatake_id", ""))
+    found = _BASELINE_IN_NAME.search(item_id) or _BASELINE_IN_NAME.search(datatake)
+    return f"{found[1]}.{found[2]}" if found else None
+
+
+def _tile(properties: Mapping[str, Any], item_id: str) -> str | None:
+    said = _first(properties, "s2:mgrs_tile", "grid:code")
+    if said is not None:
+        return str(said).removeprefix("MGRS-")
+    found = _TILE_IN_NAME.search(item_id)
+    return found[1] if found else None
+
+
+def _refined(properties: Mapping[str, Any]) -> bool | None:
+    """Whether the product was refined on the Global Reference Image, where the provider says so."""
+    flag = _first(properties, "s2:geometric_refined", "s2:geometric_quality")
+    return None if flag is None else str(flag).upper() in {"REFINED", "TRUE"}
+
+
+def _epsg(properties: Mapping[str, Any], assets: Mapping[str, Any]) -> int | None:
+    for holder in (properties, *assets.values()):
+        code = _first(holder, "proj:epsg", "proj:code")
+        if code is not None:
+            digits = str(code).rsplit(":", maxsplit=1)[-1]
+            return int(digits) if digits.isdigit() else None
+    return None
+
+
+def _assets(assets: Mapping[str, Any]) -> dict[str, Asset]:
+    """Band files by common name; of several for one band the native resolution and a GeoTIFF come first."""
+    found = {}
+    for common, name in BANDS.items():
+        candidates = [(key, asset) for key, asset in assets.items() if _carries(key, asset, common, name)]
+        if candidates:
+            key, asset = min(candidates, key=lambda pair: _preference(*pair, common, name))
+            found[common] = _asset(common, asset)
+    return found
+
+
+def _band_list(asset: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return list(asset.get("bands") or asset.get("eo:bands") or [])
+
+
+def _carries(key: str, asset: Mapping[str, Any], common: str, name: str) -> bool:
+    if not _GEOTIFF_OR_JP2.search(str(asset.get("href", ""))):
+        return False
+    if key.split("_")[0].lower() in {common, name.lower()}:
+        return True
+    bands = _band_list(asset)
+    if len(bands) != 1:
+        return False
+    named = {str(bands[0].get(k, "")).lower() for k in ("name", "common_name", "eo:common_name")}
+    return name.lower() in named or (common in named and common not in {"nir"})
+
+
+def _preference(key: str, asset: Mapping[str, Any], common: str, name: str) -> tuple[bool, float, bool, str]:
+    jp2 = "jp2" in str(asset.get("type", "")) or ".jp2" in str(asset["href"]).lower()
+    suffix = re.search(r"_(\d+)m", key)
+    gsd = float(asset.get("gsd") or (suffix[1] if suffix else 0))
+    return jp2, gsd, key.lower() not in {common, name.lower()}, key
+
+
+def _asset(common: str, asset: Mapping[str, Any]) -> Asset:
+    raster = (asset.get("raster:bands") or [{}])[0]
+    band = (_band_list(asset) or [{}])[0]
+    # STAC 1.1 keeps these in bands[] or on the asset with a prefix; earlier items in raster:bands.
+    values = {key: _first({**asset, **band, **raster}, key, f"raster:{key}") for key in ("scale", "offset", "nodata")}
+    numbers = {key: None if value is None else float(value) for key, value in values.items()}
+    return Asset(common, str(asset["href"]), numbers["scale"], numbers["offset"], numbers["nodata"])

@@ -1,0 +1,548 @@
+"""The GeoPackage against the contract's own table, SQLite, GDAL and the format's validator."""
+
+import dataclasses
+import datetime as dt
+import hashlib
+import importlib.util
+import io
+import itertools
+import math
+import os
+import sqlite3
+import subprocess
+import sys
+import types
+import typing
+import zipfile
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pyogrio
+import pytest
+import shapely
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from shapely import MultiPolygon, Polygon, box
+
+from pipeline.errors import ProductError
+from pipeline.products import styles
+from pipeline.products.geopackage import read_tables, write_geopackage
+from pipeline.records import LAYERS, FootprintRow, MeasurementRow, RunRow, SceneRow, SiteRow, StockpileRow
+from pipeline.types import Tier, Verdict
+
+EPSG = 32652
+ROOT = Path(__file__).resolve().parents[1]
+
+# The contract's table with the types it gives, written out again so that a changed record shows here.
+DECLARED = {
+    "sites": "id TEXT, name TEXT, kind TEXT, role TEXT, source TEXT, source_date TEXT, uncertainty_m REAL",
+    "scenes": "scene_id TEXT, datetime DATETIME, platform TEXT, processing_baseline TEXT, relative_orbit INTEGER, "
+    "used BOOLEAN, reason TEXT, clear_fraction REAL, offset_verdict TEXT, shift_x_m REAL, shift_y_m REAL, sha256 TEXT",
+    "stockpiles": "pile_id TEXT, year INTEGER, year_start DATE, year_end DATE, area_m2 REAL, area_lo95_m2 REAL, "
+    "area_hi95_m2 REAL, n_dates INTEGER, persistence REAL, tier TEXT, zone_id TEXT, volume_lo_m3 REAL, "
+    "volume_hi_m3 REAL, method TEXT",
+    "stockpile_observations": "pile_id TEXT, scene_id TEXT, date DATE, area_m2 REAL, area_lo95_m2 REAL, "
+    "area_hi95_m2 REAL, pile_level REAL, background_level REAL, clear_fraction REAL",
+    "footprints": "year INTEGER, year_start DATE, year_end DATE, class TEXT, zone_id TEXT, area_m2 REAL, "
+    "area_lo95_m2 REAL, area_hi95_m2 REAL",
+    "run": "key TEXT, value TEXT",
+}
+SPATIAL = {
+    "sites", "zones", "scenes", "stockpiles", "stockpile_observations", "stockpile_changes", "footprints",
+    "boundary_changes",
+}  # fmt: skip
+
+
+def empty_tables():
+    return {name: [] for name in LAYERS}
+
+
+def small_tables():
+    tables = empty_tables()
+    aoi = box(500000, 4500000, 501000, 4502000)
+    tables["sites"] = [SiteRow(aoi, "hoeryong", "회령 Hoeryong", "camp", "aoi", None, None, 30.0)]
+    tables["scenes"] = [
+        SceneRow(
+            box(0, 0, 9e5, 5e6), "S2A_1", dt.datetime(2020, 5, 1, 2, 21, 39, 24_000, tzinfo=dt.UTC), "sentinel-2a",
+            "05.00", 46, True, None, 0.93, "consistent", 1.5, -0.25, "ab" * 32,
+        ),
+        SceneRow(
+            None, "S2B_2", dt.datetime(2019, 1, 1, 8, 59, tzinfo=dt.timezone(dt.timedelta(hours=9))), None,
+            None, None, False, "no band nir", None, None, None, None, None,
+        ),
+    ]  # fmt: skip
+    for year in (2019, 2021):
+        days = dt.date(year, 1, 1), dt.date(year, 12, 31)
+        tables["stockpiles"].append(
+            StockpileRow(
+                box(500100, 4500100, 500200, 4500150), "P001", year, *days, 5000.0, 4500.0, 5500.0, 7, 0.9,
+                "confirmed", None, None, None, "half-way contour",
+            )
+        )  # fmt: skip
+    tables["footprints"] = [
+        FootprintRow(aoi, 2021, dt.date(2021, 1, 1), dt.date(2021, 12, 31), "dark_ground", "site", 2e6, None, None)
+    ]
+    tables["measurements"] = [
+        MeasurementRow(
+            "hoeryong", "site", 2021, "stockpile_area_m2", None, None, None, "m2", 2, 0.4, "insufficient_data"
+        )
+    ]
+    tables["run"] = [RunRow("version", "0.1.0"), RunRow("note", "")]
+    return tables
+
+
+def write(path, tables=None, *, simulated=False, title="Hoeryong"):
+    write_geopackage(path, tables if tables is not None else small_tables(), EPSG, title, simulated)
+    return path
+
+
+def query(path, sql, *values):
+    connection = sqlite3.connect(path)
+    try:
+        return connection.execute(sql, values).fetchall()
+    finally:
+        connection.close()
+
+
+def columns_of(path, layer):
+    return dict(query(path, "SELECT name, type FROM pragma_table_info(?)", layer))
+
+
+def names_in(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def parse(text):
+    return ET.fromstring(text)  # noqa: S314 - written by the test itself
+
+
+# ---------------------------------------------------------------- round trip
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=12) | st.sampled_from(
+    ["회령", "석탄 더미", 'O\'Brien "x"', "NULL", "nan", "", " ", "2020-01-01"]
+)
+SQUARES = st.tuples(st.integers(0, 5), st.integers(1, 40)).map(lambda t: box(20 * t[0], 0, 20 * t[0] + t[1] / 3, 7.1))
+POLYGONS = SQUARES | st.builds(
+    lambda x: MultiPolygon([box(0, 0, 1, 1), box(x, x, x + 9, x + 9) - box(x + 1, x + 1, x + 2, x + 2)]),
+    st.floats(2, 1e7),
+)
+VALUES = {
+    str: TEXT,
+    int: st.integers(-(2**63), 2**63 - 1),
+    float: st.floats(allow_nan=False, allow_infinity=False),
+    bool: st.booleans(),
+    dt.date: st.dates(),
+    dt.datetime: st.datetimes(
+        dt.datetime(1900, 1, 1),  # noqa: DTZ001 - the zone is drawn beside it
+        dt.datetime(2200, 1, 1),  # noqa: DTZ001
+        timezones=st.sampled_from([dt.UTC, dt.timezone(dt.timedelta(hours=9))]),
+    ).map(lambda t: t.replace(microsecond=t.microsecond // 1000 * 1000)),
+    shapely.geometry.base.BaseGeometry: POLYGONS,
+}
+
+
+def records(record):
+    hints = typing.get_type_hints(record)
+
+    def of(hint):
+        parts = typing.get_args(hint)
+        if types.NoneType not in parts:
+            return VALUES[hint]
+        (kind,) = set(parts) - {types.NoneType}
+        missing = [None, math.nan] if kind is float else [None]
+        return st.sampled_from(missing) | VALUES[kind]
+
+    return st.builds(record, **{field.name: of(hints[field.name]) for field in dataclasses.fields(record)})
+
+
+def as_stored(row):
+    """Apply the documented rule by hand: '' and NaN are None where None may stand; polygons are multipolygons."""
+    hints = typing.get_type_hints(type(row))
+    changed = {}
+    for field in dataclasses.fields(row):
+        value = getattr(row, field.name)
+        nullable = types.NoneType in typing.get_args(hints[field.name])
+        if nullable and (value == "" or (isinstance(value, float) and math.isnan(value))):
+            value = None
+        if isinstance(value, Polygon):
+            value = MultiPolygon([value])
+        changed[field.name] = value
+    return type(row)(**changed)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(st.fixed_dictionaries({name: st.lists(records(record), max_size=3) for name, record in LAYERS.items()}))
+def test_what_is_written_reads_back(tmp_path_factory, tables):
+    path = tmp_path_factory.mktemp("trip") / "a.gpkg"
+    write(path, tables)
+    back = read_tables(path)
+    assert list(back) == list(LAYERS)
+    for name, rows in tables.items():
+        assert back[name] == [as_stored(row) for row in rows], name
+        for row in back[name]:
+            values = [getattr(row, field.name) for field in dataclasses.fields(row)]
+            times = [value for value in values if isinstance(value, dt.datetime)]
+            assert all(value.utcoffset() == dt.timedelta(0) for value in times)
+
+
+# ---------------------------------------------------------------- the file itself
+
+
+def test_columns_are_those_of_the_contract_with_and_without_rows(tmp_path):
+    for index, tables in enumerate((small_tables(), empty_tables())):
+        path = write(tmp_path / f"{index}.gpkg", tables)
+        for layer, declared in DECLARED.items():
+            columns = columns_of(path, layer).items()
+            listed = [f"{name} {kind}" for name, kind in columns if name not in ("fid", "geom")]
+            assert ", ".join(listed) == declared
+        geometry = dict(
+            query(path, "SELECT table_name, geometry_type_name || srs_id || z || m FROM gpkg_geometry_columns")
+        )
+        assert geometry == dict.fromkeys(SPATIAL, f"MULTIPOLYGON{EPSG}00")
+        kinds = dict(query(path, "SELECT table_name, data_type FROM gpkg_contents"))
+        assert {name for name, kind in kinds.items() if kind == "features"} == SPATIAL
+        assert {name for name, kind in kinds.items() if kind == "attributes"} == set(LAYERS) - SPATIAL | {
+            "layer_styles"
+        }
+        assert len(kinds) == len(LAYERS) + 1
+
+
+def test_header_integrity_and_spatial_index(tmp_path):
+    path = write(tmp_path / "a.gpkg")
+    assert query(path, "PRAGMA application_id") == [(0x47504B47,)]  # "GPKG"
+    assert query(path, "PRAGMA user_version") == [(10300,)]
+    assert query(path, "PRAGMA integrity_check") == [("ok",)]
+    assert query(path, "PRAGMA foreign_key_check") == []
+    assert query(path, "SELECT count(*) FROM rtree_stockpiles_geom") == [(2,)]
+    indexed = query(path, "SELECT table_name FROM gpkg_extensions WHERE extension_name = 'gpkg_rtree_index'")
+    assert {name for (name,) in indexed} == SPATIAL
+
+
+def test_no_column_anywhere_holds_the_time_of_writing(tmp_path):
+    path = write(tmp_path / "a.gpkg")
+    assert query(path, "SELECT DISTINCT last_change FROM gpkg_contents") == [("1980-01-01T00:00:00.000Z",)]
+    assert query(path, "SELECT DISTINCT update_time FROM layer_styles") == [("1980-01-01T00:00:00.000Z",)]
+    assert query(path, "SELECT DISTINCT timestamp FROM gpkg_metadata_reference") == [("1980-01-01T00:00:00.000Z",)]
+    now = dt.datetime.now(dt.UTC)
+    assert f"{now:%Y-%m-%d}".encode() not in path.read_bytes()
+
+
+def test_values_are_stored_as_the_format_wants_them(tmp_path):
+    path = write(tmp_path / "a.gpkg")
+    rows = query(path, "SELECT datetime, platform, relative_orbit, used, reason, shift_x_m, geom IS NULL FROM scenes")
+    assert rows == [
+        ("2020-05-01T02:21:39.024Z", "sentinel-2a", 46, 1, None, 1.5, 0),
+        ("2018-12-31T23:59:00.000Z", None, None, 0, "no band nir", None, 1),
+    ]
+    assert query(path, "SELECT year_start, typeof(year), typeof(area_m2), volume_lo_m3 FROM stockpiles") == [
+        ("2019-01-01", "integer", "real", None),
+        ("2021-01-01", "integer", "real", None),
+    ]
+
+
+def test_missing_numbers_are_null_and_not_nan_or_empty(tmp_path):
+    tables = small_tables()
+    tables["measurements"] *= 2
+    tables["measurements"][1] = dataclasses.replace(tables["measurements"][0], value=math.nan, lo95=np.float64("nan"))
+    tables["sites"][0] = dataclasses.replace(tables["sites"][0], source="", uncertainty_m=None)
+    path = write(tmp_path / "a.gpkg", tables)
+    assert query(path, "SELECT DISTINCT typeof(value) || typeof(lo95) || typeof(hi95) FROM measurements") == [
+        ("null" * 3,)
+    ]
+    assert query(path, "SELECT typeof(source), typeof(uncertainty_m) FROM sites") == [("null", "null")]
+
+
+def test_gdal_reads_dates_times_crs_and_names(tmp_path):
+    path = write(tmp_path / "a.gpkg")
+    meta, _, geometry, values = pyogrio.raw.read(path, layer="stockpiles")
+    kinds = dict(zip(meta["fields"], meta["dtypes"], strict=True))
+    assert meta["crs"] == f"EPSG:{EPSG}"
+    assert kinds["year_start"] == "datetime64[D]"
+    assert values[list(meta["fields"]).index("year_end")].tolist() == [dt.date(2019, 12, 31), dt.date(2021, 12, 31)]
+    assert shapely.from_wkb(geometry[0]).equals(box(500100, 4500100, 500200, 4500150))
+    meta, _, _, values = pyogrio.raw.read(path, layer="sites")
+    assert values[list(meta["fields"]).index("name")][0] == "회령 Hoeryong"
+    assert pyogrio.list_layers(path)[:, 0].tolist() == [*LAYERS, "layer_styles"]
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("osgeo_utils"), reason="pip install --no-deps gdal-utils")
+@pytest.mark.parametrize("simulated", [False, True])
+def test_the_validator_of_the_format_accepts_it(tmp_path, simulated):
+    command = [sys.executable, "-m", "osgeo_utils.samples.validate_gpkg", "-k"]
+    for index, tables in enumerate((small_tables(), empty_tables())):
+        path = write(tmp_path / f"{index}.gpkg", tables, simulated=simulated)
+        done = subprocess.run([*command, path], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    connection = sqlite3.connect(path)
+    connection.execute("ALTER TABLE run ADD COLUMN bad VARCHAR")
+    connection.close()
+    done = subprocess.run([*command, path], capture_output=True, text=True, check=False)
+    assert done.returncode == 1, "the validator is blind"
+
+
+SCRIPT = """
+import sys
+sys.path.insert(0, sys.argv[1]), sys.path.insert(0, sys.argv[2])
+from pathlib import Path
+from test_geopackage import small_tables, write
+write(Path(sys.argv[3]), simulated=True)
+"""
+
+
+def test_bytes_do_not_depend_on_time_zone_locale_or_clock(tmp_path):
+    digests = set()
+    for index, (zone, language) in enumerate(
+        [("UTC", "C"), ("Asia/Pyongyang", "ko_KR.UTF-8"), ("America/Lima", "de_DE")]
+    ):
+        folder = tmp_path / str(index)
+        folder.mkdir()
+        environment = {**os.environ, "TZ": zone, "LANG": language, "LC_ALL": language, "PYTHONHASHSEED": str(index)}
+        path = folder / "a.gpkg"
+        command = [sys.executable, "-c", SCRIPT, str(ROOT), str(ROOT / "tests"), str(path)]
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+        digests.add(hashlib.sha256(path.read_bytes()).hexdigest())
+    write(tmp_path / "a.gpkg", simulated=True)
+    digests.add(hashlib.sha256((tmp_path / "a.gpkg").read_bytes()).hexdigest())
+    assert len(digests) == 1
+
+
+def test_simulated_is_said_everywhere_and_only_then(tmp_path):
+    path = write(tmp_path / "s.gpkg", simulated=True)
+    contents = query(path, "SELECT identifier, description FROM gpkg_contents")
+    assert all(identifier.startswith("SIMULATED") and text.startswith("SIMULATED") for identifier, text in contents)
+    assert "SIMULATED" in query(path, "SELECT metadata FROM gpkg_metadata")[0][0]
+    document = project_of(path)
+    assert document.findtext("title").startswith("SIMULATED")
+    assert all(name.text.startswith("SIMULATED") for name in document.iter("layername"))
+    assert b"SIMULATED" not in write(tmp_path / "m.gpkg").read_bytes()
+
+
+# ---------------------------------------------------------------- QGIS
+
+
+def project_of(path):
+    ((kind, content),) = query(path, "SELECT typeof(content), content FROM qgis_projects")
+    assert kind == "text"
+    assert content == content.lower()
+    with zipfile.ZipFile(io.BytesIO(bytes.fromhex(content))) as archive:
+        (name,) = archive.namelist()
+        assert name.endswith(".qgs")
+        return parse(archive.read(name))
+
+
+# What each categorised layer may hold: every value needs a symbol, a polygon without one is invisible in QGIS.
+CATEGORIES = {
+    "stockpiles": ("tier", set(typing.get_args(Tier))),
+    "stockpile_changes": ("verdict", set(typing.get_args(Verdict))),
+    "footprints": ("class", {"bare_or_built", "dark_ground"}),
+    "boundary_changes": ("change", {"certain_gain", "possible_gain", "certain_loss", "possible_loss"}),
+}
+
+
+def check_renderer(layer, renderer, columns):
+    symbols = {symbol.get("name") for symbol in renderer.iter("symbol")}
+    if layer not in CATEGORIES:
+        assert renderer.get("type") == "singleSymbol"
+        assert symbols == {"0"}
+        return
+    attribute, expected = CATEGORIES[layer]
+    assert renderer.get("attr") == attribute
+    assert attribute in columns
+    categories = list(renderer.iter("category"))
+    assert {category.get("value") for category in categories} == expected
+    assert {category.get("symbol") for category in categories} == symbols
+
+
+def test_default_styles_cover_every_value(tmp_path):
+    path = write(tmp_path / "a.gpkg")
+    rows = query(path, "SELECT f_table_name, f_geometry_column, styleQML, useAsDefault FROM layer_styles")
+    assert {"sites", "zones", *CATEGORIES} <= {row[0] for row in rows}
+    for layer, column, text, default in rows:
+        columns = columns_of(path, layer)
+        assert default == 1
+        assert column in columns
+        document = parse(text)
+        check_renderer(layer, document.find("renderer-v2"), columns)
+
+
+def test_project_opens_this_file_by_year(tmp_path):
+    path = write(tmp_path / "hoeryong.gpkg")
+    document = project_of(path)
+    tree = [node.get("id") for node in document.iter("layer-tree-layer")]
+    layers = {layer.findtext("id"): layer for layer in document.iter("maplayer")}
+    assert tree == list(layers)
+    for layer_id, layer in layers.items():
+        assert len(layer_id) >= 10  # shorter ids are replaced silently by QGIS 3.22
+        file, name = layer.findtext("datasource").split("|layername=")
+        assert (path.parent / file).resolve() == path.resolve()
+        columns = columns_of(path, name)
+        check_renderer(name, layer.find("renderer-v2"), columns)
+        temporal = layer.find("temporal")
+        if "year" in columns:
+            assert temporal.get("startExpression") == 'make_date("year",1,1)'
+            assert temporal.get("endExpression") == 'make_date("year",12,31)'
+    assert document.findtext("ProjectTimeSettings/TemporalRange/start") == "2019-01-01T00:00:00Z"
+    assert document.findtext("ProjectTimeSettings/TemporalRange/end") == "2021-12-31T00:00:00Z"
+    assert document.find("ProjectTimeSettings").get("timeStepUnit") == "y"
+    assert document.findtext("properties/SpatialRefSys/ProjectionsEnabled") == "1"
+    assert {node.text for node in document.iter("authid")} == {f"EPSG:{EPSG}"}
+    extent = [float(node.text) for node in document.find("mapcanvas/extent")]
+    assert extent == [500000, 4500000, 501000, 4502000]
+
+
+def luminance_free_distance(first, second, matrix):
+    """Distance of two sRGB colours as a dichromat sees them (linear RGB, Vienot, Brettel and Mollon 1999)."""
+
+    def linear(text):
+        srgb = np.array([int(part) for part in text.split(",")[:3]]) / 255
+        return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+
+    return float(np.linalg.norm(matrix @ (linear(first) - linear(second))))
+
+
+def test_solid_fills_of_a_layer_stay_apart_for_colour_blind_readers():
+    protanope = np.array([[0.11238, 0.88762, 0], [0.11238, 0.88762, 0], [0.00401, -0.00401, 1]])
+    deuteranope = np.array([[0.29275, 0.70725, 0], [0.29275, 0.70725, 0], [-0.02234, 0.02234, 1]])
+    for layer, style in styles.STYLES.items():
+        looks = [(symbol.fill, symbol.pattern) for symbol in style.symbols]
+        assert len(set(looks)) == len(looks), layer
+        solid = [fill for fill, pattern in looks if pattern == "solid"]
+        for first, second in itertools.combinations(solid, 2):
+            for matrix in (protanope, deuteranope):
+                assert luminance_free_distance(first, second, matrix) > 0.1, (layer, first, second)
+
+
+# ---------------------------------------------------------------- refusals and accidents
+
+
+@pytest.mark.parametrize(
+    ("layer", "change", "words"),
+    [
+        ("scenes", {"datetime": dt.datetime(2020, 1, 1)}, "column datetime"),  # noqa: DTZ001 - refused for that
+        ("scenes", {"scene_id": None}, "column scene_id"),
+        ("scenes", {"relative_orbit": 1.5}, "column relative_orbit"),
+        ("scenes", {"used": 1}, "column used"),
+        ("stockpiles", {"area_m2": math.nan}, "column area_m2"),
+        ("stockpiles", {"area_m2": math.inf}, "column area_m2"),
+        ("stockpiles", {"year_start": dt.datetime(2020, 1, 1, tzinfo=dt.UTC)}, "column year_start"),
+        ("stockpiles", {"geometry": None}, "geometry is missing"),
+        ("stockpiles", {"geometry": shapely.Point(0, 0)}, "Point"),
+        ("stockpiles", {"geometry": Polygon([(0, 0), (math.inf, 1), (1, 1)])}, "not numbers"),
+        ("sites", {"name": "a\0b"}, "column name"),
+        ("sites", {"name": "\ud800"}, "column name"),
+    ],
+)
+def test_a_value_that_does_not_fit_is_named_and_the_former_file_stays(tmp_path, layer, change, words):
+    path = write(tmp_path / "a.gpkg")
+    before = path.read_bytes()
+    tables = small_tables()
+    tables[layer][0] = dataclasses.replace(tables[layer][0], **change)
+    with pytest.raises(ProductError, match=words) as caught:
+        write(path, tables)
+    assert f"layer {layer}, row 0" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert path.read_bytes() == before
+    assert names_in(tmp_path) == ["a.gpkg"]
+
+
+def test_a_layer_that_was_forgotten_is_named(tmp_path):
+    tables = small_tables()
+    del tables["claims"]
+    with pytest.raises(ProductError, match="claims"):
+        write(tmp_path / "a.gpkg", tables)
+
+
+FULL_DISK = """
+import resource
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[4]), resource.RLIM_INFINITY))
+from pipeline.errors import ProductError
+try:
+    write(Path(sys.argv[3]))
+except ProductError as error:
+    print(error)
+    sys.exit(3)
+"""
+
+
+@pytest.mark.parametrize("limit", [0, 4096, 60_000, 150_000, 200_000, 280_000])
+def test_a_file_that_cannot_grow_is_one_error_and_the_former_file_stays(tmp_path, limit):
+    path = write(tmp_path / "a.gpkg")
+    before = path.read_bytes()
+    assert len(before) > limit
+    script = SCRIPT.replace("write(Path(sys.argv[3]), simulated=True)\n", "") + FULL_DISK
+    command = [sys.executable, "-c", script, str(ROOT), str(ROOT / "tests"), str(path), str(limit)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 3, done.stderr
+    assert done.stdout.startswith(f"{path}: cannot be written (")
+    assert "free disk space" in done.stdout
+    assert done.stdout.count("\n") == 1
+    assert path.read_bytes() == before
+    assert names_in(tmp_path) == ["a.gpkg"]
+
+
+def test_interruption_leaves_the_former_file(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.gpkg")
+    before = path.read_bytes()
+
+    def interrupt(layer):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(styles, "qml", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write(path, empty_tables())
+    assert path.read_bytes() == before
+    assert names_in(tmp_path) == ["a.gpkg"]
+
+
+def test_what_a_killed_writer_left_is_cleared(tmp_path):
+    leftover = tmp_path / ".a.gpkg.part"
+    leftover.mkdir()
+    (leftover / "a.gpkg").write_bytes(b"half a file")
+    path = write(tmp_path / "a.gpkg")
+    assert read_tables(path)["run"] == small_tables()["run"]
+    assert names_in(tmp_path) == ["a.gpkg"]
+
+
+def test_reading_names_the_missing_layer_column_or_file(tmp_path):
+    path = write(tmp_path / "a.gpkg")
+    with pytest.raises(ProductError, match=r"none\.gpkg: is not there"):
+        read_tables(tmp_path / "none.gpkg")
+    connection = sqlite3.connect(path)
+    connection.execute("ALTER TABLE claims RENAME COLUMN quote TO words")
+    connection.commit()
+    with pytest.raises(ProductError, match="layer claims lacks quote"):
+        read_tables(path)
+    connection.execute("DROP TABLE claims")
+    connection.commit()
+    connection.close()
+    with pytest.raises(ProductError, match="layer claims is missing"):
+        read_tables(path)
+    path.write_bytes(b"not a database " * 100)
+    with pytest.raises(ProductError, match="cannot be read as a GeoPackage"):
+        read_tables(path)
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("UPDATE stockpiles SET tier = NULL", "layer stockpiles, row 0"),
+        ("UPDATE stockpiles SET year_start = 'spring'", "layer stockpiles, row 0"),
+        ("UPDATE stockpiles SET area_m2 = 'large'", "layer stockpiles, row 0"),
+        ("UPDATE footprints SET class = 5", None),  # SQLite turns it into text: TEXT affinity
+        ("UPDATE scenes SET datetime = 7", "layer scenes, row 0"),
+    ],
+)
+def test_reading_refuses_values_of_another_type(tmp_path, statement, words):
+    path = write(tmp_path / "a.gpkg")
+    connection = sqlite3.connect(path)
+    for name in ("ST_IsEmpty", "ST_MinX", "ST_MaxX", "ST_MinY", "ST_MaxY"):
+        connection.create_function(name, 1, lambda _: 0)  # the spatial index's triggers call them
+    connection.execute(statement)
+    connection.commit()
+    connection.close()
+    if words is None:
+        assert read_tables(path)["footprints"][0].class_ == "5"
+        return
+    with pytest.raises(ProductError, match=words):
+        read_tables(path)

@@ -1,0 +1,437 @@
+"""The manifest names every byte a result rests on, and verify finds each that was changed."""
+
+import dataclasses
+import datetime as dt
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from shapely import box
+
+from pipeline.config import Config, SourceConfig, YearsConfig
+from pipeline.errors import InputError, ProductError
+from pipeline.products import atomic, manifest
+from pipeline.products.manifest import (
+    ManifestInputs,
+    RunFacts,
+    archive_root,
+    build_manifest,
+    code_sha256,
+    content_key,
+    is_current,
+    read_manifest,
+    settings_of,
+    write_manifest,
+    write_run,
+)
+from pipeline.products.verify import verify
+from pipeline.types import Item, Refusal, Scene, StoredBand, StoredScene
+
+WHEN = dt.datetime(2020, 5, 1, 2, 21, tzinfo=dt.UTC)
+ROOT = Path(__file__).resolve().parents[1]
+REMOTE = "https://example.org/scenes/S2A_1/B04.tif"
+
+
+def digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def scene(name, band):
+    item = Item(name, "l2a", WHEN, "sentinel-2a", "05.00", 46, 32652, "52TCL", box(0, 0, 1, 1), {})
+    return StoredScene(Scene(name, WHEN, "sentinel-2a", "05.00", 46, (item,)), ((band,),))
+
+
+def stored(path, href, evidence):
+    return StoredBand("red", str(path), digest(path), path.stat().st_size, href, evidence, None, None, None)
+
+
+def put(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def make_inputs(base, site="hoeryong", **changes):
+    """One scene copied from afar, one referenced in a local archive."""
+    copy = put(base / "out/evidence/l2a/S2A_1/window/red.tif", b"copied pixels")
+    reference = put(base / "archive/S2B_2/B04.tif", b"referenced pixels")
+    scenes = (
+        scene("S2B_2", stored(reference, str(reference), "reference")),
+        scene("S2A_1", stored(copy, REMOTE, "copy")),
+    )
+    config = Config(
+        sites=base / "aoi", out=base / "out", source=SourceConfig(url=str(base / "archive/catalog.json"), retries=2)
+    )
+    inputs = ManifestInputs(
+        site=site,
+        simulated=False,
+        config=config,
+        site_sha256="1" * 64,
+        claims_sha256=None,
+        scenes=scenes,
+        refused=(Refusal("S2A_9", WHEN, None, None, None, "cloud"),),
+        evidence_root=base / "out/evidence",
+        archive_root=archive_root(config.source.url, scenes),
+    )
+    return dataclasses.replace(inputs, **changes)
+
+
+def make_result(base, site="hoeryong", runs=1):
+    inputs = make_inputs(base, site)
+    folder = base / "out" / site
+    products = [
+        put(folder / f"{site}.gpkg", b"layers"),
+        put(folder / "report.html", b"<p>report</p>"),
+        put(folder / "composites/2020.tif", b"composite"),
+    ]
+    write_manifest(folder, build_manifest(inputs, folder, products))
+    for index in range(runs):
+        start = WHEN + dt.timedelta(days=index)
+        finish = start + dt.timedelta(seconds=90.5)
+        write_run(folder, RunFacts(start, finish, 2, ("2 scenes",), inputs.evidence_root, inputs.archive_root))
+    return folder, inputs
+
+
+def flip(path, position=3):
+    content = bytearray(path.read_bytes())
+    content[position] ^= 1
+    path.write_bytes(bytes(content))
+
+
+# ---------------------------------------------------------------- content
+
+
+def test_manifest_holds_what_was_hashed_by_hand(tmp_path):
+    folder, inputs = make_result(tmp_path)
+    text = (folder / "manifest.json").read_text(encoding="utf-8")
+    document = json.loads(text)
+    assert text == json.dumps(document, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+    assert document["inputs"] == [
+        {
+            "scene_id": "S2A_1", "item_id": "S2A_1", "band": "red", "href": REMOTE, "evidence": "copy",
+            "path": "l2a/S2A_1/window/red.tif", "size_bytes": 13,
+            "sha256": hashlib.sha256(b"copied pixels").hexdigest(),
+        },
+        {
+            "scene_id": "S2B_2", "item_id": "S2B_2", "band": "red", "href": "S2B_2/B04.tif", "evidence": "reference",
+            "path": "S2B_2/B04.tif", "size_bytes": 17,
+            "sha256": hashlib.sha256(b"referenced pixels").hexdigest(),
+        },
+    ]  # fmt: skip
+    assert document["outputs"] == [
+        {"path": name, "sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)}
+        for name, content in [
+            ("composites/2020.tif", b"composite"),
+            ("hoeryong.gpkg", b"layers"),
+            ("report.html", b"<p>report</p>"),
+        ]
+    ]
+    assert document["refused"] == [{"scene_id": "S2A_9", "reason": "cloud"}]
+    assert document["format"] == 1
+    assert document["site"] == "hoeryong"
+    assert document["simulated"] is False
+    assert document["key"] == content_key(inputs)
+    settings = json.dumps(document["settings"], sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+    assert document["settings_sha256"] == hashlib.sha256(settings.encode()).hexdigest()
+    assert read_manifest(folder).model_dump(mode="json") == document
+
+
+def test_manifest_has_the_same_bytes_on_another_machine_and_in_another_order(tmp_path):
+    (tmp_path / "elsewhere/deeper").mkdir(parents=True)
+    first, inputs = make_result(tmp_path)
+    second, _ = make_result(tmp_path / "elsewhere/deeper", runs=3)
+    assert (first / "manifest.json").read_bytes() == (second / "manifest.json").read_bytes()
+    assert str(tmp_path) not in (first / "manifest.json").read_text(encoding="utf-8")
+    turned = dataclasses.replace(inputs, scenes=inputs.scenes[::-1])
+    outputs = [first / "report.html", first / "hoeryong.gpkg", first / "composites/2020.tif"]
+    assert build_manifest(turned, first, outputs) == read_manifest(first)
+
+
+SCRIPT = """
+import sys
+sys.path.insert(0, sys.argv[1]), sys.path.insert(0, sys.argv[2])
+from pathlib import Path
+from test_manifest import make_result
+make_result(Path(sys.argv[3]))
+"""
+
+
+def test_manifest_has_the_same_bytes_in_another_time_zone_and_locale(tmp_path):
+    texts = set()
+    for zone, language, seed in (("UTC", "C", "1"), ("Asia/Pyongyang", "ko_KR.UTF-8", "2")):
+        base = tmp_path / seed
+        environment = {**os.environ, "TZ": zone, "LC_ALL": language, "PYTHONHASHSEED": seed}
+        command = [sys.executable, "-c", SCRIPT, str(ROOT), str(ROOT / "tests"), str(base)]
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+        texts.add((base / "out/hoeryong/manifest.json").read_bytes())
+        assert json.loads((base / "out/hoeryong/run.json").read_bytes())["started"] == "2020-05-01T02:21:00Z"
+    assert len(texts) == 1
+
+
+def test_key_changes_with_each_of_its_parts_and_with_nothing_else(tmp_path, monkeypatch):
+    inputs = make_inputs(tmp_path)
+    key = content_key(inputs)
+    changed = [
+        dataclasses.replace(inputs, config=inputs.config.model_copy(update={"years": YearsConfig(first=2018)})),
+        dataclasses.replace(inputs, site_sha256="2" * 64),
+        dataclasses.replace(inputs, claims_sha256="3" * 64),
+        dataclasses.replace(inputs, scenes=inputs.scenes[:1]),
+        dataclasses.replace(inputs, refused=()),
+        dataclasses.replace(inputs, simulated=True),
+    ]
+    flip(tmp_path / "archive/S2B_2/B04.tif")
+    changed.append(make_inputs(tmp_path))
+    put(tmp_path / "archive/S2B_2/B04.tif", b"Referenced pixels")
+    other = stored(tmp_path / "archive/S2B_2/B04.tif", str(tmp_path / "archive/S2B_2/B04.tif"), "reference")
+    changed[-1] = dataclasses.replace(inputs, scenes=(scene("S2B_2", other), inputs.scenes[1]))
+    assert len({key, *map(content_key, changed)}) == len(changed) + 1
+    patient = inputs.config.source.model_copy(update={"retries": 9, "timeout_s": 5.0})
+    moved = inputs.config.model_copy(update={"source": patient, "out": tmp_path / "x", "claims": tmp_path / "c.yaml"})
+    assert content_key(dataclasses.replace(inputs, config=moved)) == key
+    monkeypatch.setattr(manifest, "code_sha256", lambda: "4" * 64)
+    assert content_key(inputs) != key
+
+
+def test_settings_hold_no_path_and_no_token_of_an_address():
+    config = Config(source=SourceConfig(url="https://example.org/stac?token=secret"))
+    settings = settings_of(config)
+    assert settings["source"]["url"] == "https://example.org/stac"
+    assert settings["years"] == {"first": 2017, "last": 2025, "baseline": None}
+    assert {"sites", "claims", "out"}.isdisjoint(settings)
+    assert settings_of(Config(source=SourceConfig(url="/home/x/a/catalog.json")))["source"]["url"] == "catalog.json"
+
+
+def test_code_hash_sees_sources_and_templates_but_no_caches(tmp_path, monkeypatch):
+    package = tmp_path / "somepackage"
+    put(package / "__init__.py", b"")
+    put(package / "inner/a.py", b"x = 1\n")
+    put(package / "inner/page.html", b"<p>")
+    monkeypatch.syspath_prepend(tmp_path)
+    before = code_sha256(["somepackage"])
+    put(package / "inner/__pycache__/a.pyc", b"compiled")
+    put(package / "inner/.a.py.swp", b"an editor's")
+    assert code_sha256(["somepackage"]) == before
+    put(package / "inner/page.html", b"<h1>")
+    template = code_sha256(["somepackage"])
+    put(package / "inner/a.py", b"x = 2\n")
+    source = code_sha256(["somepackage"])
+    (package / "inner/a.py").rename(package / "inner/b.py")
+    assert len({before, template, source, code_sha256(["somepackage"])}) == 4
+
+
+def test_archive_root_holds_the_catalogue_and_all_it_refers_to(tmp_path):
+    pixels = put(tmp_path / "pixels/B04.tif", b"x")
+    beside = scene("S", stored(pixels, f"file://{pixels}", "reference"))
+    assert archive_root(str(tmp_path / "catalog/catalog.json"), [beside]) == tmp_path
+    assert archive_root(str(tmp_path / "catalog/catalog.json"), []) == tmp_path / "catalog"
+    assert archive_root("https://example.org/stac", []) is None
+
+
+def test_files_outside_their_root_are_refused(tmp_path):
+    inputs = make_inputs(tmp_path)
+    with pytest.raises(ProductError, match="lies outside"):
+        content_key(dataclasses.replace(inputs, archive_root=tmp_path / "aoi"))
+    with pytest.raises(ProductError, match="lies outside"):
+        build_manifest(inputs, tmp_path / "out/hoeryong", [put(tmp_path / "report.html", b"")])
+    with pytest.raises(ProductError, match="cannot be read"):
+        build_manifest(inputs, tmp_path, [tmp_path / "report.pdf"])
+
+
+# ---------------------------------------------------------------- runs
+
+
+def test_each_run_holds_the_hash_of_the_one_before(tmp_path):
+    folder, _ = make_result(tmp_path, runs=3)
+    runs = [folder / "runs" / name for name in ("0001.json", "0002.json", "0003.json")]
+    documents = [json.loads(path.read_bytes()) for path in runs]
+    assert [document["previous_run_sha256"] for document in documents] == [None, digest(runs[0]), digest(runs[1])]
+    assert (folder / "run.json").read_bytes() == runs[2].read_bytes()
+    assert {document["manifest_sha256"] for document in documents} == {digest(folder / "manifest.json")}
+    assert documents[0]["started"] == "2020-05-01T02:21:00Z"
+    assert documents[0]["seconds"] == 90.5
+    assert documents[0]["archive_root"] == str(tmp_path / "archive")
+    assert "numpy" in documents[0]["libraries"]
+
+
+def test_a_run_needs_its_manifest(tmp_path):
+    with pytest.raises(ProductError, match=r"manifest\.json: is not there"):
+        write_run(tmp_path, RunFacts(WHEN, WHEN, 1, (), tmp_path, None))
+
+
+def test_a_site_is_current_only_while_all_of_it_is_as_recorded(tmp_path):
+    folder, inputs = make_result(tmp_path)
+    key = content_key(inputs)
+    assert is_current(folder, key)
+    assert not is_current(folder, "0" * 64)
+    assert not is_current(tmp_path / "never", key)
+    for path in (folder / "hoeryong.gpkg", folder / "composites/2020.tif", folder / "manifest.json"):
+        content = path.read_bytes()
+        flip(path, 5)
+        assert not is_current(folder, key), path
+        path.unlink()
+        assert not is_current(folder, key), path
+        path.write_bytes(content)
+        assert is_current(folder, key)
+    (folder / "run.json").unlink()  # interrupted between manifest and run: it is run again
+    assert not is_current(folder, key)
+
+
+def test_an_interrupted_manifest_leaves_the_former_one(tmp_path, monkeypatch):
+    folder, _ = make_result(tmp_path)
+    before = (folder / "manifest.json").read_bytes()
+    found = read_manifest(folder)
+
+    def interrupt(path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(atomic, "_flush", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_manifest(folder, found.model_copy(update={"site": "other"}))
+
+    def full(path):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(atomic, "_flush", full)
+    with pytest.raises(ProductError, match=r"No space left on device.*free disk space"):
+        write_manifest(folder, found.model_copy(update={"site": "other"}))
+    assert (folder / "manifest.json").read_bytes() == before
+    assert not [path for path in folder.iterdir() if path.name.startswith(".")]
+
+
+# ---------------------------------------------------------------- verify
+
+
+def told(folder):
+    return [(problem.path, problem.kind) for problem in verify(folder)]
+
+
+def test_an_untouched_result_has_no_problem_also_when_moved_with_its_evidence(tmp_path):
+    folder, _ = make_result(tmp_path, runs=2)
+    assert verify(folder) == []
+    assert verify(folder.parent) == []
+    moved = tmp_path / "moved"
+    (tmp_path / "out").rename(moved)
+    assert verify(moved / "hoeryong") == []
+    (moved / "evidence").rename(moved / "hoeryong/evidence")
+    assert verify(moved) == []
+    assert verify(moved / "hoeryong") == []
+
+
+@pytest.mark.parametrize("name", ["hoeryong.gpkg", "report.html", "composites/2020.tif"])
+def test_a_changed_or_removed_output_is_named(tmp_path, name):
+    folder, _ = make_result(tmp_path)
+    flip(folder / name)
+    assert told(folder) == [(name, "differs")]
+    assert told(folder.parent) == [(f"hoeryong/{name}", "differs")]
+    (folder / name).unlink()
+    assert told(folder) == [(name, "missing")]
+    assert name in str(verify(folder)[0])
+
+
+def test_changed_or_removed_evidence_is_named(tmp_path):
+    folder, _ = make_result(tmp_path)
+    copy = tmp_path / "out/evidence/l2a/S2A_1/window/red.tif"
+    reference = tmp_path / "archive/S2B_2/B04.tif"
+    flip(copy)
+    assert told(folder) == [(str(copy), "differs")]
+    flip(copy)
+    flip(reference)
+    assert told(folder) == [(str(reference), "differs")]
+    flip(reference)
+    reference.unlink()
+    assert [str(problem) for problem in verify(folder)] == [
+        "manifest.json: incomplete: referenced file S2B_2/B04.tif is not here"
+    ]
+    copy.unlink()
+    assert told(folder) == [("evidence/l2a/S2A_1/window/red.tif", "missing"), ("manifest.json", "incomplete")]
+
+
+def test_an_extra_composite_is_named(tmp_path):
+    folder, _ = make_result(tmp_path)
+    put(folder / "composites/2031.tif", b"slipped in")
+    assert told(folder) == [("composites/2031.tif", "extra")]
+
+
+@pytest.mark.parametrize("escape", ["../secret", "/etc/hostname", "..\\secret", "C:\\secret", "a/../../secret", ""])
+@pytest.mark.parametrize("part", ["outputs", "inputs"])
+def test_a_path_that_leaves_the_folder_is_a_problem_and_is_not_followed(tmp_path, part, escape):
+    folder, _ = make_result(tmp_path)
+    document = json.loads((folder / "manifest.json").read_bytes())
+    document[part][-1]["path"] = escape
+    (folder / "manifest.json").write_text(json.dumps(document), encoding="utf-8")
+    kinds = [problem.kind for problem in verify(folder)]
+    assert kinds == ["differs", "unsafe"]  # the manifest is not that of run.json, and the path
+    assert repr(escape) in verify(folder)[1].detail
+
+
+def test_a_link_out_of_the_folder_is_a_problem(tmp_path):
+    folder, _ = make_result(tmp_path)
+    (folder / "report.html").rename(tmp_path / "report.html")
+    (folder / "report.html").symlink_to(tmp_path / "report.html")
+    assert told(folder) == [("manifest.json", "unsafe")]
+
+
+def test_a_changed_manifest_is_named_by_its_run(tmp_path):
+    folder, _ = make_result(tmp_path)
+    path = folder / "manifest.json"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("cloud", "clear"), encoding="utf-8")
+    assert told(folder) == [("manifest.json", "differs")]
+    path.write_text("{", encoding="utf-8")
+    assert set(told(folder)) == {("manifest.json", "differs")}
+    path.write_text(text.replace('"site"', '"sight"'), encoding="utf-8")
+    assert set(told(folder)) == {("manifest.json", "differs")}
+    assert any("site: Field required" in str(problem) for problem in verify(folder))
+    path.unlink()
+    assert told(folder) == [("manifest.json", "missing")]
+
+
+def test_the_chain_of_runs_is_checked(tmp_path):
+    folder, _ = make_result(tmp_path, runs=3)
+    first, second, last = (folder / "runs" / name for name in ("0001.json", "0002.json", "0003.json"))
+    kept = {path: path.read_bytes() for path in (first, second, last, folder / "run.json")}
+
+    def rewrite(path, **changes):
+        path.write_text(json.dumps(json.loads(kept[path]) | changes), encoding="utf-8")
+
+    rewrite(first, workers=7)
+    assert told(folder) == [("runs/0001.json", "differs")]
+    first.write_bytes(kept[first])
+    rewrite(last, workers=7)
+    assert told(folder) == [("run.json", "differs")]
+    last.write_bytes(kept[last])
+    second.unlink()
+    assert told(folder) == [("runs/0002.json", "missing")]
+    second.write_bytes(kept[second])
+    first.unlink()
+    assert told(folder) == [("runs/0001.json", "missing")]
+    first.write_bytes(kept[first])
+    (folder / "run.json").unlink()
+    # Without the run nobody knows where the archive is.
+    assert told(folder) == [("run.json", "missing"), ("manifest.json", "incomplete")]
+    (folder / "run.json").write_bytes(b"null")
+    assert told(folder)[0] == ("run.json", "differs")
+
+
+def test_all_sites_are_checked_and_each_is_named(tmp_path):
+    first, _ = make_result(tmp_path, "hoeryong")
+    second, _ = make_result(tmp_path, "yodok")
+    flip(second / "yodok.gpkg")
+    (first / "manifest.json").unlink()
+    (first / "run.json").unlink()
+    assert told(tmp_path / "out") == [
+        ("hoeryong/run.json", "missing"),
+        ("hoeryong/manifest.json", "missing"),
+        ("yodok/yodok.gpkg", "differs"),
+    ]
+
+
+def test_no_result_is_an_input_error(tmp_path):
+    with pytest.raises(InputError, match="holds no result"):
+        verify(tmp_path)
+    with pytest.raises(InputError, match="holds no result"):
+        verify(tmp_path / "never")
