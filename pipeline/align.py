@@ -7,6 +7,7 @@ no area but turns every outline into a false gain on one side.
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from pipeline.types import PIXEL_M, Bool, Float32
@@ -16,6 +17,8 @@ _CONVERGED_PX = 0.002
 _MIN_PIXELS = 400
 """Fewer pixels common to both scenes than a square of 200 m cannot hold a scene in place."""
 _BORDER_PX = 4
+_MIN_GAIN = 0.05
+"""Below it the two images have no edges in common."""
 
 
 @dataclass(frozen=True)
@@ -96,20 +99,26 @@ def _refine(
         moved = ndimage.shift(coefficients, -shift, order=3, prefilter=False, mode="nearest")
         along_rows, along_columns = np.gradient(moved)
         design = np.stack([along_rows[usable], along_columns[usable], moved[usable], np.ones(target.size)], axis=1)
-        weights = np.ones(target.size)
-        for _ in range(3):
-            root = np.sqrt(weights)
-            solution, *_ = np.linalg.lstsq(design * root[:, None], target * root, rcond=None)
-            residual = target - design @ solution
-            scale = 1.4826 * float(np.median(np.abs(residual))) + 1e-12
-            weights = 1.0 / (1.0 + (residual / (2.0 * scale)) ** 2)
+        solution, sigma = _robust_fit(design, target)
         gain = solution[2]
-        if not np.isfinite(gain) or gain <= 0.05:  # noqa: PLR2004 - the two images have no edges in common
+        if not np.isfinite(gain) or gain <= _MIN_GAIN:
             return None
         step = solution[:2] / gain
         shift = shift + step
-        normal = (design * weights[:, None]).T @ design
-        error = float(np.sqrt(np.mean(np.diag(np.linalg.pinv(normal))[:2])) * scale / gain)
+        error = float(np.sqrt(np.mean(sigma[:2] ** 2)) / gain)
         if np.abs(step).max() < _CONVERGED_PX:
             break
     return float(shift[0]), float(shift[1]), error
+
+
+def _robust_fit(design: NDArray[np.float64], target: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Coefficients and their standard errors; residuals weigh by Cauchy's function, so that what changed is let go."""
+    weights = np.ones(target.size)
+    for _ in range(3):
+        weighted = design * weights[:, None]
+        inverse = np.linalg.pinv(weighted.T @ design)
+        solution = inverse @ (weighted.T @ target)
+        residual = target - design @ solution
+        scale = 1.4826 * float(np.median(np.abs(residual))) + 1e-12
+        weights = 1.0 / (1.0 + (residual / (2.0 * scale)) ** 2)
+    return solution, scale * np.sqrt(np.diag(inverse))

@@ -1,6 +1,7 @@
 """The command line: parse, choose sites, print, exit status. No numbers of science here; they are in config.yaml."""
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -8,6 +9,11 @@ from pathlib import Path
 
 from pipeline import __version__
 from pipeline.errors import InputError, StocklineError
+
+# One core per worker: the arrays are small, and linear algebra that starts threads of its own takes the
+# other workers' cores. Read by numpy when it is first imported; workers inherit it.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
 
 _INTERRUPTED = 130
 _YEARS = re.compile(r"^(\d{4})(?:-(\d{4}))?$")

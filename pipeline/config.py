@@ -170,6 +170,8 @@ class FootprintConfig(Section):
     ndvi_max_bare: float = 0.30
     bare_share: float = 0.60
     min_px: int = 10
+    min_pixel_dates: int = Field(3, ge=2)
+    """Clear dates a pixel needs: of three in a season one lies in the green weeks."""
     dark_brightness: float = 0.10
     """Ground darker than this is classed dark_ground (spoil, coal, tar), else bare_or_built."""
 

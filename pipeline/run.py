@@ -29,7 +29,7 @@ from pipeline.measure import (
 from pipeline.parallel import Pool
 from pipeline.passes.block import score_block
 from pipeline.passes.ground import ground_outline, measure_boundary, measure_year
-from pipeline.passes.label import MapTargets, join_year, label_families
+from pipeline.passes.label import MapTargets, ever_occupied, join_year, label_families
 from pipeline.passes.pile import measure_pile
 from pipeline.passes.scene import BANDS, calibrate, choose_reference, inspect, register, survey
 from pipeline.products.manifest import ManifestInputs, archive_root, content_key, is_current
@@ -125,12 +125,13 @@ def _measure(
     # 8 zones and ground
     dates = [year_dates(year, used, config) for year in config.years.all]
     zones = make_zones(site, grid, None, config.boundary.rings_m)
-    ground = dict(zip(maps, pool.map(measure_year, maps.values(), *_same(maps, zones, grid, config)), strict=True))
+    ever = ever_occupied(maps, work / "ever.npy") if maps else work
+    ground = dict(zip(maps, pool.map(measure_year, maps.values(), *_same(maps, ever, zones, grid, config)), strict=True))
     base = baseline_year(ground_measurements(zones, ground, dates, config), config.years.baseline)
     reference = _reference(site, grid, maps.get(base) if base else None)
     if reference is not None:
         zones = make_zones(site, grid, reference, config.boundary.rings_m)
-        ground = dict(zip(maps, pool.map(measure_year, maps.values(), *_same(maps, zones, grid, config)), strict=True))
+        ground = dict(zip(maps, pool.map(measure_year, maps.values(), *_same(maps, ever, zones, grid, config)), strict=True))
     pairs = _pairs(sorted(maps), base)
     boundary_found = pool.map(
         measure_boundary, [(maps[a], maps[b]) for a, b in pairs], *_same(pairs, zones, grid, config)

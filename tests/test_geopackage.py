@@ -313,7 +313,9 @@ def test_simulated_is_said_everywhere_and_only_then(tmp_path):
     assert all(identifier.startswith("SIMULATED") and text.startswith("SIMULATED") for identifier, text in contents)
     assert "SIMULATED" in query(path, "SELECT metadata FROM gpkg_metadata")[0][0]
     document = project_of(path)
-    assert document.findtext("title").startswith("SIMULATED")
+    assert document.findtext("title") == "SIMULATED Hoeryong"
+    twice = write(tmp_path / "t.gpkg", simulated=True, title="SIMULATED Hoeryong")
+    assert project_of(twice).findtext("title") == "SIMULATED Hoeryong"
     assert all(name.text.startswith("SIMULATED") for name in document.iter("layername"))
     assert b"SIMULATED" not in write(tmp_path / "m.gpkg").read_bytes()
 
@@ -479,6 +481,23 @@ def test_a_file_that_cannot_grow_is_one_error_and_the_former_file_stays(tmp_path
     assert done.stdout.count("\n") == 1
     assert path.read_bytes() == before
     assert names_in(tmp_path) == ["a.gpkg"]
+
+
+def test_rows_that_the_driver_lost_without_a_word_are_noticed(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.gpkg")
+    before = path.read_bytes()
+    whole = pyogrio.raw.write
+
+    def lose_the_last_row(file, geometry, **options):
+        for name in ("field_data", "field_mask"):
+            options[name] = [values[:-1] for values in options[name]]
+        options["gdal_tz_offsets"] = {name: values[:-1] for name, values in options["gdal_tz_offsets"].items()}
+        whole(file, None if geometry is None else geometry[:-1], **options)
+
+    monkeypatch.setattr(pyogrio.raw, "write", lose_the_last_row)
+    with pytest.raises(ProductError, match="layer sites holds 0 of 1 rows"):
+        write(path)
+    assert path.read_bytes() == before
 
 
 def test_interruption_leaves_the_former_file(tmp_path, monkeypatch):

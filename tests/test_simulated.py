@@ -23,7 +23,7 @@ from pipeline.sources import _scene_model, simulated
 from pipeline.sources._scene_model import CELL_M, amplitudes, make_ground, shares
 from pipeline.sources._sim_render import render_scene, tile_image, to_dn, true_sky
 from pipeline.sources._sim_scenes import plan_year
-from pipeline.sources._sim_sites import SITES, piles
+from pipeline.sources._sim_sites import SITES, footprint, piles
 from pipeline.sources._sim_sky import make_sky, sky_at
 
 CAMP, MINE, PORT = SITES["sim-camp"], SITES["sim-mine"], SITES["sim-port"]
@@ -74,17 +74,25 @@ def test_camp_grows_as_described():
     assert ["E" in year for year in by_year] == [True, True, True, False, False, False]
     zone = next(outline for role, _, outline in CAMP.places if role == "zone")
     assert zone.contains(piles(CAMP, 2020)["D"])
+    # A front of 500 m advances by 12 m a year; a yard of 160 x 150 m is cleared in 2020.
+    gained = [round(footprint(CAMP, year).intersection(zone).area) for year in range(2018, 2024)]
+    assert gained == [0, 6_000, 36_000, 42_000, 48_000, 54_000]
+    assert footprint(MINE, 2018).equals(footprint(MINE, 2023))
 
 
 def test_edge_is_smeared_by_the_stated_point_spread(monkeypatch):
     """The quay's straight edge at x = 320 m is an error function of sigma 5.1 and 9.8 m."""
     monkeypatch.setattr(_scene_model, "_texture", lambda *_: np.zeros((_scene_model.SIZE,) * 2, np.float32))
     ground = make_ground(PORT, YEAR, 1)
-    across = np.arange(-40.0, 41.0)
+    across = np.arange(-60.0, 60.5, 0.5)
     for resolution, sigma_m in ((10, 5.1), (20, 9.8)):
         drawn = amplitudes(ground, resolution, 320.0 + across, np.full_like(across, 130.0))
-        water = drawn[ground.materials.index("deep_water")]
-        np.testing.assert_allclose(water, 0.5 * (1 + special.erf(across / (sigma_m * np.sqrt(2)))), atol=0.015)
+        water = drawn[ground.materials.index("deep_water")].astype(float)
+        np.testing.assert_allclose(water, 0.5 * (1 + special.erf(across / (sigma_m * np.sqrt(2)))), atol=0.025)
+        spread = np.gradient(water)
+        # The edge lies on a border of cells, which smear it less than one anywhere, by a sixth of a cell squared.
+        expected_m = np.sqrt(sigma_m**2 - CELL_M**2 / 6)
+        assert np.sqrt(np.sum(spread * across**2) / spread.sum()) == pytest.approx(expected_m, rel=0.01)
 
 
 def test_dn_round_trip_and_no_accidental_nodata():
@@ -116,11 +124,13 @@ def test_reprocessed_scenes_carry_the_offset_before_2022():
 
 
 def test_content_is_displaced_by_the_stated_shift(camp_ground, clear_scene):
-    moved = dataclasses.replace(clear_scene, shift_x_m=6.0, shift_y_m=-3.5)
+    """Least squares of the difference on the gradients, which knows nothing of how the image was drawn."""
+    moved = dataclasses.replace(clear_scene, shift_x_m=3.0, shift_y_m=-2.0)
     still, displaced = (render_scene(CAMP, scene, camp_ground)["B08"].astype(float) for scene in (clear_scene, moved))
-    back, _, _ = phase_cross_correlation(still, displaced, upsample_factor=50, normalization=None)
-    # What moved east and south must go back to the west and north: fewer columns, fewer rows.
-    np.testing.assert_allclose(back * 10, [-3.5, -6.0], atol=0.8)
+    down, right = np.gradient(ndimage.gaussian_filter((still + displaced) / 2, 1.0))
+    change = ndimage.gaussian_filter(displaced - still, 1.0)
+    found, *_ = np.linalg.lstsq(np.stack([-right.ravel(), down.ravel()], axis=1) / 10, change.ravel())
+    np.testing.assert_allclose(found, [3.0, -2.0], atol=0.3)
 
 
 def test_both_tiles_of_an_acquisition_show_the_same_ground(camp_ground, clear_scene):
@@ -159,8 +169,8 @@ def test_seasons_and_snow(camp_ground, clear_scene):
 def test_sun_agrees_with_the_almanac():
     for scene in plan_year(PORT, 2021, 1):
         zenith, azimuth = clear.sun_position(scene.datetime, PORT.longitude, PORT.latitude)
-        assert scene.sun_zenith_deg == pytest.approx(zenith, abs=0.2)
-        assert scene.sun_azimuth_deg == pytest.approx(azimuth, abs=0.5)
+        assert scene.sun_zenith_deg == pytest.approx(zenith, abs=0.6)
+        assert scene.sun_azimuth_deg == pytest.approx(azimuth, abs=1.0)
 
 
 def test_shadows_fall_away_from_the_sun(camp_ground, clear_scene):
@@ -176,8 +186,9 @@ def test_shadows_fall_away_from_the_sun(camp_ground, clear_scene):
         moved = [ndimage.shift(cloud.astype(float), (-r * np.cos(away), r * np.sin(away)), order=0) for r in reach_px]
         return max(np.sum(shadow * m) for m in moved) / shadow.sum()
 
-    assert overlap(azimuth + np.pi) > 0.9
-    assert overlap(azimuth) < 0.5
+    # Some shadows are cast by clouds beyond the image.
+    assert overlap(azimuth + np.pi) > 0.7
+    assert max(overlap(azimuth + quarter * np.pi / 2) for quarter in (0, 1, -1)) < 0.4
 
 
 def test_shadow_darkens_and_cloud_brightens(camp_ground, clear_scene):

@@ -21,7 +21,7 @@ from models.footprint import CLASSES
 from pipeline.config import BoundaryConfig, Config
 from pipeline.findings import BoundaryPiece, ZoneGround
 from pipeline.grid import areal_scale, burn
-from pipeline.passes.label import read_maps
+from pipeline.passes.label import YearMaps, read_maps
 from pipeline.types import PIXEL_M, Bool, Grid, Zone
 
 _STAIRCASE = np.pi / 4
@@ -53,9 +53,14 @@ def ground_outline(maps: Path, grid: Grid) -> BaseGeometry:
     return to_polygons(read_maps(maps).ground[0], grid)
 
 
-def measure_year(maps: Path, zones: Sequence[Zone], grid: Grid, config: Config) -> list[ZoneGround]:
-    """Measure occupied ground of every zone in one year."""
+def measure_year(maps: Path, ever: Path, zones: Sequence[Zone], grid: Grid, config: Config) -> list[ZoneGround]:
+    """Measure occupied ground of every zone in one year.
+
+    Ground that was occupied in another year (``ever``) and not seen in this one widens the interval by its
+    whole area: it may be there or not.
+    """
     year = read_maps(maps)
+    hidden = np.load(ever) & ~year.ground_seen
     footprint, dark = year.ground[0], year.dark
     by_class = {CLASSES[0]: footprint & ~dark, CLASSES[1]: dark}
     eps = positional_noise_m(config.boundary)
@@ -68,15 +73,16 @@ def measure_year(maps: Path, zones: Sequence[Zone], grid: Grid, config: Config) 
         outline_m = _outline_m(footprint & inside)
         area = float((footprint & inside).sum()) * PIXEL_M**2 / scale
         smallest = config.footprint.min_px * PIXEL_M**2 / 1.96
-        sigma = outline_sigma_m2(outline_m, PIXEL_M, config.uncertainty.c, config.uncertainty.sigma_edge_m)
+        sigma = outline_sigma_m2(outline_m, PIXEL_M, config.uncertainty.c, config.boundary.sigma_edge_m)
+        hidden_m2 = float((hidden & inside).sum()) * PIXEL_M**2 / scale
         found.append(
             ZoneGround(
                 zone.zone_id,
                 area,
                 # Below the smallest patch that is mapped nothing is known, also where nothing was found.
-                max(sigma, smallest),
+                float(np.hypot(max(sigma, smallest), hidden_m2)),
                 outline_m,
-                *_seen(year.ground_clear[inside], year.clear[inside], config.min_dates),
+                *_seen(year, inside, config.min_dates),
                 {name: to_polygons(mask & inside, grid) for name, mask in by_class.items()},
                 tuple(c.intersection(zone.geometry).area / scale for c in chance),
             )
@@ -91,7 +97,7 @@ def measure_boundary(
     earlier, later = (read_maps(path) for path in years)
     eps = positional_noise_m(config.boundary)
     # Ground unseen in either year has neither gained nor lost.
-    seen = (earlier.ground_clear >= config.min_dates) & (later.ground_clear >= config.min_dates)
+    seen = earlier.ground_seen & later.ground_seen
     before, after = earlier.ground[0] & seen, later.ground[0] & seen
     old, new = to_polygons(before, grid), to_polygons(after, grid)
     gain, loss = _beyond(new, old, eps), _beyond(old, new, eps)
@@ -109,19 +115,17 @@ def measure_boundary(
             piece = polygons_only(parts[change].intersection(zone.geometry))
             moved = (after & ~before if change == "certain_gain" else before & ~after) & inside
             advance = _advance(distance[change], moved, eps) if change in distance else None
-            sigma = outline_sigma_m2(max(piece.length, 4 * PIXEL_M), PIXEL_M, config.uncertainty.c, config.uncertainty.sigma_edge_m)
+            sigma = outline_sigma_m2(piece.length, PIXEL_M, config.uncertainty.c, config.boundary.sigma_edge_m)
             found.append(BoundaryPiece(zone.zone_id, change, piece, piece.area / scale, sigma, advance))
     return found
 
 
-def _seen(
-    ground_clear: NDArray[np.uint8], stock_clear: NDArray[np.uint8], min_dates: int
-) -> tuple[float, float, int, int]:
-    """Share of pixels seen on enough dates, and median number of dates, of both windows."""
-    if ground_clear.size == 0:
+def _seen(year: YearMaps, inside: Bool, min_dates: int) -> tuple[float, float, int, int]:
+    """Share of a zone seen on enough dates, and median number of dates, for ground and for piles."""
+    if not inside.any():
         return 0.0, 0.0, 0, 0
-    shares = [round(float(np.mean(clear >= min_dates)), 4) for clear in (ground_clear, stock_clear)]
-    return shares[0], shares[1], int(np.median(ground_clear)), int(np.median(stock_clear))
+    shares = [round(float(np.mean(seen[inside])), 4) for seen in (year.ground_seen, year.clear >= min_dates)]
+    return shares[0], shares[1], int(np.median(year.ground_clear[inside])), int(np.median(year.clear[inside]))
 
 
 def _scale(zone: Zone, grid: Grid) -> float:

@@ -1,7 +1,7 @@
 """Label pass: a year's blocks joined to maps of the whole site, and piles given one identity through the years."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,7 +35,10 @@ class YearMaps:
     clear, ground_clear : NDArray[np.uint8]
         Clear dates of the stockpile and of the footprint windows.
     ground : Bool
-        Shape (halves + 1, rows, columns): occupied ground from all dates and from every other date.
+        Shape (halves + 1, rows, columns): occupied ground from all dates and from every other date; the two
+        halves only where both saw the ground.
+    ground_seen : Bool
+        Ground seen on enough dates for the footprint.
     dark : Bool
         Occupied ground that is dark.
     """
@@ -46,6 +49,7 @@ class YearMaps:
     clear: NDArray[np.uint8]
     ground_clear: NDArray[np.uint8]
     ground: Bool
+    ground_seen: Bool
     dark: Bool
 
 
@@ -103,13 +107,11 @@ def _maps(layers: YearLayers, rules: SiteRules) -> YearMaps:
         )
         for half in range(HALVES + 1)
     ]
-    # Half of the dates cannot show ground on as many as all of them.
-    half_rules = footprint.FootprintRules(
-        **{**vars(rules.ground), "min_dates": max(1, rules.ground.min_dates // HALVES)}
-    )
-    ground = np.stack(
-        [footprint.measure(s, rules.ground if half == 0 else half_rules) for half, s in enumerate(seasons)]
-    )
+    # Half of the dates cannot show ground as often as all of them.
+    few = max(1, rules.ground.min_dates // HALVES)
+    half_rules = replace(rules.ground, min_dates=few)
+    ground = np.stack([footprint.measure(s, half_rules if half else rules.ground) for half, s in enumerate(seasons)])
+    ground[1:] &= np.all(layers.ground_clear[1:] >= few, axis=0)
     with np.errstate(invalid="ignore"):
         water = water_share > rules.objects.water_share_max
     return YearMaps(
@@ -119,8 +121,15 @@ def _maps(layers: YearLayers, rules: SiteRules) -> YearMaps:
         clear=layers.clear,
         ground_clear=layers.ground_clear[0],
         ground=ground,
+        ground_seen=layers.ground_clear[0] >= rules.ground.min_dates,
         dark=footprint.classes(ground[0], seasons[0], rules.ground)["dark_ground"],
     )
+
+
+def ever_occupied(maps: Mapping[int, Path], path: Path) -> Path:
+    """Write the ground that was occupied in any year: what an unseen patch of another year may hide."""
+    np.save(path, np.any([read_maps(maps[year]).ground[0] for year in sorted(maps)], axis=0))
+    return path
 
 
 @dataclass(frozen=True)

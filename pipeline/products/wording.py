@@ -156,7 +156,7 @@ def why(change: ChangeRow, fdr_q: float) -> str:
     limit = show(change.mdc95, unit=change.unit).value_with_unit
     text = f"; a difference smaller than {limit} would not be called"
     if change.lo95 is not None and change.hi95 is not None and not change.lo95 <= 0 <= change.hi95:
-        return f"{text}, and after allowing for the number of comparisons q is not at or below {fdr_q:g}"
+        return f"{text}, and with the number of comparisons allowed for, q is above {fdr_q:g}"
     return text
 
 

@@ -1,5 +1,6 @@
 """The documents of a simulated archive: STAC items and catalogue, site files, claims, truth. Pure: dicts out."""
 
+import copy
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,8 +10,7 @@ from shapely import set_precision
 from shapely.geometry import mapping
 from shapely.geometry.base import BaseGeometry
 
-from pipeline.grid import reproject
-from pipeline.sources._sim_render import RESOLUTION_M, TileImage, aoi_square, swath, tile_image, to_crs
+from pipeline.sources._sim_render import RESOLUTION_M, TileImage, aoi_square, between_crs, swath, tile_image, to_crs
 from pipeline.sources._sim_scenes import SimScene
 from pipeline.sources._sim_sites import SimSite, footprint, piles
 
@@ -53,7 +53,7 @@ def item_document(site: SimSite, scene: SimScene, tile_number: int, shares: Mapp
     tile = site.tiles[tile_number]
     image = tile_image(site, tile)
     inside = to_crs(site, swath(), tile.epsg).intersection(image.outline) if scene.swath_edge else image.outline
-    covered = reproject(inside, tile.epsg, _LONLAT)
+    covered = between_crs(inside, tile.epsg, _LONLAT)
     return {
         "type": "Feature",
         "stac_version": _STAC_VERSION,
@@ -175,7 +175,7 @@ def claims_document(years: Sequence[int]) -> dict[str, Any]:
         "zones": ["site"], "metric": "stockpile_count", "direction": "presence",
         "not_observable": "What the stockpiles are for.",
     }  # fmt: skip
-    return {"claims": [{**shared, **claim} for claim in (stock, ground, presence)]}
+    return {"claims": [{**copy.deepcopy(shared), **claim} for claim in (stock, ground, presence)]}
 
 
 def truth_areas(site: SimSite, year: int) -> dict[str, Any]:

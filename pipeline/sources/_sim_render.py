@@ -4,6 +4,7 @@ import functools
 from dataclasses import dataclass
 
 import numpy as np
+import shapely
 from affine import Affine
 from numpy.typing import NDArray
 from pyproj import Transformer
@@ -11,7 +12,6 @@ from shapely import affinity
 from shapely.geometry import Polygon, box
 from shapely.geometry.base import BaseGeometry
 
-from pipeline.grid import reproject
 from pipeline.sources._scene_model import Ground, amplitudes, mix, spectra
 from pipeline.sources._sim_scenes import SimScene
 from pipeline.sources._sim_sites import AOI_HALF_M, BANDS, SITES, SimSite, Tile
@@ -59,7 +59,13 @@ class TileImage:
 def to_crs(site: SimSite, geometry: BaseGeometry, epsg: int) -> BaseGeometry:
     """Geometry in metres from the site's origin -> coordinates of a CRS (4326: longitude, latitude)."""
     placed = affinity.translate(geometry, *site.origin_m)
-    return reproject(placed, site.tiles[0].epsg, epsg)
+    return between_crs(placed, site.tiles[0].epsg, epsg)
+
+
+def between_crs(geometry: BaseGeometry, epsg_from: int, epsg_to: int) -> BaseGeometry:
+    """Geometry in another CRS, vertex by vertex; x is easting or longitude."""
+    transformer = Transformer.from_crs(epsg_from, epsg_to, always_xy=True)
+    return shapely.transform(geometry, transformer.transform, interleaved=False)
 
 
 def aoi_square() -> Polygon:

@@ -28,8 +28,9 @@ _CYCLE_DAYS = 5  # two satellites on one relative orbit of ten days
 _EARLY_YEAR = 2018  # before refinement on the reference image: larger shifts (science 2.4)
 _SHIFT_M, _EARLY_SHIFT_M = 3.0, 8.0
 _SNOW_MONTHS = (12, 1, 2)
-_SPOILT, _THIN, _OVERCAST = (0.70, 0.98), (0.01, 0.08), (0.85, 1.0)  # cover of dates that are clouded, little or wholly
-_THIN_SHARE, _HAZE_SHARE, _EARLY_SHARE = 0.35, 0.2, 0.3  # of dates: with some cloud, with haze, badly registered
+_SPOILT, _THIN, _OVERCAST = (0.70, 0.98), (0.02, 0.10), (0.85, 1.0)  # cover of spoilt dates, others, and overcast years
+_N_THIN, _N_SPARED = 2, 2  # dates a year with little cloud, and dates an overcast year is spared
+_HAZE_SHARE, _EARLY_SHARE = 0.2, 0.3  # of all dates: with haze; of the first year's: badly registered
 _EVERY_NTH_IN_BOTH_TILES = 4
 
 
@@ -105,7 +106,7 @@ def plan_year(site: SimSite, year: int, seed: int) -> list[SimScene]:
 
 
 def sun_position(when: dt.datetime, longitude: float, latitude: float) -> tuple[float, float]:
-    """Sun zenith and azimuth in degrees (azimuth clockwise from north), Spencer 1971; good to 0.1 degree.
+    """Sun zenith and azimuth in degrees (azimuth clockwise from north), Spencer 1971; good to half a degree.
 
     On purpose not the formula the pipeline measures with: the truth must not share its errors.
     """
@@ -142,17 +143,18 @@ def _dates(site: SimSite, year: int, rng: np.random.Generator) -> list[list[dt.d
 
 
 def _cloud_covers(site: SimSite, year: int, counts: list[int], rng: np.random.Generator) -> list[float]:
-    """Cloud cover of each date, slot by slot: mostly none or little, or nearly all."""
-    covers: list[float] = []
-    for (_, _, _, spoilt), count in zip(site.slots, counts, strict=True):
-        thin = np.where(rng.random(count) < _THIN_SHARE, rng.uniform(*_THIN, count), 0.0)
-        thin[rng.permutation(count)[:spoilt]] = rng.uniform(*_SPOILT, spoilt)
-        covers += [float(cover) for cover in thin]
+    """Cloud cover of each date, slot by slot: the slots' share of spoilt dates, two with little, else none.
+
+    So few that a year of any seed can be judged, as the sites mean it.
+    """
+    covers = np.zeros(sum(counts))
+    for start, count, slot in zip(np.cumsum([0, *counts]), counts, site.slots, strict=False):
+        covers[start + rng.permutation(count)[: slot[-1]]] = rng.uniform(*_SPOILT, slot[-1])
+    covers[rng.permutation(np.flatnonzero(covers == 0))[:_N_THIN]] = rng.uniform(*_THIN, _N_THIN)
     if site.clear_years is not None and year not in site.clear_years:
-        spared = set(rng.permutation(len(covers))[:2].tolist())
-        clouded = rng.uniform(*_OVERCAST, len(covers))
-        covers = [cover if n in spared else float(clouded[n]) for n, cover in enumerate(covers)]
-    return covers
+        clouded = rng.permutation(covers.size)[_N_SPARED:]
+        covers[clouded] = rng.uniform(*_OVERCAST, clouded.size)
+    return [float(cover) for cover in covers]
 
 
 def _scene(site: SimSite, day: dt.date, cover: float, seed: tuple[int, ...]) -> SimScene:

@@ -179,8 +179,8 @@ def _around(x: float, y: float) -> Polygon:
 
 def _camp() -> SimSite:
     ground = Polygon([(-650, -350), (-100, -420), (250, -300), (250, 200), (60, 330), (-500, 350), (-680, 100)])
-    front = tuple(box(250, -300, 250 + 15.0 * i, 200) if i else None for i in range(N_YEARS))
-    satellite = box(575, -10, 725, 120)
+    front = tuple(box(250, -300, 250 + 12.0 * i, 200) if i else None for i in range(N_YEARS))
+    satellite = box(570, -20, 730, 130)
     return SimSite(
         id="sim-camp",
         name="SIMULATED camp",

@@ -146,8 +146,9 @@ def project(frame: ProjectFrame) -> str:
         The GeoPackage's own file name (the project lies inside it), title, CRS, extent and years.
     """
     start = prefix(simulated=frame.simulated)
-    root = ET.Element("qgis", version="3.22.0", projectname=start + frame.title)
-    ET.SubElement(root, "title").text = start + frame.title
+    title = start + frame.title.removeprefix(start)
+    root = ET.Element("qgis", version="3.22.0", projectname=title)
+    ET.SubElement(root, "title").text = title
     _crs(ET.SubElement(root, "projectCrs"), frame.epsg)
     tree = ET.SubElement(root, "layer-tree-group")
     root.append(_canvas(frame))

@@ -1,0 +1,315 @@
+"""The change report as a reader meets it: parsed HTML, extracted PDF text, charts read back from their SVG."""
+
+import base64
+import io
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+from PIL import Image
+from pypdf import PdfReader
+from report_fixture import BASELINE, MISSING, NAME, NASTY, YEARS, make_facts, make_pictures, make_tables
+
+from pipeline.errors import ProductError
+from pipeline.products.charts import Point, chart_svg
+from pipeline.products.pictures import scale_bar_m, window_around
+from pipeline.products.report import write_report
+from pipeline.products.results import Results
+from pipeline.products.view import build_view
+from pipeline.records import LAYERS
+
+VOID = {"meta", "img", "br", "hr", "link", "input"}
+FLAT = re.compile(r"\s+")
+
+
+class Page(HTMLParser):
+    """Elements, visible text and verdicts of a page; fails on a tag that is closed out of order."""
+
+    def __init__(self, text) -> None:
+        super().__init__()
+        self.elements, self.texts, self.open, self.verdicts = [], [], [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+        if "verdict" in (dict(attrs).get("class") or "").split():
+            self.verdicts.append(dict(attrs)["class"].split()[1])
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if not self.open or self.open[-1] != "style":
+            self.texts.append(data)
+
+    @property
+    def text(self):
+        return FLAT.sub(" ", "".join(self.texts))
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    return write_report(tmp_path_factory.mktemp("report"), make_tables(), make_pictures(), make_facts())
+
+
+@pytest.fixture(scope="module")
+def page(written):
+    return Page(written[0].read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def pdf(written):
+    return PdfReader(written[1])
+
+
+def squeezed(text):
+    """Text without any white space: a PDF breaks lines where it likes."""
+    return FLAT.sub("", text)
+
+
+def test_page_loads_nothing_and_runs_nothing(page, written):
+    assert not [tag for tag, _ in page.elements if tag in ("script", "link", "iframe", "object", "embed", "form")]
+    for tag, attributes in page.elements:
+        assert not [name for name in attributes if name.startswith("on")], tag
+        for name in ("src", "href", "srcset", "action", "background"):
+            assert (attributes.get(name) or "data:").startswith("data:"), (tag, name)
+    css = re.search(r"<style>(.*?)</style>", written[0].read_text(encoding="utf-8"), re.DOTALL)[1]
+    assert "@import" not in css
+    assert all(target.startswith('"data:') for target in re.findall(r"url\(([^)]*)\)", css))
+    policy = next(
+        a["content"] for t, a in page.elements if t == "meta" and a.get("http-equiv") == "Content-Security-Policy"
+    )
+    assert "default-src 'none'" in policy
+    assert "script-src" not in policy
+
+
+def test_drawings_refer_to_nothing_outside(page):
+    for _, attributes in page.elements:
+        uri = attributes.get("src") or ""
+        if uri.startswith("data:image/svg+xml"):
+            svg = base64.b64decode(uri.split(",", 1)[1]).decode("utf-8")
+            assert all(target.startswith("#") for target in re.findall(r'xlink:href="([^"]*)"', svg))
+            assert "<script" not in svg
+
+
+def test_page_is_accessible(page):
+    assert ("html", {"lang": "en"}) in page.elements
+    assert all(len(a.get("alt") or "") > 20 for t, a in page.elements if t == "img")
+    assert all(a.get("scope") in ("col", "row") for t, a in page.elements if t == "th")
+    assert sum(t == "h1" for t, _ in page.elements) == 1
+    names = {a.get("name") for t, a in page.elements if t == "meta"}
+    assert "viewport" in names
+
+
+def test_text_of_users_is_shown_as_it_was_written(page, pdf):
+    wanted = FLAT.sub(" ", NASTY)
+    # Source of the outline, note, reason in the summary and in the table, quote of a claim.
+    assert page.text.count(wanted) == 5
+    said = squeezed("".join(p.extract_text() for p in pdf.pages))
+    assert said.count(squeezed(NASTY)) >= 4
+
+
+def test_summary_gives_each_headline_verdict_once(page, written):
+    body = written[0].read_text(encoding="utf-8")
+    summary = Page("<div>" + re.search(r'<p class="summary">.*?</p>', body, re.DOTALL)[0] + "</div>")
+    assert summary.verdicts == [
+        *("increase", "no_detectable_change", "no_detectable_change", "no_detectable_change"),
+        *("insufficient_data", "insufficient_data", "decrease", "insufficient_data"),
+    ]
+    assert "2.31 ha in 2021 (95 % interval 2.15 to 2.47 ha, 10 dates)" in summary.text
+    assert "+1.30 ha (95 % interval +1.13 to +1.48 ha): increase." in summary.text
+    assert f"Years that could not be judged: {MISSING} (stockpile area" in page.text
+
+
+def test_claims_stand_with_verdict_and_what_is_not_observable(page, written):
+    body = written[0].read_text(encoding="utf-8")
+    claims = Page("<div>" + "".join(re.findall(r"<article.*?</article>", body, re.DOTALL)) + "</div>")
+    assert claims.verdicts == ["supported", "not_detectable", "not_observable"]
+    for text in (
+        "a stock is not a flow",
+        "Counter-evidence: national output",
+        "Who lives there.",
+        "Measured not assessed",
+    ):
+        assert text in claims.text.replace("Measurednot", "Measured not")
+
+
+def test_tables_say_not_assessed_and_refused_with_reason(page):
+    for text in (
+        "not assessed",
+        "offset quarantined: pixels and metadata disagree",
+        "Scenes considered: 24. Used: 20. Refused: 4.",
+    ):
+        assert text in page.text
+    assert "None" not in page.text
+    assert "nan" not in re.findall(r"[a-z]+", page.text)
+
+
+def test_limits_reference_and_traces_are_told(page):
+    for text in ("A fence, a wall or a guard line is not visible", "A stock is not a flow", "Below 0.2 ha", "No radar"):
+        assert text in page.text
+    for text in ("draws no security perimeter", "stockline verify", "manifest.json", "0123456789ab", "pukchang.gpkg"):
+        assert text in page.text
+
+
+def test_html_and_pdf_say_the_same_verdicts_and_numbers(page, pdf):
+    said = squeezed("".join(p.extract_text() for p in pdf.pages))
+    for number in re.findall(r"[+−]\d[\d.]* (?:ha|m²)", page.text):
+        assert squeezed(number) in said, number
+
+
+def test_pdf_embeds_its_fonts_and_holds_the_korean_name(pdf):
+    assert all(NAME.split()[0] in p.extract_text() for p in pdf.pages)
+    fonts = [font.get_object() for p in pdf.pages for font in p["/Resources"]["/Font"].values()]
+    assert fonts
+    for font in fonts:
+        descriptor = font["/DescendantFonts"][0].get_object()["/FontDescriptor"].get_object()
+        assert {"/FontFile", "/FontFile2", "/FontFile3"} & set(descriptor)
+    assert pdf.metadata.creation_date is None
+
+
+def test_pdf_counts_its_pages(pdf):
+    n = len(pdf.pages)
+    assert n > 3
+    for i, p in enumerate(pdf.pages, start=1):
+        assert f"page {i} of {n}" in p.extract_text()
+
+
+def test_simulated_is_said_on_every_page_and_in_every_image(page, pdf):
+    assert all("SIMULATED" in p.extract_text() for p in pdf.pages)
+    title = "".join(page.texts[: page.texts.index("Change report")])
+    assert "SIMULATED. Change report" in FLAT.sub(" ", title)
+
+
+def test_real_data_carry_the_copernicus_notice_and_no_simulated(tmp_path):
+    html, pdf = write_report(tmp_path, make_tables(), make_pictures(), make_facts(simulated=False))
+    text = Page(html.read_text(encoding="utf-8")).text
+    pages = [p.extract_text() for p in PdfReader(pdf).pages]
+    assert "SIMULATED" not in text
+    assert "Contains modified Copernicus Sentinel data 2016–2021." in text
+    assert all("modified Copernicus Sentinel data 2016" in p and "SIMULATED" not in p for p in pages)
+
+
+def points_of(values):
+    return [Point(y, v, v and v * 0.9, v and v * 1.1, 9, "ok" if v else "insufficient_data", "") for y, v in values]
+
+
+def bars(svg):
+    """Count the interval bars (vertical collections) and of hatched columns in a chart."""
+    root = ET.fromstring(svg)  # noqa: S314 - drawn by this project
+    ids = [e.get("id", "") for e in root.iter("{http://www.w3.org/2000/svg}g")]
+    return sum(i.startswith("LineCollection") for i in ids), svg.count("fill: url(#")
+
+
+def test_missing_year_is_a_hatched_column_and_never_a_zero():
+    values = [(2016, 10_000.0), (2017, 12_000.0), (2018, None), (2019, 13_000.0)]
+    svg = chart_svg(points_of(values), "m2", wide=True, simulated=False)
+    # Two collections per measured year: the bar and its caps.
+    assert bars(svg) == (6, 1)
+    assert bars(chart_svg(points_of([v for v in values if v[1]]), "m2", wide=True, simulated=False))[1] == 0
+
+
+def test_chart_of_missing_years_only_is_drawn():
+    svg = chart_svg(points_of([(2016, None), (2017, None)]), "m2", wide=True, simulated=False)
+    assert bars(svg) == (0, 2)
+
+
+def test_chart_text_says_missing_not_zero():
+    view = build_view(make_tables(), make_pictures(), make_facts())
+    area = view.charts[0]
+    assert area.title == "Stockpile area, whole site"
+    assert f"{MISSING}: not observable" in area.alt
+    assert re.search(r"\d{4}: 0 ", area.alt) is None
+
+
+def test_years_without_a_row_are_not_assessed():
+    tables = make_tables()
+    tables["measurements"] = [r for r in tables["measurements"] if r.year != 2018]
+    point = next(p for p in Results(tables, BASELINE).points("site", "stockpile_area_m2") if p.year == 2018)
+    assert (point.value, point.status) == (None, "not_assessed")
+    assert Results(tables, BASELINE).years == YEARS
+
+
+def test_before_and_after_show_the_baseline_and_the_newest_year_alike():
+    view = build_view(make_tables(), make_pictures(), make_facts(simulated=False))
+    assert [p.title for p in view.pictures] == [
+        *("Whole site, 2016", "Whole site, 2021", "Pile P001, close view, 2016", "Pile P001, close view, 2021"),
+    ]
+    before, after = (
+        np.asarray(Image.open(io.BytesIO(p.content)).convert("RGB")).astype(int) for p in view.pictures[:2]
+    )
+    assert before.shape == after.shape
+    # Yellow of the pile outline: more of it round the larger pile (radius 57 m and 86 m), none without a pile.
+    yellow = [((i[..., 0] > 200) & (i[..., 1] > 190) & (i[..., 2] < 120)).sum() for i in (before, after)]
+    assert 0 < yellow[0] < yellow[1]
+
+
+def test_year_without_an_image_is_named():
+    view = build_view(make_tables(), make_pictures()[:1], make_facts())
+    assert "No image is at hand for 2021." in view.picture_note
+    assert [p.title for p in view.pictures][:1] == ["Whole site, 2016"]
+
+
+def test_empty_results_are_a_report_that_says_so(tmp_path):
+    facts = replace(make_facts(), baseline_year=None, notes=())
+    html, pdf = write_report(tmp_path, {layer: [] for layer in LAYERS}, [], facts)
+    text = Page(html.read_text(encoding="utf-8")).text
+    for said in (
+        "Nothing could be judged: insufficient data",
+        "No claim was tested",
+        "No scene was used.",
+        "No two years were compared.",
+    ):
+        assert said in text
+    assert len(PdfReader(pdf).pages) >= 1
+
+
+def test_scale_bar_and_window():
+    assert [scale_bar_m(w) for w in (800, 3_000, 40_000)] == [100, 500, 2_000]
+    whole = (0.0, 0.0, 5_000.0, 4_000.0)
+    assert window_around((2_000, 2_000, 2_100, 2_050), whole, 1_000) == (1_550, 1_525, 2_550, 2_525)
+    assert window_around((0, 0, 100, 50), whole, 1_000) == (0, 0, 1_000, 1_000)
+    assert window_around((0, 0, 5_000, 4_000), whole, 1_000) == (500, 0, 4_500, 4_000)
+
+
+def test_same_results_give_the_same_bytes_in_another_process_and_time_zone(written, tmp_path):
+    code = (
+        "import sys, pathlib; from report_fixture import *; from pipeline.products.report import write_report;"
+        "write_report(pathlib.Path(sys.argv[1]), make_tables(), make_pictures(), make_facts())"
+    )
+    root = Path(__file__).parents[1]
+    environment = os.environ | {
+        "TZ": "Asia/Pyongyang",
+        "LC_ALL": "C",
+        "PYTHONHASHSEED": "7",
+        "PYTHONPATH": os.pathsep.join([str(root), str(root / "tests")]),
+    }
+    (tmp_path / "matplotlibrc").write_text("axes.labelpad: 31\nxtick.major.size: 12\n", encoding="utf-8")
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, env=environment, cwd=tmp_path)
+    for path in written:
+        assert path.read_bytes() == (tmp_path / path.name).read_bytes()
+
+
+def test_order_of_rows_does_not_matter():
+    shuffled = {layer: list(reversed(rows)) for layer, rows in make_tables().items()}
+    shuffled["claims"].reverse()
+    shuffled["run"].reverse()
+    one, other = (build_view(t, make_pictures(), make_facts()) for t in (make_tables(), shuffled))
+    assert one == other
+
+
+def test_folder_that_refuses_is_a_product_error(tmp_path):
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    with pytest.raises(ProductError, match="cannot be written"):
+        write_report(tmp_path / "file", {layer: [] for layer in LAYERS}, [], make_facts())
