@@ -15,7 +15,7 @@ from pipeline.errors import BusyError, ProductError, StocklineError
 from pipeline.products.atomic import atomic_path
 from pipeline.products.geopackage import read_tables
 from pipeline.products.publish import Published
-from pipeline.records import ChangeRow, ClaimRow
+from pipeline.records import ChangeRow, ClaimRow, RunRow
 from pipeline.run import Batch, run_site
 from pipeline.types import Site
 
@@ -121,7 +121,7 @@ def read_state(out: Path) -> dict[str, dict[str, object]]:
 def findings_of(folder: Path, site_id: str) -> tuple[list[str], dict[str, ClaimFinding]]:
     """Headline verdicts of a finished site in words, and its claims' verdicts by id."""
     tables = read_tables(folder / f"{site_id}.gpkg")
-    base = next((row.value for row in tables["run"] if getattr(row, "key", "") == "baseline_year"), "")
+    base = next((r.value for r in tables["run"] if isinstance(r, RunRow) and r.key == "baseline_year"), "")
     changes = [c for c in tables["changes"] if isinstance(c, ChangeRow) and c.zone_id == "site"]
     lines = [line for metric in _HEADLINES if (line := _headline(metric, changes, base))]
     claims = {
@@ -133,7 +133,7 @@ def findings_of(folder: Path, site_id: str) -> tuple[list[str], dict[str, ClaimF
 
 
 def _headline(metric: str, changes: Sequence[ChangeRow], base: str) -> str | None:
-    """The newest judged change since the first year compared, and the years that could not be judged."""
+    """Return the newest judged change since the first year compared, and the years that could not be judged."""
     rows = sorted((c for c in changes if c.metric == metric), key=lambda c: (c.year_to, c.year_from))
     judged = [c for c in rows if c.delta is not None]
     unjudged = sorted({c.year_to for c in rows if c.delta is None} - {c.year_to for c in judged} - {int(base or 0)})

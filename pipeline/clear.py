@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from pipeline.config import ClearConfig
-from pipeline.types import PIXEL_M, Bool, Float32, Image
+from pipeline.imagery import Image
+from pipeline.types import PIXEL_M, Bool, Float32
 
 NO_DATA, CLEAR, SHADOW, CLOUD, SNOW = 0, 1, 2, 3, 4
 """Codes of :func:`classify`. SHADOW is a suspicion that dark ground overrules."""

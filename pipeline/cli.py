@@ -1,14 +1,20 @@
 """The command line: parse, choose sites, print, exit status. No numbers of science here; they are in config.yaml."""
 
+from __future__ import annotations
+
 import argparse
 import os
 import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 from pipeline import __version__
 from pipeline.errors import InputError, StocklineError
+
+if TYPE_CHECKING:
+    from pipeline.settings import Settings
 
 # One core per worker: the arrays are small, and linear algebra that starts threads of its own takes the
 # other workers' cores. Read by numpy when it is first imported; workers inherit it.
@@ -93,12 +99,12 @@ def _years(text: str) -> tuple[int, int]:
 # What a command needs is imported when it runs, so that --help and a mistyped word answer at once.
 
 
-def _settings(parsed: argparse.Namespace) -> "Settings":
+def _settings(parsed: argparse.Namespace) -> Settings:
     from pipeline.config import read_config
     from pipeline.settings import Settings
 
-    config = read_config(parsed.config)
-    return Settings.make(config, getattr(parsed, "sites", []), getattr(parsed, "out", None), getattr(parsed, "years", None))
+    given = vars(parsed)
+    return Settings.make(read_config(parsed.config), given.get("sites", []), given.get("out"), given.get("years"))
 
 
 def _run(parsed: argparse.Namespace) -> int:
@@ -225,7 +231,7 @@ class _Progress:
         self._tasks: dict[str, object] = {}
         self._sites = sites
 
-    def __enter__(self) -> "_Progress":
+    def __enter__(self) -> Self:
         if self._bar is not None:
             self._bar.start()
         return self

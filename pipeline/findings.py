@@ -1,4 +1,4 @@
-"""What the passes find: scenes that can be used, piles through the years, occupied ground by zone, and what changed of it.
+"""What the passes find: usable scenes, piles through the years, occupied ground by zone, and what changed of it.
 
 Records only; geometry is in the site's grid CRS (metres), areas are geodesic.
 """
@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 
 from shapely.geometry.base import BaseGeometry
 
-from pipeline.types import Calibration, OffsetVerdict, StoredScene, Tier
+from pipeline.imagery import Calibration, StoredScene
+from pipeline.types import OffsetVerdict, Tier
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,9 @@ class ZoneGround:
     """Occupied ground of one zone in one year, and how well its ground was seen.
 
     ``n_dates`` and ``valid_fraction`` are of the footprint windows, those with ``stock_`` of the stockpile
-    windows: median number of clear dates, and share of the zone seen on enough of them. ``chance_m2`` are the certain gains between the two halves of the year's dates, in both directions:
-    nothing can have changed between them.
+    windows: median number of clear dates, and share of the zone seen on enough of them. ``chance_m2`` are the
+    certain gains between the two halves of the year's dates, in both directions: nothing can have changed
+    between them.
     """
 
     zone_id: str

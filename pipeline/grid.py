@@ -15,10 +15,10 @@ import shapely
 from pyproj import CRS, Geod, Proj, Transformer
 from rasterio.features import rasterize
 from shapely.geometry.base import BaseGeometry
-from shapely.ops import transform as shapely_transform
 
 from pipeline.errors import InputError
-from pipeline.types import PIXEL_M, Bool, Feature, Grid, Item, Site, Zone
+from pipeline.imagery import Item
+from pipeline.types import PIXEL_M, Bool, Feature, Grid, Site, Zone
 
 _LONLAT = 4326
 _SNAP_M = 2 * PIXEL_M
@@ -34,7 +34,7 @@ def reproject(geometry: BaseGeometry, epsg_from: int, epsg_to: int) -> BaseGeome
     """Geometry in another CRS, vertex by vertex; x is easting or longitude."""
     if epsg_from == epsg_to or geometry.is_empty:
         return geometry
-    return shapely_transform(_transformer(epsg_from, epsg_to).transform, geometry)
+    return shapely.transform(geometry, _transformer(epsg_from, epsg_to).transform, interleaved=False)
 
 
 def utm_epsg(longitude: float, latitude: float) -> int:
@@ -174,6 +174,12 @@ def slug(name: str) -> str:
     return joined
 
 
+def measured_ground(site: Site, grid: Grid) -> BaseGeometry:
+    """Return the AOI without excluded ground, in the grid's CRS."""
+    excluded = [reproject(f.geometry, _LONLAT, grid.epsg) for f in site.with_role("exclude")]
+    return reproject(site.aoi, _LONLAT, grid.epsg).difference(shapely.union_all(excluded))
+
+
 def make_zones(
     site: Site, grid: Grid, reference: BaseGeometry | None, rings_m: tuple[float, float, float]
 ) -> list[Zone]:
@@ -191,10 +197,8 @@ def make_zones(
     rings_m : tuple of float
         Outer edges of the two adjacent rings and of the outside zone, metres.
     """
-    aoi = reproject(site.aoi, _LONLAT, grid.epsg)
-    excluded = shapely.unary_union([reproject(f.geometry, _LONLAT, grid.epsg) for f in site.with_role("exclude")])
     controls = [(f, reproject(f.geometry, _LONLAT, grid.epsg)) for f in site.with_role("control")]
-    ground = shapely.difference(aoi, excluded)
+    ground = measured_ground(site, grid)
     free = shapely.difference(ground, shapely.unary_union([geometry for _, geometry in controls]))
     zones = [_zone("site", "site", site.name, free, grid.epsg)]
     for feature in site.with_role("zone"):

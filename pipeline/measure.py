@@ -1,6 +1,10 @@
-"""Piles and ground of a site -> one number per zone, year and metric, with its interval or the reason for none. Pure."""
+"""Piles and ground of a site -> one number per zone, year and metric, with its interval or why there is none.
+
+Pure.
+"""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from shapely import Point
@@ -45,38 +49,50 @@ def stockpile_measurements(
 ) -> list[Measurement]:
     """Area and number of counted piles in every zone and year; candidates are never counted."""
     counted = [p for p in piles if pile_tier(p) == "probable"]
+    none_limit = config.stockpile.min_measure_px * PIXEL_M**2 / 1.96
     found = []
     for zone in zones:
         members = [p for p in counted if zone.geometry.intersects(Point(p.point))]
         for when in dates:
-            seen = _of_zone(ground, when.year, zone)
-            status, reason = _adequacy(
-                len(when.stock_days), seen.stock_valid_fraction if seen else 0.0, config
-            )
+            seen = _of_zone(ground, when.year, zone) or _unseen(zone)
+            status, reason = _adequacy(len(when.stock_days), seen.stock_valid_fraction, config)
             area, count, lost = _sum(members, when.year)
             if status != "insufficient_data" and lost:
                 status, reason, area = _with_missing(area, members, lost)
-            usable = status != "insufficient_data"
-            day = float(np.mean(when.stock_days)) if when.stock_days else None
-            common = {
-                "zone_id": zone.zone_id, "year": when.year, "n_dates": seen.stock_n_dates if seen else 0,
-                "valid_fraction": seen.stock_valid_fraction if seen else 0.0,
-                "status": status, "mean_day_of_year": day, "reason": reason,
-            }  # fmt: skip
-            none_limit = config.stockpile.min_measure_px * PIXEL_M**2 / 1.96
-            found.append(
-                Measurement(
-                    metric="stockpile_area_m2", unit="m2",
-                    value=area[0] if usable else None, sigma=(area[1] or none_limit) if usable else None, **common,
-                )  # fmt: skip
-            )
-            found.append(
-                Measurement(
-                    metric="stockpile_count", unit="1",
-                    value=count[0] if usable else None, sigma=count[1] if usable else None, **common,
-                )  # fmt: skip
-            )
+            row = _row(zone, when.year, when.stock_days, (status, reason))
+            row = replace(row, n_dates=seen.stock_n_dates, valid_fraction=seen.stock_valid_fraction)
+            # Below the smallest pile that is counted nothing is known, also where none was found.
+            found.append(_filled(row, "stockpile_area_m2", "m2", (area[0], area[1] or none_limit)))
+            found.append(_filled(row, "stockpile_count", "1", count))
     return found
+
+
+def _unseen(zone: Zone) -> ZoneGround:
+    """Ground of a zone in a year without a usable scene."""
+    return ZoneGround(zone.zone_id, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0, {}, ())
+
+
+def _row(zone: Zone, year: int, days: Sequence[int], verdict: tuple[Status, str | None]) -> Measurement:
+    """Make a measurement without its number yet."""
+    return Measurement(
+        zone_id=zone.zone_id,
+        year=year,
+        metric="",
+        value=None,
+        sigma=None,
+        unit="",
+        n_dates=0,
+        valid_fraction=0.0,
+        status=verdict[0],
+        mean_day_of_year=float(np.mean(days)) if days else None,
+        reason=verdict[1],
+    )
+
+
+def _filled(row: Measurement, metric: str, unit: str, number: tuple[float, float]) -> Measurement:
+    """Give a row its number, which an inadequate year does not get."""
+    value, sigma = number if row.status != "insufficient_data" else (None, None)
+    return replace(row, metric=metric, unit=unit, value=value, sigma=sigma)
 
 
 def _sum(members: Sequence[PileSeries], year: int) -> tuple[tuple[float, float], tuple[float, float], list[PileSeries]]:
@@ -106,19 +122,23 @@ def _with_missing(
 
 def pile_measurements(piles: Sequence[PileSeries]) -> list[Measurement]:
     """Area of every pile and year, for the comparison of piles (a family of its own); the zone is the pile."""
-    found = []
-    for pile in piles:
-        for year in pile.years:
-            judged = year.area_m2 is not None
-            found.append(
-                Measurement(
-                    zone_id=pile.pile_id, year=year.year, metric="area_m2", value=year.area_m2, sigma=year.sigma_m2,
-                    unit="m2", n_dates=year.n_dates, valid_fraction=1.0 if judged else 0.0,
-                    status="ok" if judged else "insufficient_data",
-                    mean_day_of_year=year.mean_day_of_year, reason=year.reason,
-                )  # fmt: skip
-            )
-    return found
+    return [
+        Measurement(
+            zone_id=pile.pile_id,
+            year=year.year,
+            metric="area_m2",
+            value=year.area_m2,
+            sigma=year.sigma_m2,
+            unit="m2",
+            n_dates=year.n_dates,
+            valid_fraction=0.0 if year.area_m2 is None else 1.0,
+            status="insufficient_data" if year.area_m2 is None else "ok",
+            mean_day_of_year=year.mean_day_of_year,
+            reason=year.reason,
+        )
+        for pile in piles
+        for year in pile.years
+    ]
 
 
 def ground_measurements(
@@ -128,18 +148,10 @@ def ground_measurements(
     found = []
     for zone in zones:
         for when in dates:
-            seen = _of_zone(ground, when.year, zone)
-            status, reason = _adequacy(len(when.ground_days), seen.valid_fraction if seen else 0.0, config)
-            usable = seen if status != "insufficient_data" else None
-            found.append(
-                Measurement(
-                    zone_id=zone.zone_id, year=when.year, metric="footprint_area_m2",
-                    value=usable.area_m2 if usable else None, sigma=usable.sigma_m2 if usable else None,
-                    unit="m2", n_dates=seen.n_dates if seen else 0,
-                    valid_fraction=seen.valid_fraction if seen else 0.0, status=status,
-                    mean_day_of_year=float(np.mean(when.ground_days)) if when.ground_days else None, reason=reason,
-                )  # fmt: skip
-            )
+            seen = _of_zone(ground, when.year, zone) or _unseen(zone)
+            row = _row(zone, when.year, when.ground_days, _adequacy(len(when.ground_days), seen.valid_fraction, config))
+            row = replace(row, n_dates=seen.n_dates, valid_fraction=seen.valid_fraction)
+            found.append(_filled(row, "footprint_area_m2", "m2", (seen.area_m2, seen.sigma_m2)))
     return found
 
 
@@ -158,29 +170,34 @@ def boundary_measurements(
     for (earlier, later), pieces in sorted(pairs.items()):
         gain = {piece.zone_id: piece for piece in pieces if piece.change == "certain_gain"}
         rate = _control_rate(zones, ground.get(earlier, ()), gain)
-        for zone in zones:
-            piece, before = gain.get(zone.zone_id), _of_zone(ground, earlier, zone)
-            after = _of_zone(ground, later, zone)
-            enough = min(g.valid_fraction if g else 0.0 for g in (before, after))
-            if piece is None or before is None or enough < config.adequate_fraction:
-                found.append(
-                    PairMeasurement(
-                        zone.zone_id, "boundary_gain_m2", earlier, later, None, None, None, "m2",
-                        "insufficient_data", "one of the years is not adequate",
-                    )  # fmt: skip
-                )
-                continue
-            halves = [c for year in sorted(ground) for g in ground[year] if g.zone_id == zone.zone_id for c in g.chance_m2]
-            chance = max(float(np.mean(halves)), 0.0 if zone.role == "control" else rate * before.outline_m)
-            spread = float(np.std(halves, ddof=1)) if len(halves) > 1 else 0.0
-            smallest = config.footprint.min_px * PIXEL_M**2 / 1.96
-            sigma = float(np.sqrt(piece.sigma_m2**2 + spread**2 + smallest**2))
-            found.append(
-                PairMeasurement(
-                    zone.zone_id, "boundary_gain_m2", earlier, later, piece.area_m2, sigma, chance, "m2", "ok"
-                )
-            )
+        found += [_boundary(zone, (earlier, later), gain, ground, (rate, config)) for zone in zones]
     return found
+
+
+def _boundary(
+    zone: Zone,
+    years: tuple[int, int],
+    gain: Mapping[str, BoundaryPiece],
+    ground: Mapping[int, Sequence[ZoneGround]],
+    by: tuple[float, Config],
+) -> PairMeasurement:
+    """Certain gain of one zone; ``by`` is the controls' gain per metre, and the configuration."""
+    rate, config = by
+    before, after = (_of_zone(ground, year, zone) for year in years)
+    piece = gain.get(zone.zone_id)
+    nothing = PairMeasurement(
+        zone.zone_id, "boundary_gain_m2", *years, None, None, None, "m2", "insufficient_data", "a year is not adequate"
+    )
+    if piece is None or before is None or after is None:
+        return nothing
+    if min(before.valid_fraction, after.valid_fraction) < config.adequate_fraction:
+        return nothing
+    halves = [c for year in sorted(ground) for g in ground[year] if g.zone_id == zone.zone_id for c in g.chance_m2]
+    chance = max(float(np.mean(halves)), 0.0 if zone.role == "control" else rate * before.outline_m)
+    spread = float(np.std(halves, ddof=1))
+    smallest = config.footprint.min_px * PIXEL_M**2 / 1.96
+    sigma = float(np.sqrt(piece.sigma_m2**2 + spread**2 + smallest**2))
+    return replace(nothing, value=piece.area_m2, sigma=sigma, chance_value=chance, status="ok", reason=None)
 
 
 def _control_rate(zones: Sequence[Zone], earlier: Sequence[ZoneGround], gain: Mapping[str, BoundaryPiece]) -> float:

@@ -18,8 +18,8 @@ class Pool(Protocol):
 
     workers: int
 
-    def map(self, function: Callable[..., Out], *items: Iterable[Any]) -> list[Out]:
-        """Results of ``function`` over ``items``, in order; the first error is raised."""
+    def map(self, function: Callable[..., Out], items: Iterable[Any], *shared: Any) -> list[Out]:
+        """Results of ``function(item, *shared)`` for every item, in order; the first error is raised."""
 
 
 class SerialPool:
@@ -27,25 +27,30 @@ class SerialPool:
 
     workers = 1
 
-    def map(self, function: Callable[..., Out], *items: Iterable[Any]) -> list[Out]:
+    def map(self, function: Callable[..., Out], items: Iterable[Any], *shared: Any) -> list[Out]:
         """Call the function for each item, in order."""
-        return [function(*arguments) for arguments in zip(*items, strict=True)]
+        return [function(item, *shared) for item in items]
 
 
 class DaskPool:
-    """Tasks on a Dask cluster; may be shared by threads."""
+    """Tasks on a Dask cluster; may be used from several threads."""
 
     def __init__(self, client: Any, workers: int) -> None:
         self._client = client
         self.workers = workers
 
-    def map(self, function: Callable[..., Out], *items: Iterable[Any]) -> list[Out]:
-        """Submit all items, gather in order. On an error the rest is cancelled."""
-        futures = self._client.map(function, *[list(i) for i in items], pure=False)
+    def map(self, function: Callable[..., Out], items: Iterable[Any], *shared: Any) -> list[Out]:
+        """Submit a task for every item and gather in order; what is shared travels once to each worker."""
+        (common,) = self._client.scatter([shared], broadcast=True, hash=False)
+        futures = self._client.map(_call, list(items), function=function, shared=common, pure=False)
         try:
             return list(self._client.gather(futures))
         finally:
             self._client.cancel(futures)
+
+
+def _call(item: Any, function: Callable[..., Out], shared: tuple[Any, ...]) -> Out:
+    return function(item, *shared)
 
 
 @contextmanager
@@ -61,6 +66,7 @@ def open_pool(workers: int, scheduler: str | None = None) -> Iterator[Pool]:
         "distributed.worker.daemon": True,
         "distributed.comm.timeouts.connect": "30s",
         "distributed.admin.system-monitor.gil.enabled": False,
+        # A worker over its memory is slow, not wrong; killing it would lose a site.
         "distributed.worker.memory.terminate": False,
     }
     with dask.config.set(quiet), tempfile.TemporaryDirectory(prefix="stockline-") as scratch:
@@ -72,7 +78,7 @@ def open_pool(workers: int, scheduler: str | None = None) -> Iterator[Pool]:
             distributed.LocalCluster(
                 n_workers=workers,
                 threads_per_worker=1,
-                dashboard_address=None,
+                dashboard_address=":0",
                 silence_logs=50,
                 local_directory=scratch,
             ) as cluster,

@@ -28,8 +28,10 @@ def estimate(planned: Planned, config: Config) -> str:
     remote = Store.copying(config)
     megabytes = items * per_item * _BYTES_PER_PIXEL / 1e6
     seconds = items * per_item / 1e6 * _SECONDS_PER_MEGAPIXEL + (files * _SECONDS_PER_FILE if remote else 0.0)
-    fetched = f"{megabytes:,.0f} MB in {files * _REQUESTS_PER_FILE:,} requests" if remote else "nothing to fetch (local archive)"
+    requests = files * _REQUESTS_PER_FILE
+    fetched = f"{megabytes:,.0f} MB in {requests:,} requests" if remote else "nothing to fetch (local archive)"
     return (
         f"{len(planned.scenes)} scenes ({len(planned.refused)} refused), EPSG:{planned.grid.epsg}, "
-        f"{planned.grid.width} x {planned.grid.height} px, {fetched}, about {max(seconds / 60, 0.1):.1f} min on one worker"
+        f"{planned.grid.width} x {planned.grid.height} px, {fetched}, "
+        f"about {max(seconds / 60, 0.1):.1f} min on one worker"
     )

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.config import RadiometryConfig
-from pipeline.types import Asset, Bool, Calibration, Float32, Item, OffsetVerdict
+from pipeline.imagery import Asset, Calibration, Item
+from pipeline.types import Bool, Float32, OffsetVerdict
 
 OFFSET_DN = -1000.0
 """BOA_ADD_OFFSET of every band since baseline 04.00."""

@@ -11,7 +11,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from pipeline.grid import is_utm
-from pipeline.types import Item, Refusal, Scene
+from pipeline.imagery import Item, Refusal, Scene
 
 _SAME_PASS_S = 60.0
 """Tiles of one pass are sensed within seconds; the next pass is a day away."""

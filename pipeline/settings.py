@@ -47,5 +47,5 @@ def _years(years: tuple[int, int], baseline: int | None) -> YearsConfig:
     if last < first:
         raise InputError(f"--years {first}-{last}: the last year is before the first")
     if baseline is not None and not first <= baseline <= last:
-        raise InputError(f"--years {first}-{last}: the configuration's baseline {baseline} is outside; change years.baseline")
+        raise InputError(f"--years {first}-{last}: years.baseline = {baseline} of the configuration is outside")
     return YearsConfig(first=first, last=last, baseline=baseline)

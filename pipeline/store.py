@@ -31,8 +31,9 @@ from rasterio.windows import Window, from_bounds
 
 from pipeline.config import Config
 from pipeline.errors import EvidenceError, SceneRefusedError, SourceError
+from pipeline.imagery import Asset, Calibration, Image, Item, Refusal, Scene, StoredBand, StoredScene
 from pipeline.radiometry import to_reflectance
-from pipeline.types import Asset, Calibration, Float32, Grid, Image, Item, Refusal, Scene, StoredBand, StoredScene
+from pipeline.types import Float32, Grid
 
 _MARGIN_M = 60.0
 """Kept around the grid, so that a shifted scene still fills it: twice the largest shift accepted."""

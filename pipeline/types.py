@@ -1,12 +1,11 @@
 """The nouns of the pipeline: small frozen records that refuse bad values and show the value refused.
 
 Knows nobody but :mod:`pipeline.errors`. Axis order is (row, column) for arrays and (x, y) for
-coordinates; lengths are metres, reflectance is a fraction of one, NaN is no data.
+coordinates; lengths are metres. Scenes and pixels are in :mod:`pipeline.imagery`.
 """
 
 import datetime as dt
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -129,130 +128,6 @@ class Grid:
             self.left_m + self.width * PIXEL_M,
             self.top_m,
         )
-
-
-@dataclass(frozen=True)
-class Asset:
-    """One band file of an item. ``scale`` and ``offset`` are as declared (None: not declared)."""
-
-    band: str
-    href: str
-    scale: float | None = None
-    offset: float | None = None
-    nodata: float | None = None
-
-
-@dataclass(frozen=True)
-class Item:
-    """One STAC item as the provider describes it, its band names already translated to common names."""
-
-    id: str
-    collection: str
-    datetime: dt.datetime
-    platform: str | None
-    processing_baseline: str | None
-    relative_orbit: int | None
-    epsg: int | None
-    tile: str | None
-    coverage: BaseGeometry
-    assets: Mapping[str, Asset]
-    offset_applied: bool | None = None
-    cloud_percent: float | None = None
-    refined: bool | None = None
-    simulated: bool = False
-    document: Mapping[str, object] = field(default_factory=dict, repr=False, compare=False)
-
-
-@dataclass(frozen=True)
-class Scene:
-    """One acquisition in one tile family; several items when the AOI straddles tiles of a UTM zone."""
-
-    scene_id: str
-    datetime: dt.datetime
-    platform: str | None
-    processing_baseline: str | None
-    relative_orbit: int | None
-    items: tuple[Item, ...]
-
-    @property
-    def date(self) -> dt.date:
-        """UTC day of the acquisition."""
-        return self.datetime.date()
-
-    @property
-    def simulated(self) -> bool:
-        """True when any item comes from the simulator."""
-        return any(item.simulated for item in self.items)
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """A scene or item that is not used, and why."""
-
-    scene_id: str
-    datetime: dt.datetime
-    platform: str | None
-    processing_baseline: str | None
-    relative_orbit: int | None
-    reason: str
-
-
-@dataclass(frozen=True)
-class StoredBand:
-    """Pixels of one band of one item, copied or referenced; ``path`` opens them, ``sha256`` proves them."""
-
-    band: str
-    path: str
-    sha256: str
-    size_bytes: int
-    href: str
-    evidence: str
-    scale: float | None
-    offset: float | None
-    nodata: float | None
-
-
-@dataclass(frozen=True)
-class StoredScene:
-    """A scene whose pixels are in the evidence store: one tuple of bands per item."""
-
-    scene: Scene
-    bands: tuple[tuple[StoredBand, ...], ...]
-    fetched: int = 0
-
-    @property
-    def sha256s(self) -> tuple[str, ...]:
-        """Hashes of all files, in order."""
-        return tuple(band.sha256 for item in self.bands for band in item)
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """How DN of one scene become reflectance, ``(DN + offset_dn) * scale``, and where they belong."""
-
-    scale: float = 1e-4
-    offset_dn: float = 0.0
-    shift_x_m: float = 0.0
-    shift_y_m: float = 0.0
-
-
-@dataclass(frozen=True)
-class Image:
-    """Aligned reflectance of one scene on (a window of) the grid.
-
-    Attributes
-    ----------
-    grid : Grid
-        The window.
-    bands : Mapping[str, Float32]
-        Common name to float32 reflectance, shape ``grid.shape``; NaN is no data.
-    scl : NDArray[np.uint8] or None
-        Scene classification, 0 is no data; None when the archive has none.
-    """
-
-    grid: Grid
-    bands: Mapping[str, Float32]
-    scl: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True)

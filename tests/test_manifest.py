@@ -14,6 +14,7 @@ from shapely import box
 
 from pipeline.config import Config, SourceConfig, YearsConfig
 from pipeline.errors import InputError, ProductError
+from pipeline.imagery import Item, Refusal, Scene, StoredBand, StoredScene
 from pipeline.products import atomic, manifest
 from pipeline.products.manifest import (
     ManifestInputs,
@@ -29,7 +30,6 @@ from pipeline.products.manifest import (
     write_run,
 )
 from pipeline.products.verify import verify
-from pipeline.types import Item, Refusal, Scene, StoredBand, StoredScene
 
 WHEN = dt.datetime(2020, 5, 1, 2, 21, tzinfo=dt.UTC)
 ROOT = Path(__file__).resolve().parents[1]

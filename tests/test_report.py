@@ -18,12 +18,13 @@ from pypdf import PdfReader
 from report_fixture import BASELINE, MISSING, NAME, NASTY, YEARS, make_facts, make_pictures, make_tables
 
 from pipeline.errors import ProductError
+from pipeline.products.change_listings import changes_listing, gathered
 from pipeline.products.charts import Point, chart_svg
 from pipeline.products.pictures import scale_bar_m, window_around
 from pipeline.products.report import write_report
 from pipeline.products.results import Results
 from pipeline.products.view import build_view
-from pipeline.records import LAYERS
+from pipeline.records import LAYERS, ChangeRow
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 FLAT = re.compile(r"\s+")
@@ -313,3 +314,21 @@ def test_folder_that_refuses_is_a_product_error(tmp_path):
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     with pytest.raises(ProductError, match="cannot be written"):
         write_report(tmp_path / "file", {layer: [] for layer in LAYERS}, [], make_facts())
+
+
+def test_comparisons_without_data_share_a_line_with_every_year_and_reason():
+    def row(year_to, verdict, reason=None):
+        return ChangeRow(
+            "s", "site", "stockpile_area_m2", 2016, year_to, *[None] * 4, "m2", None, None, verdict, reason
+        )
+
+    rows = [
+        row(2017, "insufficient_data", "2016: 2 dates; 2017: 3 dates"),
+        row(2018, "increase"),
+        row(2019, "insufficient_data", "2016: 2 dates; 2019: 1 date"),
+    ]
+    assert gathered(rows, lambda r: r.metric) == [[rows[0], rows[2]], [rows[1]]]
+    tables = make_tables() | {"changes": rows, "measurements": []}
+    listing = changes_listing(Results(tables, 2016), 0.1, since_baseline=True)
+    assert [cells[2].text for cells in listing.rows] == ["2016 to 2017, 2019", "2016 to 2018"]
+    assert listing.rows[0][-1].text == "2016: 2 dates; 2017: 3 dates; 2019: 1 date"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.products.listings import found_from
+from pipeline.products.change_listings import found_from
 from pipeline.products.rounding import ABSENT, show, show_metres, show_percent, show_probability
 from pipeline.products.wording import (
     VERDICTS,
@@ -57,8 +57,8 @@ def test_area_is_printed_with_the_digits_its_interval_supports(value, lo95, hi95
     ("value", "lo95", "hi95", "expected"),
     [
         (3.0, 3.0, 3.0, ("3", "3 to 3")),
-        (0.0, -0.4, 0.4, ("0.0", "−0.4 to +0.4")),
-        (1.0, -0.02, 2.02, ("+1.0", "−0.02 to +2.0")),
+        (0.0, -0.4, 0.4, ("0", "−0.4 to +0.4")),
+        (1.0, -0.02, 2.02, ("+1", "−0.02 to +2.0")),
     ],
 )
 def test_count_is_printed_without_unit(value, lo95, hi95, expected):

@@ -11,11 +11,12 @@ from models._indices import brightness, ndvi
 from models.stockpile import ScoreRules, looks_like_coal, looks_like_water
 from pipeline.clear import CLEAR, CLOUD, NO_DATA, SHADOW, SNOW, classify, usable
 from pipeline.config import Config, in_windows
-from pipeline.grid import Block
 from pipeline.findings import PreparedScene
+from pipeline.grid import Block
+from pipeline.imagery import Image
 from pipeline.passes.scene import BANDS
 from pipeline.store import read_image
-from pipeline.types import Bool, Float32, Grid, Image
+from pipeline.types import Bool, Float32, Grid
 
 DISPLAY_BANDS = ("blue", "green", "red", "nir", "swir16", "swir22")
 HALVES = 2
@@ -90,34 +91,41 @@ class _Date:
     in_footprint: bool
 
 
-def score_block(block: Block, scenes: Sequence[PreparedScene], rules: ScoreRules, config: Config, folder: Path) -> Path:
+@dataclass(frozen=True)
+class BlockJob:
+    """One block and the used scenes of one year."""
+
+    block: Block
+    year: int
+    scenes: Sequence[PreparedScene]
+
+
+def score_block(job: BlockJob, rules: ScoreRules, config: Config, folder: Path) -> Path:
     """Score, count and composite one block of one year, and write its layers.
 
     Parameters
     ----------
-    block : Block
-    scenes : sequence of PreparedScene
-        The used scenes of one year.
+    job : BlockJob
     rules : ScoreRules
     config : Config
     folder : Path
-        Where the layers go; the name tells block and year.
+        Where the layers go; the name tells year and block.
 
     Returns
     -------
     Path
         Of the written layers, for :func:`read_layers`.
     """
-    layers = _layers([_read(block.grid, scene, config) for scene in scenes], block.grid, rules, config)
-    year = scenes[0].stored.scene.date.year
-    path = folder / f"{year}_{block.row}_{block.column}.npz"
+    block = job.block
+    layers = _layers([_read(block.grid, scene, config) for scene in job.scenes], block.grid, rules, config)
+    path = folder / f"{job.year}_{block.row}_{block.column}.npz"
     rows, columns = block.inner
-    np.savez(path, **{f.name: getattr(layers, f.name)[..., rows, columns] for f in fields(layers)})  # type: ignore[arg-type]
+    np.savez(path, **{f.name: getattr(layers, f.name)[..., rows, columns] for f in fields(layers)})
     return path
 
 
 def read_layers(path: Path) -> YearLayers:
-    """Layers written by :func:`score_block`."""
+    """Return layers written by :func:`score_block`."""
     with np.load(path) as arrays:
         return YearLayers(**{f.name: arrays[f.name] for f in fields(YearLayers)})
 
@@ -180,6 +188,6 @@ def _median(values: Sequence[Float32], good: Sequence[Bool]) -> Float32:
     stack = np.stack([np.where(ok, value, np.float32(np.nan)) for value, ok in zip(values, good, strict=True)])
     unseen = ~np.isfinite(stack).any(axis=0)
     stack[:, unseen] = 0.0
-    median = np.nanmedian(stack, axis=0).astype(np.float32)
+    median: Float32 = np.nanmedian(stack, axis=0).astype(np.float32)
     median[unseen] = np.nan
     return median

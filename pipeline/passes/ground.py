@@ -43,6 +43,14 @@ def polygons_only(geometry: BaseGeometry) -> MultiPolygon:
     return MultiPolygon([p for p in flat if isinstance(p, Polygon) and p.area > 0])
 
 
+def year_pairs(years: Sequence[int], base: int | None) -> list[tuple[int, int]]:
+    """Pair each year with the one before it and with the baseline, earlier first."""
+    pairs = {(year - 1, year) for year in years if year - 1 in years}
+    if base is not None and base in years:
+        pairs |= {(min(base, year), max(base, year)) for year in years if year != base}
+    return sorted(pairs)
+
+
 def positional_noise_m(config: BoundaryConfig) -> float:
     """Distance beyond which ground has certainly changed (science 3.4): 1.96 sigma of two outlines."""
     return float(1.96 * np.sqrt(2 * config.sigma_registration_m**2 + 2 * config.sigma_edge_m**2))

@@ -54,37 +54,38 @@ class YearMaps:
 
 
 @dataclass(frozen=True)
-class MapTargets:
-    """Where a year's maps and its composite go."""
+class YearJob:
+    """The blocks of one year, and where its maps and its composite go."""
 
+    parts: Sequence[tuple[Block, Path]]
     maps: Path
     composite: Path
     tags: Mapping[str, str]
 
 
-def join_year(grid: Grid, parts: Sequence[tuple[Block, Path]], rules: SiteRules, targets: MapTargets) -> Path:
+def join_year(job: YearJob, grid: Grid, rules: SiteRules) -> Path:
     """Join a year's blocks, find objects and occupied ground, and write maps and composite.
 
     Nothing is cut or counted twice at a seam: objects are found on the joined layers.
     """
     layers = YearLayers.empty(grid)
-    for block, path in parts:
+    for block, path in job.parts:
         layers.put(read_layers(path), block)
     maps = _maps(layers, rules)
-    np.savez(targets.maps, **{f.name: getattr(maps, f.name) for f in fields(maps)})  # type: ignore[arg-type]
+    np.savez(job.maps, **{f.name: getattr(maps, f.name) for f in fields(maps)})
     bands = dict(zip(DISPLAY_BANDS, layers.composite, strict=True))
     # 0 is no data in the layers; the file's own no data is the largest value.
     write_cog(
-        targets.composite,
+        job.composite,
         {name: np.where(band == 0, np.uint16(65535), band) for name, band in bands.items()},
         grid,
-        targets.tags,
+        job.tags,
     )
-    return targets.maps
+    return job.maps
 
 
 def read_maps(path: Path) -> YearMaps:
-    """Maps written by :func:`join_year`."""
+    """Return maps written by :func:`join_year`."""
     with np.load(path) as arrays:
         return YearMaps(**{f.name: arrays[f.name] for f in fields(YearMaps)})
 
@@ -128,7 +129,8 @@ def _maps(layers: YearLayers, rules: SiteRules) -> YearMaps:
 
 def ever_occupied(maps: Mapping[int, Path], path: Path) -> Path:
     """Write the ground that was occupied in any year: what an unseen patch of another year may hide."""
-    np.save(path, np.any([read_maps(maps[year]).ground[0] for year in sorted(maps)], axis=0))
+    if maps:
+        np.save(path, np.any([read_maps(maps[year]).ground[0] for year in sorted(maps)], axis=0))
     return path
 
 
@@ -143,7 +145,7 @@ class Family:
 
 
 def label_families(grid: Grid, maps: Mapping[int, Path], measured: Bool, path: Path) -> list[Family]:
-    """Label the piles of all years and write the label map.
+    """Label the piles of all years and write the label map; no year, no pile.
 
     A pile is named after the 10 m cell of its deepest pixel (easting and northing in tens of metres), so
     its name can be found on the ground and does not depend on what else was found.
@@ -158,6 +160,8 @@ def label_families(grid: Grid, maps: Mapping[int, Path], measured: Bool, path: P
     path : Path
         Where the label map goes (numpy file).
     """
+    if not maps:
+        return []
     masks = np.stack([read_maps(maps[year]).objects & measured for year in sorted(maps)])
     labels, count = families(masks)
     np.save(path, labels)

@@ -138,6 +138,12 @@ def _observe(scene: PreparedScene, ground: _Ground, member: Bool, config: Config
     scale = areal_scale(ground.grid.epsg, geometry.centroid.x, geometry.centroid.y)
     sigma = outline_sigma_m2(geometry.length, PIXEL_M, config.uncertainty.c, config.uncertainty.sigma_edge_m)
     return Observation(
-        scene.stored.scene.scene_id, scene.stored.scene.date, geometry, geometry.area / scale, sigma,
-        drawn.pile_level, drawn.background_level, clear_share,
-    )  # fmt: skip
+        scene.stored.scene.scene_id,
+        scene.stored.scene.date,
+        geometry,
+        geometry.area / scale,
+        sigma,
+        drawn.pile_level,
+        drawn.background_level,
+        clear_share,
+    )

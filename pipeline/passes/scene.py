@@ -10,6 +10,7 @@ from pipeline.clear import CLEAR, SHADOW, classify, sun_position
 from pipeline.config import Config
 from pipeline.findings import PreparedScene
 from pipeline.grid import burn, reproject, window
+from pipeline.imagery import Calibration, StoredScene
 from pipeline.radiometry import (
     PROBE_BANDS,
     OffsetDecision,
@@ -19,7 +20,7 @@ from pipeline.radiometry import (
     gather_evidence,
 )
 from pipeline.store import read_image, read_raw
-from pipeline.types import Bool, Calibration, Grid, Site, StoredScene
+from pipeline.types import Bool, Grid, Site
 
 BANDS = ("blue", "green", "red", "nir", "nir08", "swir16", "swir22", "scl")
 """Every band that is fetched."""

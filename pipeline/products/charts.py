@@ -88,7 +88,7 @@ def chart_svg(points: Sequence[Point], unit: str, *, wide: bool, simulated: bool
     tops = [n for p in points for n in (known(p.value), known(p.hi95), known(p.lo95)) if n is not None]
     in_ha = unit == "m2" and max(map(abs, tops), default=0.0) >= M2_PER_HA
     divisor = M2_PER_HA if in_ha else 1.0
-    label = ("ha" if in_ha else "m²") if unit == "m2" else {"count": "number"}.get(unit, unit)
+    label = ("ha" if in_ha else "m²") if unit == "m2" else {"count": "number", "1": "number"}.get(unit, unit)
     with plain_style(font_size=9.0):
         figure = Figure(figsize=(7.4, 2.7) if wide else (3.6, 2.2), layout="constrained")
         axes = figure.add_subplot()

@@ -3,16 +3,14 @@
 from dataclasses import dataclass
 
 from pipeline.products.results import Results
-from pipeline.products.rounding import ABSENT, show, show_metres, show_percent, show_probability
-from pipeline.products.wording import ADEQUATE, FOUND_SIGMA, STATUSES, VERDICTS, metric_title
-from pipeline.records import BoundaryChangeRow, ChangeRow, StockpileChangeRow, StockpileRow, TrendRow
-
-_Z95 = 1.96
+from pipeline.products.rounding import ABSENT, show, show_metres, show_percent
+from pipeline.products.wording import ADEQUATE, STATUSES, VERDICTS, metric_title
+from pipeline.records import BoundaryChangeRow, StockpileRow
 
 
 @dataclass(frozen=True)
 class Column:
-    """Heading of a column, ``number`` for right-aligned figures, and its share of the width."""
+    """Heading of a column; ``number`` is right-aligned; ``share`` of the width, 0: as wide as it needs."""
 
     title: str
     number: bool = False
@@ -44,49 +42,9 @@ def cells(*texts: str) -> tuple[Cell, ...]:
     return tuple(Cell(text) for text in texts)
 
 
-def _verdict(word: str) -> Cell:
+def verdict_cell(word: str) -> Cell:
+    """Make a cell of a verdict."""
     return Cell(VERDICTS.get(word, word), word)
-
-
-def found_from(mdc95: float | None) -> float | None:
-    """Change that is found 95 times in 100, from the decision limit at 1.96 sigma."""
-    return None if mdc95 is None else mdc95 / _Z95 * FOUND_SIGMA
-
-
-def changes_listing(results: Results, fdr_q: float, *, since_baseline: bool) -> Listing:
-    """List changes of zones and metrics, since the baseline year or from one year to the next."""
-    rows = [r for r in results.changes.values() if (r.year_from == results.baseline_year) == since_baseline]
-    rows.sort(key=lambda r: (*results.sort_key(r.zone_id, r.metric), r.year_to, r.year_from))
-    columns = (
-        *(Column("Zone", share=1.5), Column("Metric", share=1.5), Column("Years", share=1.2)),
-        Column("Verdict", share=1.9),
-        *(Column("Difference", number=True, share=1.1), Column("95 % interval", number=True, share=1.7)),
-        *(Column("Called from", number=True, share=1.1), Column("Found from", number=True, share=1.1)),
-        *(Column("p", number=True, share=0.8), Column("q", number=True, share=0.8)),
-        Column("Reason", share=2.3),
-    )
-    return Listing(
-        "Changes since the baseline year" if since_baseline else "Changes from year to year",
-        f"{ABSENT} : not assessed. A change is called when its interval excludes 0 and q is at most {fdr_q:g}.",
-        columns,
-        tuple(_change_cells(results, row, fdr_q) for row in rows),
-        "No two years were compared." if since_baseline else "No year was compared with the one before it.",
-        wide=True,
-    )
-
-
-def _change_cells(results: Results, row: ChangeRow, fdr_q: float) -> tuple[Cell, ...]:
-    delta = show(row.delta, row.lo95, row.hi95, row.unit, signed=True)
-    numbers = (
-        delta.value_with_unit if row.delta is not None else "not assessed",
-        delta.interval_with_unit,
-        show(row.mdc95, unit=row.unit).value_with_unit,
-        show(found_from(row.mdc95), unit=row.unit).value_with_unit,
-        show_probability(row.p_value),
-        show_probability(row.q_value, fdr_q),
-    )
-    place = (results.zone_name(row.zone_id), metric_title(row.metric), f"{row.year_from} to {row.year_to}")
-    return (*cells(*place), _verdict(row.verdict), *cells(*numbers, row.reason or ABSENT))
 
 
 def piles_by_year(results: Results) -> Listing:
@@ -153,30 +111,6 @@ def _pile_cells(results: Results, row: StockpileRow) -> tuple[Cell, ...]:
     )
 
 
-def pile_changes(results: Results) -> Listing:
-    """List changes of single piles."""
-    rows = results.rows("stockpile_changes", StockpileChangeRow)
-    rows.sort(key=lambda r: (r.pile_id, r.year_to, r.year_from))
-    lines = []
-    for row in rows:
-        delta = show(row.delta_m2, row.lo95_m2, row.hi95_m2, signed=True)
-        limits = (show(row.mdc95_m2).value_with_unit, show(found_from(row.mdc95_m2)).value_with_unit)
-        value = delta.value_with_unit if row.delta_m2 is not None else "not assessed"
-        years = f"{row.year_from} to {row.year_to}"
-        lines.append((*cells(row.pile_id, years, value, delta.interval_with_unit, *limits), _verdict(row.verdict)))
-    return Listing(
-        "Changes of single piles",
-        "A pile outlined in one year and observably absent in the other counts with area 0 there.",
-        (
-            *(Column("Pile"), Column("Years", share=1.3), Column("Difference", number=True, share=1.2)),
-            *(Column("95 % interval", number=True, share=1.7), Column("Called from", number=True, share=1.1)),
-            *(Column("Found from", number=True, share=1.1), Column("Verdict", share=1.6)),
-        ),
-        tuple(lines),
-        "No pile was compared between two years.",
-    )
-
-
 def boundary_listing(results: Results) -> Listing:
     """Ground gained and lost, certain and possible, with how far the outline advanced."""
     rows = results.rows("boundary_changes", BoundaryChangeRow)
@@ -204,39 +138,6 @@ def boundary_listing(results: Results) -> Listing:
         ),
         lines,
         "No footprints of two years were compared.",
-    )
-
-
-def trends_listing(results: Results, fdr_q: float) -> Listing:
-    """Slopes over all adequate years."""
-    rows = results.rows("trends", TrendRow)
-    rows.sort(key=lambda r: (r.zone_id, r.metric))
-    lines = []
-    for row in rows:
-        unit = row.unit if "year" in row.unit or "/yr" in row.unit else f"{row.unit}/year"
-        slope = show(row.slope_per_year, row.lo95, row.hi95, unit, signed=True)
-        years = f"{row.year_first} to {row.year_last} ({row.n_years} adequate)"
-        numbers = (slope.value_with_unit, slope.interval_with_unit, show_probability(row.p_value))
-        texts = (
-            results.zone_name(row.zone_id),
-            metric_title(row.metric),
-            years,
-            *numbers,
-            show_probability(row.q_value, fdr_q),
-        )
-        lines.append((*cells(*texts), _verdict(row.verdict), Cell(row.reason or ABSENT)))
-    return Listing(
-        "Trends",
-        "Slope over all adequate years; five at least, since with four no trend can be told from chance.",
-        (
-            *(Column("Zone", share=1.3), Column("Metric", share=1.3), Column("Years", share=1.4)),
-            *(Column("Slope", number=True, share=1.4), Column("95 % interval", number=True, share=1.9)),
-            *(Column("p", number=True, share=0.8), Column("q", number=True, share=0.8)),
-            *(Column("Verdict", share=1.4), Column("Reason", share=1.9)),
-        ),
-        tuple(lines),
-        "No trend was assessed.",
-        wide=True,
     )
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from pipeline import __version__
 from pipeline.config import Config
 from pipeline.errors import ProductError
+from pipeline.imagery import Refusal, StoredScene
 from pipeline.products._documents import (
     MANIFEST,
     RUN,
@@ -34,7 +35,6 @@ from pipeline.products._documents import (
     write_document,
 )
 from pipeline.store import sha256_file
-from pipeline.types import Refusal, StoredScene
 
 PACKAGES = ("pipeline", "models")
 LIBRARIES = ("dask", "numpy", "pyogrio", "pyproj", "rasterio", "scikit-image", "scipy", "shapely")

@@ -5,9 +5,8 @@ manifest fits its files is finished, anything else is run again.
 """
 
 import datetime as dt
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +15,10 @@ from numpy.typing import NDArray
 from pipeline import __version__
 from pipeline.config import Config
 from pipeline.errors import ProductError
+from pipeline.products._documents import Manifest
 from pipeline.products.cog import read_cog
 from pipeline.products.geopackage import read_tables, write_geopackage
 from pipeline.products.manifest import (
-    Manifest,
     ManifestInputs,
     RunFacts,
     build_manifest,
@@ -65,7 +64,7 @@ def publish(
         Holds ``composites/``.
     """
     folder = config.out / found.site.id
-    tables = make_tables(_with_facts(found, inputs, config), config)
+    tables = make_tables(found, _facts(found, inputs, config), config)
     folder.mkdir(parents=True, exist_ok=True)
     composites = _move_composites(work / "composites", folder / "composites")
     package = folder / f"{found.site.id}.gpkg"
@@ -73,7 +72,8 @@ def publish(
     write_geopackage(package, tables, found.grid.epsg, title, inputs.simulated)
     reports = write_reports(folder, tables)
     write_manifest(folder, build_manifest(inputs, folder, [package, *reports, *composites]))
-    log = (f"{len(found.scenes)} scenes read, {sum(s.used for s in found.scenes)} used, {len(found.piles)} piles or candidates",)
+    used = sum(scene.used for scene in found.scenes)
+    log = (f"{len(found.scenes)} scenes read, {used} used, {len(found.piles)} piles or candidates",)
     started, workers = run
     write_run(
         folder, RunFacts(started, dt.datetime.now(dt.UTC), workers, log, inputs.evidence_root, inputs.archive_root)
@@ -113,11 +113,12 @@ def _with_outputs(manifest: Manifest, folder: Path, changed: Sequence[Path]) -> 
     return manifest.model_copy(update={"outputs": tuple(outputs)})
 
 
-def _with_facts(found: Findings, inputs: ManifestInputs, config: Config) -> Findings:
-    """Add what the report says that is in no other table; nothing that differs between two runs."""
+def _facts(found: Findings, inputs: ManifestInputs, config: Config) -> dict[str, str]:
+    """Return what the report says that is in no other table; nothing that differs between two runs."""
     perimeter = any(zone.reference == "perimeter" for zone in found.zones)
     facts = {
-        **found.facts,
+        "baseline_year": "" if found.baseline_year is None else str(found.baseline_year),
+        "reference_scene": found.reference_scene or "none",
         "site_id": found.site.id,
         "site_name": found.site.name,
         "kind": found.site.kind,
@@ -135,8 +136,7 @@ def _with_facts(found: Findings, inputs: ManifestInputs, config: Config) -> Find
         "setting_min_dates": str(config.min_dates),
         "setting_source": config.source.kind,
     }
-    facts |= {f"note_{number}": note for number, note in enumerate(_notes(found, config), start=1)}
-    return replace(found, facts=facts)
+    return facts | {f"note_{number}": note for number, note in enumerate(_notes(found, config), start=1)}
 
 
 def _evidence(inputs: ManifestInputs) -> str:
@@ -166,7 +166,11 @@ def _notes(found: Findings, config: Config) -> list[str]:
 
 def _report_facts(facts: Mapping[str, str]) -> ReportFacts:
     def lines(prefix: str) -> tuple[str, ...]:
-        return tuple(f"{key.removeprefix(prefix).replace('_', ' ')}: {facts[key]}" for key in sorted(facts) if key.startswith(prefix))
+        return tuple(
+            f"{key.removeprefix(prefix).replace('_', ' ')}: {facts[key]}"
+            for key in sorted(facts)
+            if key.startswith(prefix)
+        )
 
     return ReportFacts(
         site_id=facts["site_id"],
@@ -175,7 +179,11 @@ def _report_facts(facts: Mapping[str, str]) -> ReportFacts:
         simulated=facts["simulated"] == "yes",
         version=facts["version"],
         code_sha256=facts["code_sha256"][:12],
-        settings=(f"coal rank: {facts['coal_rank']}", f"reference scene: {facts['reference_scene']}", *lines("setting_")),
+        settings=(
+            f"coal rank: {facts['coal_rank']}",
+            f"reference scene: {facts['reference_scene']}",
+            *lines("setting_"),
+        ),
         evidence=facts["evidence"],
         epsg=int(facts["epsg"]),
         baseline_year=int(facts["baseline_year"]) if facts["baseline_year"] else None,
@@ -194,7 +202,7 @@ def _move_composites(source: Path, target: Path) -> Sequence[Path]:
             if old.name not in {path.name for path in fresh}:
                 old.unlink()
         for path in fresh:
-            os.replace(path, target / path.name)
+            path.replace(target / path.name)
     except OSError as error:
         raise ProductError(f"{target}: {error.strerror}; free disk space and run again") from error
     return [target / path.name for path in fresh]

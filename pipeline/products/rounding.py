@@ -110,11 +110,12 @@ def show(
     half = None if lo95 is None or hi95 is None else (hi95 / divisor - lo95 / divisor) / 2.0
     largest = max(map(abs, numbers)) / divisor
     decimals = decimals_for(largest, half)
-    if name == "":
-        decimals = 0 if all(n.is_integer() for n in numbers) else 1
 
     def text(number: float | None) -> str:
-        return ABSENT if number is None else written(rounded(number / divisor, decimals), signed)
+        if number is None:
+            return ABSENT
+        digits = (0 if number.is_integer() else 1) if name == "" else decimals
+        return written(rounded(number / divisor, digits), signed)
 
     interval = ABSENT if lo95 is None or hi95 is None else f"{text(lo95)} to {text(hi95)}"
     return Shown(text(value), interval, name)

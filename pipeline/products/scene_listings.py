@@ -13,7 +13,7 @@ _HASH_SHOWN = 12
 def scenes_listings(scenes: Sequence[SceneRow]) -> tuple[Listing, Listing]:
     """Scenes used, and scenes refused with the reason."""
     ordered = sorted(scenes, key=lambda s: (_utc(s.datetime), s.scene_id))
-    head = (Column("Time (UTC)", share=1.6), Column("Scene", share=3.4), Column("Platform", share=1.2))
+    head = (Column("Time (UTC)", share=1.6), Column("Scene", share=0.0), Column("Platform", share=1.2))
     base = (Column("Baseline", share=0.9), Column("Orbit", number=True, share=0.7))
     used = Listing(
         "Scenes used",

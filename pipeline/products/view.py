@@ -1,19 +1,18 @@
 """What the report says, as plain text and drawings: built once, set as HTML and as PDF. Pure."""
 
+import dataclasses
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.products import texts
+from pipeline.products.change_listings import changes_listing, pile_changes, trends_listing
 from pipeline.products.drawings import Drawing, chart_drawings, picture_drawings, picture_note
 from pipeline.products.listings import (
     Listing,
     boundary_listing,
-    changes_listing,
-    pile_changes,
     piles_by_year,
     piles_of_year,
-    trends_listing,
     values_listing,
 )
 from pipeline.products.pictures import Picture
@@ -218,7 +217,7 @@ def _summary_notes(results: Results, facts: ReportFacts) -> tuple[str, ...]:
 
 def _claim(row: ClaimRow) -> Claim:
     """Return one claim as text; its number is in the unit of the metric its test names."""
-    shown = show(row.value, row.lo95, row.hi95, "m2" if "_m2" in row.test else "count", signed=row.lo95 is not None)
+    shown = show(row.value, row.lo95, row.hi95, "m2" if "_m2" in row.test else "count", signed="_m2" in row.test)
     number = "not assessed" if shown.value == ABSENT else shown.value_with_unit
     if shown.interval != ABSENT:
         number = f"{number} (95 % interval {shown.interval_with_unit})"
@@ -231,7 +230,15 @@ def _claim(row: ClaimRow) -> Claim:
 def _versions(results: Results, facts: ReportFacts) -> tuple[tuple[str, str], ...]:
     """Program, settings and whatever the run recorded of itself."""
     settings = [_split(line) for line in facts.settings]
-    run = [(row.key, row.value) for row in results.rows("run", RunRow)]
+    # The run layer holds the facts too; what is said above is not said twice.
+    said = {field.name for field in dataclasses.fields(facts)}
+    run = [
+        (row.key.replace("_", " "), row.value)
+        for row in results.rows("run", RunRow)
+        if row.key not in said
+        and row.key.replace("_", " ") not in dict(settings)
+        and not row.key.startswith(("setting_", "note_"))
+    ]
     program = ("Stockline", f"{facts.version}, source {facts.code_sha256}")
     return (program, ("Coordinate system", f"EPSG:{facts.epsg}; areas geodesic"), *settings, *run)
 

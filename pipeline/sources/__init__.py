@@ -10,7 +10,7 @@ from typing import Protocol, cast
 from shapely.geometry.base import BaseGeometry
 
 from pipeline.config import Config
-from pipeline.types import Item
+from pipeline.imagery import Item
 
 
 class Source(Protocol):

@@ -12,7 +12,7 @@ from typing import Any
 from shapely.geometry import shape
 
 from pipeline.errors import SceneRefusedError
-from pipeline.types import Asset, Item
+from pipeline.imagery import Asset, Item
 
 BANDS = {
     "blue": "B02",
@@ -126,7 +126,7 @@ def _band_list(asset: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 def _carries(key: str, asset: Mapping[str, Any], common: str, name: str) -> bool:
     if not _GEOTIFF_OR_JP2.search(str(asset.get("href", ""))):
         return False
-    if key.split("_")[0].lower() in {common, name.lower()}:
+    if key.split("_", maxsplit=1)[0].lower() in {common, name.lower()}:
         return True
     bands = _band_list(asset)
     if len(bands) != 1:

@@ -21,6 +21,7 @@ from shapely.geometry.base import BaseGeometry
 
 from pipeline.config import Config, in_windows
 from pipeline.errors import InputError, ProductError
+from pipeline.imagery import Item
 from pipeline.sources import stac
 from pipeline.sources._scene_model import make_ground
 from pipeline.sources._sim_catalog import (
@@ -37,7 +38,6 @@ from pipeline.sources._sim_catalog import (
 from pipeline.sources._sim_render import RESOLUTION_M, render_scene, tile_image, true_sky
 from pipeline.sources._sim_scenes import SimScene, plan_year
 from pipeline.sources._sim_sites import SITES, SimSite
-from pipeline.types import Item
 
 PoolMap = Callable[..., Iterable[Any]]
 """Applies a function to each of some items and gives the results in order, as :func:`map` does."""

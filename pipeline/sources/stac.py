@@ -17,8 +17,8 @@ from shapely.geometry.base import BaseGeometry
 
 from pipeline.config import Config, SourceConfig, in_windows
 from pipeline.errors import InputError, SceneRefusedError, SourceError
+from pipeline.imagery import Item
 from pipeline.sources._items import read_item
-from pipeline.types import Item
 
 _PAGE = 100
 """Items per page of a search; the largest every public API answers."""
@@ -60,7 +60,7 @@ def _wanted(item: Item, config: Config) -> bool:
 
 
 def _is_static(url: str) -> bool:
-    return "://" not in url or url.split("?")[0].endswith(".json")
+    return "://" not in url or url.split("?", maxsplit=1)[0].endswith(".json")
 
 
 def _static_items(url: str) -> Iterator[dict[str, Any]]:

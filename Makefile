@@ -1,0 +1,59 @@
+# Stockline. `make help` lists what there is.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/stockline
+WORKERS ?= 2
+SITES := $(sort $(basename $(notdir $(wildcard aoi/*.geojson))))
+DEMO := demo
+
+.PHONY: help setup demo test check lint types all sites clean $(SITES)
+
+help: ## this list
+	@grep -hE '^[a-z<>-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@printf '%s\n' 'SITE        measure one site, e.g. make camp-14; sites:' '$(SITES)' | fold -s -w 100
+
+# The stamp is newer than the pins: nothing is installed twice, and a changed pin is installed.
+setup: $(VENV)/.stamp ## make .venv with pinned versions
+
+$(VENV)/.stamp: constraints.txt pyproject.toml
+	@if command -v uv >/dev/null 2>&1; then \
+	  { test -x $(VENV)/bin/python || uv venv --quiet --python $(PYTHON) $(VENV); } && \
+	  uv pip install --quiet --python $(VENV)/bin/python -c constraints.txt -e '.[dev]'; \
+	else \
+	  { test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV); } && \
+	  $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'; \
+	fi
+	@touch $@
+
+demo: setup ## simulate an archive, measure it, print what was found (SIMULATED, offline)
+	@$(RUN) simulate $(DEMO) --workers $(WORKERS)
+	@$(RUN) run --config $(DEMO)/config.yaml --workers $(WORKERS)
+	@$(RUN) verify $(DEMO)/results
+	@printf '%s\n' 'SIMULATED. Look at $(DEMO)/results/sim-camp/report.html and open $(DEMO)/results/sim-camp/sim-camp.gpkg in QGIS;' \
+	  'the truth is in $(DEMO)/truth.json.'
+
+test: setup ## all tests
+	@$(VENV)/bin/python -m pytest -q -n $(WORKERS)
+
+lint: setup ## style
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+
+types: setup ## static types
+	@$(VENV)/bin/mypy
+
+check: lint types sites test ## everything that must pass before a change lands
+
+sites: setup ## check site files and claims
+	@$(RUN) sites check
+
+# One rule for every site file: `make camp-14`.
+$(SITES): setup
+	@$(RUN) run $@ --workers $(WORKERS)
+
+all: setup ## measure every site
+	@$(RUN) run --workers $(WORKERS)
+
+clean: ## remove the demo; keeps .venv and results
+	@rm -rf $(DEMO)

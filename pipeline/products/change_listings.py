@@ -1,0 +1,147 @@
+"""The tables of changes and trends of the report, every number as text. Pure."""
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import TypeVar
+
+from pipeline.products.listings import Cell, Column, Listing, cells, verdict_cell
+from pipeline.products.results import Results
+from pipeline.products.rounding import ABSENT, show, show_probability
+from pipeline.products.wording import FOUND_SIGMA, metric_title
+from pipeline.records import ChangeRow, StockpileChangeRow, TrendRow
+
+Compared = TypeVar("Compared", ChangeRow, StockpileChangeRow)
+
+_Z95 = 1.96
+
+
+def found_from(mdc95: float | None) -> float | None:
+    """Change that is found 95 times in 100, from the decision limit at 1.96 sigma."""
+    return None if mdc95 is None else mdc95 / _Z95 * FOUND_SIGMA
+
+
+def changes_listing(results: Results, fdr_q: float, *, since_baseline: bool) -> Listing:
+    """List changes of zones and metrics, since the baseline year or from one year to the next."""
+    rows = [r for r in results.changes.values() if (r.year_from == results.baseline_year) == since_baseline]
+    rows.sort(key=lambda r: (*results.sort_key(r.zone_id, r.metric), r.year_to, r.year_from))
+    grouped = gathered(rows, lambda r: (r.zone_id, r.metric))
+    columns = (
+        *(Column("Zone", share=2.0), Column("Metric", share=1.7), Column("Years", share=1.3)),
+        Column("Verdict", share=1.9),
+        *(Column("Difference", number=True, share=1.1), Column("95 % interval", number=True, share=1.7)),
+        *(Column("Called from", number=True, share=1.1), Column("Found from", number=True, share=1.1)),
+        *(Column("p", number=True, share=0.8), Column("q", number=True, share=0.8)),
+        Column("Reason", share=3.6),
+    )
+    return Listing(
+        "Changes since the baseline year" if since_baseline else "Changes from year to year",
+        f"{ABSENT} : not assessed. A change is called when its interval excludes 0 and q is at most {fdr_q:g}.",
+        columns,
+        tuple(_change_cells(results, group, fdr_q) for group in grouped),
+        "No two years were compared." if since_baseline else "No year was compared with the one before it.",
+        wide=True,
+    )
+
+
+def gathered(rows: Sequence[Compared], of: Callable[[Compared], Hashable]) -> list[list[Compared]]:
+    """Put the comparisons of one thing that had too little data into one group; every other row stays alone.
+
+    Parameters
+    ----------
+    rows : sequence of ChangeRow or StockpileChangeRow
+        In the order of the report.
+    of : callable
+        What a row is about: rows with an equal answer may share a line.
+    """
+    groups: list[list[Compared]] = []
+    lacking: dict[Hashable, list[Compared]] = {}
+    for row in rows:
+        if row.verdict == "insufficient_data" and of(row) in lacking:
+            lacking[of(row)].append(row)
+            continue
+        groups.append([row])
+        if row.verdict == "insufficient_data":
+            lacking[of(row)] = groups[-1]
+    return groups
+
+
+def _spans(rows: Sequence[ChangeRow] | Sequence[StockpileChangeRow]) -> str:
+    """Write ``2016 to 2019, 2020`` when all start in one year, else ``2018 to 2019, 2019 to 2020``."""
+    if len({row.year_from for row in rows}) == 1:
+        return f"{rows[0].year_from} to {', '.join(str(row.year_to) for row in rows)}"
+    return ", ".join(f"{row.year_from} to {row.year_to}" for row in rows)
+
+
+def _change_cells(results: Results, group: Sequence[ChangeRow], fdr_q: float) -> tuple[Cell, ...]:
+    row = group[0]
+    # One reason often stands in several rows: said once.
+    reasons = dict.fromkeys(part for r in group if r.reason for part in r.reason.split("; "))
+    delta = show(row.delta, row.lo95, row.hi95, row.unit, signed=True)
+    numbers = (
+        delta.value_with_unit if row.delta is not None else "not assessed",
+        delta.interval_with_unit,
+        show(row.mdc95, unit=row.unit).value_with_unit,
+        show(found_from(row.mdc95), unit=row.unit).value_with_unit,
+        show_probability(row.p_value),
+        show_probability(row.q_value, fdr_q),
+    )
+    place = (results.zone_name(row.zone_id), metric_title(row.metric), _spans(group))
+    return (*cells(*place), verdict_cell(row.verdict), *cells(*numbers, "; ".join(reasons) or ABSENT))
+
+
+def pile_changes(results: Results) -> Listing:
+    """List changes of single piles."""
+    rows = results.rows("stockpile_changes", StockpileChangeRow)
+    rows.sort(key=lambda r: (r.pile_id, r.year_to, r.year_from))
+    lines = []
+    for group in gathered(rows, lambda r: r.pile_id):
+        row = group[0]
+        delta = show(row.delta_m2, row.lo95_m2, row.hi95_m2, signed=True)
+        limits = (show(row.mdc95_m2).value_with_unit, show(found_from(row.mdc95_m2)).value_with_unit)
+        value = delta.value_with_unit if row.delta_m2 is not None else "not assessed"
+        lines.append(
+            (*cells(row.pile_id, _spans(group), value, delta.interval_with_unit, *limits), verdict_cell(row.verdict))
+        )
+    return Listing(
+        "Changes of single piles",
+        "A pile outlined in one year and observably absent in the other counts with area 0 there.",
+        (
+            *(Column("Pile"), Column("Years", share=1.3), Column("Difference", number=True, share=1.2)),
+            *(Column("95 % interval", number=True, share=1.7), Column("Called from", number=True, share=1.1)),
+            *(Column("Found from", number=True, share=1.1), Column("Verdict", share=1.6)),
+        ),
+        tuple(lines),
+        "No pile was compared between two years.",
+    )
+
+
+def trends_listing(results: Results, fdr_q: float) -> Listing:
+    """Slopes over all adequate years."""
+    rows = results.rows("trends", TrendRow)
+    rows.sort(key=lambda r: (r.zone_id, r.metric))
+    lines = []
+    for row in rows:
+        unit = row.unit if "year" in row.unit or "/yr" in row.unit else f"{row.unit}/year"
+        slope = show(row.slope_per_year, row.lo95, row.hi95, unit, signed=True)
+        years = f"{row.year_first} to {row.year_last} ({row.n_years} adequate)"
+        numbers = (slope.value_with_unit, slope.interval_with_unit, show_probability(row.p_value))
+        texts = (
+            results.zone_name(row.zone_id),
+            metric_title(row.metric),
+            years,
+            *numbers,
+            show_probability(row.q_value, fdr_q),
+        )
+        lines.append((*cells(*texts), verdict_cell(row.verdict), Cell(row.reason or ABSENT)))
+    return Listing(
+        "Trends",
+        "Slope over all adequate years; five at least, since with four no trend can be told from chance.",
+        (
+            *(Column("Zone", share=1.3), Column("Metric", share=1.3), Column("Years", share=1.4)),
+            *(Column("Slope", number=True, share=1.4), Column("95 % interval", number=True, share=1.9)),
+            *(Column("p", number=True, share=0.8), Column("q", number=True, share=0.8)),
+            *(Column("Verdict", share=1.4), Column("Reason", share=1.9)),
+        ),
+        tuple(lines),
+        "No trend was assessed.",
+        wide=True,
+    )
