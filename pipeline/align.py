@@ -51,12 +51,9 @@ def estimate_shift(reference: Float32, scene: Float32, clear: Bool) -> Shift | N
     """
     usable = clear & np.isfinite(reference) & np.isfinite(scene)
     usable = np.asarray(ndimage.binary_erosion(usable, iterations=2, border_value=0))
-    usable[:_BORDER_PX], usable[-_BORDER_PX:], usable[:, :_BORDER_PX], usable[:, -_BORDER_PX:] = (
-        False,
-        False,
-        False,
-        False,
-    )
+    inner = np.zeros_like(usable)
+    inner[_BORDER_PX:-_BORDER_PX, _BORDER_PX:-_BORDER_PX] = True
+    usable &= inner
     if usable.sum() < _MIN_PIXELS:
         return None
     fixed, moving = _edges(reference), _edges(scene)
@@ -111,7 +108,9 @@ def _refine(
     return float(shift[0]), float(shift[1]), error
 
 
-def _robust_fit(design: NDArray[np.float64], target: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _robust_fit(
+    design: NDArray[np.float64], target: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Coefficients and their standard errors; residuals weigh by Cauchy's function, so that what changed is let go."""
     weights = np.ones(target.size)
     for _ in range(3):

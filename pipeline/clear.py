@@ -51,7 +51,7 @@ def sun_position(when: dt.datetime, longitude: float, latitude: float) -> tuple[
 
 
 def normalized_difference(a: Float32, b: Float32) -> Float32:
-    """``(a - b) / (a + b)``; NaN where the sum is not above zero (noise around nothing)."""
+    """Return ``(a - b) / (a + b)``; NaN where the sum is not above zero (noise around nothing)."""
     total = a + b
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(total > 0, (a - b) / total, np.float32(np.nan)).astype(np.float32)
@@ -109,11 +109,12 @@ def spectral_cloud_and_snow(bands: Mapping[str, Float32]) -> tuple[Bool, Bool]:
 
 def usable(codes: NDArray[np.uint8], protected: Bool) -> Bool:
     """Pixels that may be used: clear ones, and suspected shadow over ground that is dark on most dates."""
-    return (codes == CLEAR) | ((codes == SHADOW) & protected)
+    may: Bool = (codes == CLEAR) | ((codes == SHADOW) & protected)
+    return may
 
 
 def _dilate(mask: Bool, distance_m: float) -> Bool:
-    """True within a distance of any True pixel."""
+    """Return a mask True within a distance of any True pixel."""
     if not mask.any():
         return mask
     return np.asarray(ndimage.distance_transform_edt(~mask) * PIXEL_M <= distance_m, dtype=bool)
@@ -134,7 +135,7 @@ def _can_be_shaded(cloud: Bool, sun_azimuth_deg: float, reach_m: float) -> Bool:
     longest = min(reach_m / PIXEL_M, float(np.hypot(*cloud.shape)))
     for distance in np.arange(step_px, longest + step_px, step_px):
         # The pixel's sun side at this distance: row decreases to the north, column grows to the east.
-        offset = (int(round(distance * north)), int(round(-distance * east)))
+        offset = (round(float(distance * north)), round(float(-distance * east)))
         shaded |= _shifted(wide, offset, beyond=True)
     return shaded
 

@@ -24,7 +24,7 @@ SCALE = 1e-4
 PROBE_BANDS = ("blue", "swir22")
 """One band of each resolution group: nearly all land is dark in blue, haze does not reach swir22."""
 
-PixelWord = Literal["present", "absent", "conflict", "silent"]
+PixelWord = Literal["present", "absent", "conflict", "impossible", "silent"]
 
 
 def to_reflectance(dn: Float32, calibration: Calibration) -> Float32:
@@ -95,8 +95,12 @@ def pixel_word(evidence: OffsetEvidence, config: RadiometryConfig) -> tuple[Pixe
 
     ``absent`` when enough pixels are darker than any offset allows; ``present`` when none is and the
     darkest ground sits just above 1000; ``silent`` when nothing dark is in view; ``conflict`` when the
-    two resolution groups disagree.
+    two resolution groups disagree; ``impossible`` when the scene is darker than any surface even without
+    an offset, as after taking it off twice.
     """
+    darkest, level = min(evidence.dark_dn.values(), default=0.0), evidence.level_dn
+    if darkest < config.dark_floor_dn or (level is not None and level < config.level_floor_dn):
+        return "impossible", False
     words: list[PixelWord] = []
     for band, share in evidence.low_share.items():
         if share >= config.absent_share:
@@ -134,20 +138,33 @@ def settle(declared_dn: float | None, word: PixelWord, stack_dn: float | None) -
         0 or -1000 by comparison with the other scenes; None when that does not decide.
     """
     if declared_dn not in (None, 0.0, OFFSET_DN):
-        return OffsetDecision("quarantined", None, f"declared offset of {declared_dn:g} DN is neither 0 nor -1000")
+        return _quarantined(f"declared offset of {declared_dn:g} DN is neither 0 nor -1000")
     if word == "conflict":
-        return OffsetDecision("quarantined", None, "10 m and 20 m bands disagree on the offset")
-    own = {"present": OFFSET_DN, "absent": 0.0, "silent": None}[word]
-    if own is None:
+        return _quarantined("10 m and 20 m bands disagree on the offset")
+    if word == "impossible":
+        return _quarantined("darker than any surface, as if the offset had been taken off twice")
+    if word == "silent":
         return _settle_by_stack(declared_dn, stack_dn)
+    return _settle_by_pixels(declared_dn, OFFSET_DN if word == "present" else 0.0, stack_dn)
+
+
+def _quarantined(reason: str) -> OffsetDecision:
+    return OffsetDecision("quarantined", None, reason)
+
+
+def _settle_by_pixels(declared_dn: float | None, own: float, stack_dn: float | None) -> OffsetDecision:
+    """Settle a scene whose own dark pixels say which offset is in the data."""
     if stack_dn is not None and stack_dn != own:
-        return OffsetDecision("quarantined", None, "dark pixels and the other scenes disagree on the offset")
-    if declared_dn is None or declared_dn == own:
-        return OffsetDecision("consistent", own, "")
-    if stack_dn == own:
+        return _quarantined("dark pixels and the other scenes disagree on the offset")
+    if declared_dn not in (None, own):
+        if stack_dn is None:
+            return _quarantined("metadata and dark pixels disagree on the offset")
         said = "declared" if declared_dn else "not declared"
         return OffsetDecision("corrected", own, f"offset {said}, but dark pixels and the other scenes show otherwise")
-    return OffsetDecision("quarantined", None, "metadata and dark pixels disagree on the offset")
+    if own and stack_dn is None:
+        # Nothing but an offset makes land brighter by 0.1 in every pixel, or a closed veil of cloud.
+        return OffsetDecision("undecidable", None, "brighter than the other scenes: a veil of cloud looks like the offset")
+    return OffsetDecision("consistent", own, "")
 
 
 def _settle_by_stack(declared_dn: float | None, stack_dn: float | None) -> OffsetDecision:
@@ -155,7 +172,7 @@ def _settle_by_stack(declared_dn: float | None, stack_dn: float | None) -> Offse
         return OffsetDecision("undecidable", None, "nothing dark in view to settle the offset")
     if declared_dn is None or declared_dn == stack_dn:
         return OffsetDecision("consistent", stack_dn, "")
-    return OffsetDecision("quarantined", None, "metadata and the other scenes disagree on the offset")
+    return _quarantined("metadata and the other scenes disagree on the offset")
 
 
 def stack_offset(level_dn: float | None, reference: float | None, config: RadiometryConfig) -> float | None:

@@ -89,7 +89,9 @@ def _newest_versions(group: Sequence[Item]) -> tuple[list[Item], list[Item]]:
 
 def _cover(items: Sequence[Item], aoi: BaseGeometry) -> tuple[list[Item], list[Item]]:
     """Return the fewest tiles that cover what can be covered of the AOI, largest share first."""
-    left, chosen, spare = aoi, [], []
+    left = aoi
+    chosen: list[Item] = []
+    spare: list[Item] = []
     ranked = sorted(items, key=lambda i: (-round(float(i.coverage.intersection(aoi).area / aoi.area), 3), i.id))
     for item in ranked:
         gain = float(item.coverage.intersection(left).area / aoi.area)

@@ -68,7 +68,7 @@ def verify(folder: Path) -> list[Problem]:
         sites = [folder]
     elif folder.is_dir():
         children = (path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-        sites = sorted(path for path in children if path.name != EVIDENCE and _is_result(path))
+        sites = sorted(path for path in children if _is_result(path))
     else:
         sites = []
     if not sites:

@@ -1,4 +1,4 @@
-"""A provider's STAC item -> :class:`pipeline.types.Item`. Pure: dicts in, records out.
+"""A provider's STAC item -> :class:`pipeline.imagery.Item`. Pure: dicts in, records out.
 
 Band, scale, offset and tile conventions of Earth Search, Planetary Computer, CDSE, stactools and plain
 archives are read here and nowhere else.
@@ -26,7 +26,10 @@ BANDS = {
 }
 """Common name -> Sentinel-2 band name."""
 
+_NATIVE_10_M = {"blue", "green", "red", "nir"}
+_BASELINE = re.compile(r"0?(\d{1,2})\.(\d{1,2})")
 _BASELINE_IN_NAME = re.compile(r"_N(\d{2})\.?(\d{2})(?:_|$)")
+_ORBIT_IN_NAME = re.compile(r"_R(\d{3})_")
 _TILE_IN_NAME = re.compile(r"_T(\d{2}[A-Z]{3})_")
 _GEOTIFF_OR_JP2 = re.compile(r"\.(tif|tiff|jp2)(\?|$)", re.IGNORECASE)
 
@@ -44,16 +47,17 @@ def read_item(document: Mapping[str, Any], collection: str | None = None) -> Ite
     when = properties.get("datetime") or properties.get("start_datetime")
     if when is None or document.get("geometry") is None:
         raise SceneRefusedError(f"item {item_id} has no datetime or no geometry")
-    if "L1C" in item_id.upper() or "l1c" in str(document.get("collection")).lower():
+    named = " ".join(str(n) for n in (item_id, document.get("collection"), properties.get("s2:product_type"))).upper()
+    if "L1C" in named or "MSI1C" in named:
         raise SceneRefusedError(f"item {item_id} is level 1C (top of atmosphere), not surface reflectance")
     platform = properties.get("platform")
     return Item(
         id=item_id,
         collection=str(collection or document.get("collection") or "archive"),
-        datetime=_utc(when),
+        datetime=_utc(str(when), item_id),
         platform=platform.lower() if platform else None,
         processing_baseline=_baseline(properties, item_id),
-        relative_orbit=properties.get("sat:relative_orbit"),
+        relative_orbit=_relative_orbit(properties, item_id),
         epsg=_epsg(properties, document["assets"]),
         tile=_tile(properties, item_id),
         coverage=shape(document["geometry"]),
@@ -66,8 +70,11 @@ def read_item(document: Mapping[str, Any], collection: str | None = None) -> Ite
     )
 
 
-def _utc(text: str) -> dt.datetime:
-    when = dt.datetime.fromisoformat(text)
+def _utc(text: str, item_id: str) -> dt.datetime:
+    try:
+        when = dt.datetime.fromisoformat(text)
+    except ValueError as error:
+        raise SceneRefusedError(f"item {item_id} has the datetime {text!r}, which is not one") from error
     return when.replace(tzinfo=dt.UTC) if when.tzinfo is None else when.astimezone(dt.UTC)
 
 
@@ -76,13 +83,22 @@ def _first(properties: Mapping[str, Any], *keys: str) -> Any:
 
 
 def _baseline(properties: Mapping[str, Any], item_id: str) -> str | None:
-    """Processing baseline as ``05.11``; from the properties, else from the product name."""
-    said = _first(properties, "s2:processing_baseline", "processing:version")
-    if said is not None:
-        return str(said)
+    """Return the processing baseline as ``05.11``; from the properties, else from the product name."""
+    # Other software versions stand in processing:version too, and 5.1 would sort after 04.00 only by its digits.
+    said = _BASELINE.fullmatch(str(_first(properties, "s2:processing_baseline", "processing:version")))
+    if said:
+        return f"{said[1]:0>2}.{said[2]:0<2}"
     datatake = str(properties.get("s2:datatake_id", ""))
     found = _BASELINE_IN_NAME.search(item_id) or _BASELINE_IN_NAME.search(datatake)
     return f"{found[1]}.{found[2]}" if found else None
+
+
+def _relative_orbit(properties: Mapping[str, Any], item_id: str) -> int | None:
+    said = properties.get("sat:relative_orbit")
+    if said is not None:
+        return int(said)
+    found = _ORBIT_IN_NAME.search(item_id) or _ORBIT_IN_NAME.search(str(properties.get("s2:product_uri", "")))
+    return int(found[1]) if found else None
 
 
 def _tile(properties: Mapping[str, Any], item_id: str) -> str | None:
@@ -114,8 +130,8 @@ def _assets(assets: Mapping[str, Any]) -> dict[str, Asset]:
     for common, name in BANDS.items():
         candidates = [(key, asset) for key, asset in assets.items() if _carries(key, asset, common, name)]
         if candidates:
-            key, asset = min(candidates, key=lambda pair: _preference(*pair, common, name))
-            found[common] = _asset(common, asset)
+            ranked = sorted((_preference(key, asset, common), key) for key, asset in candidates)
+            found[common] = _asset(common, assets[ranked[0][1]])
     return found
 
 
@@ -132,14 +148,16 @@ def _carries(key: str, asset: Mapping[str, Any], common: str, name: str) -> bool
     if len(bands) != 1:
         return False
     named = {str(bands[0].get(k, "")).lower() for k in ("name", "common_name", "eo:common_name")}
-    return name.lower() in named or (common in named and common not in {"nir"})
+    return name.lower() in named or (common in named and common != "nir")
 
 
-def _preference(key: str, asset: Mapping[str, Any], common: str, name: str) -> tuple[bool, float, bool, str]:
-    jp2 = "jp2" in str(asset.get("type", "")) or ".jp2" in str(asset["href"]).lower()
+def _preference(key: str, asset: Mapping[str, Any], common: str) -> tuple[float, bool, bool]:
+    """Rank of one file of a band, best first: nearest to the native pixel, GeoTIFF, the plain key."""
+    native = 10.0 if common in _NATIVE_10_M else 20.0
     suffix = re.search(r"_(\d+)m", key)
-    gsd = float(asset.get("gsd") or (suffix[1] if suffix else 0))
-    return jp2, gsd, key.lower() not in {common, name.lower()}, key
+    pixel_m = float(suffix[1] if suffix else asset.get("gsd") or native)
+    jp2 = "jp2" in str(asset.get("type", "")) or ".jp2" in str(asset["href"]).lower()
+    return abs(pixel_m - native), jp2, key.lower() not in {common, BANDS[common].lower()}
 
 
 def _asset(common: str, asset: Mapping[str, Any]) -> Asset:
