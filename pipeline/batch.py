@@ -139,7 +139,7 @@ def _headline(metric: str, changes: Sequence[ChangeRow], base: str) -> str | Non
     unjudged = sorted({c.year_to for c in rows if c.delta is None} - {c.year_to for c in judged} - {int(base or 0)})
     open_years = f"; insufficient_data in {', '.join(map(str, unjudged))}" if unjudged else ""
     if not judged:
-        return f"{metric}: insufficient_data in every year" if rows else None
+        return f"{metric}: insufficient_data, no two years can be compared" if rows else None
     newest = next((c for c in judged if c.year_to == judged[-1].year_to), judged[-1])
     return (
         f"{metric}: {newest.verdict} {newest.year_from} to {newest.year_to}, {newest.delta:+,.0f} {newest.unit} "

@@ -1,4 +1,4 @@
-"""A claim and the results of one site -> a verdict on the claim (claims.md). Pure.
+"""A claim and the results of one site -> a verdict on the claim (docs/contract.md). Pure.
 
 The rules, fixed before any run and the same for every site:
 

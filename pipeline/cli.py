@@ -26,7 +26,7 @@ _YEARS = re.compile(r"^(\d{4})(?:-(\d{4}))?$")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit status (design, contract 3)."""
+    """Run one command and return its exit status (docs/contract.md)."""
     # Pipes and logs get UTF-8 whatever the locale says: site names are Korean too.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):

@@ -1,4 +1,4 @@
-"""Measurements of two years -> the difference, its interval and its verdict (design, contract 3). Pure.
+"""Measurements of two years -> the difference, its interval and its verdict (docs/contract.md). Pure.
 
 A difference is ``value_to - value_from`` with ``sigma = sqrt(s_from^2 + s_to^2)``: the two years are taken
 as independent (r = 0), the conservative choice of science 3.3. It is called ``increase`` or ``decrease``

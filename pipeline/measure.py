@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 from shapely import Point
 
-from pipeline.compare import PairMeasurement
+from pipeline.compare import SITE_ZONE, PairMeasurement, adequate
 from pipeline.config import Config
 from pipeline.findings import BoundaryPiece, PileSeries, YearDates, ZoneGround
 from pipeline.types import PIXEL_M, Measurement, Status, Tier, Zone
@@ -22,6 +22,20 @@ _MAX_MISSING = 0.10
 """Piles of more than this share of the zone's area unseen in a year leave its sum without meaning."""
 _MIN_CONTROL_OUTLINE_M = 500.0
 """Shorter control outlines say nothing about the gain per metre."""
+
+
+def common_baseline(measurements: Sequence[Measurement], wanted: int | None) -> int | None:
+    """Return the one year every metric of a site is compared with.
+
+    ``wanted`` when it is set; else the first year in which every metric of the whole site is adequate, so
+    that stock and ground are compared with the same year; else the first in which any is; else None.
+    """
+    if wanted is not None:
+        return wanted
+    rows = [m for m in measurements if m.zone_id == SITE_ZONE]
+    bad = {m.year for m in rows if not adequate(m)}
+    good = {m.year for m in rows if adequate(m)}
+    return min(good - bad or good, default=None)
 
 
 def pile_tier(series: PileSeries) -> Tier:
@@ -38,6 +52,20 @@ def zone_of(series: PileSeries, zones: Sequence[Zone]) -> str:
     point = Point(series.point)
     inside = [zone for zone in zones if zone.geometry.intersects(point)]
     return min(inside, key=lambda zone: (zone.area_m2, zone.zone_id)).zone_id if inside else "site"
+
+
+def measure_zones(
+    piles: Sequence[PileSeries],
+    zones: Sequence[Zone],
+    ground: Mapping[int, Sequence[ZoneGround]],
+    dates: Sequence[YearDates],
+    config: Config,
+) -> list[Measurement]:
+    """Every annual metric of every zone and year."""
+    return [
+        *stockpile_measurements(piles, zones, ground, dates, config),
+        *ground_measurements(zones, ground, dates, config),
+    ]
 
 
 def stockpile_measurements(

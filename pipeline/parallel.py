@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
+from pipeline.errors import InputError
+
 Out = TypeVar("Out")
 
 
@@ -66,12 +68,20 @@ def open_pool(workers: int, scheduler: str | None = None) -> Iterator[Pool]:
         "distributed.worker.daemon": True,
         "distributed.comm.timeouts.connect": "30s",
         "distributed.admin.system-monitor.gil.enabled": False,
+        # The default hands freed memory back at once; block after block of arrays then spends a third of the
+        # time in page faults (measured on the demo camp: 22 s of system time, 1.4 s with this).
+        "distributed.nanny.pre-spawn-environ": {
+            "MALLOC_TRIM_THRESHOLD_": "1073741824",
+            "MALLOC_MMAP_THRESHOLD_": "268435456",
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+        },
         # A worker over its memory is slow, not wrong; killing it would lose a site.
         "distributed.worker.memory.terminate": False,
     }
     with dask.config.set(quiet), tempfile.TemporaryDirectory(prefix="stockline-") as scratch:
         if scheduler is not None:
-            with distributed.Client(scheduler, set_as_default=False) as client:
+            with _connected(scheduler) as client:
                 yield DaskPool(client, len(client.scheduler_info()["workers"]))
             return
         with (
@@ -85,3 +95,15 @@ def open_pool(workers: int, scheduler: str | None = None) -> Iterator[Pool]:
             distributed.Client(cluster, set_as_default=False) as client,
         ):
             yield DaskPool(client, workers)
+
+
+def _connected(scheduler: str) -> Any:
+    """Return a client of a running scheduler, or say that none answers at the address."""
+    import distributed  # noqa: PLC0415
+
+    try:
+        return distributed.Client(scheduler, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"--scheduler {scheduler}: no Dask scheduler answers there ({error}); give e.g. tcp://host:8786"
+        ) from error

@@ -2,7 +2,7 @@
 
 Since processing baseline 04.00 products carry +1000 DN that must be taken off again, but archives
 reprocess old scenes, apply the offset themselves, or say so wrongly. A forgotten offset makes coal
-disappear, a doubled one turns everything into coal (science finding 1), so no scene is used on the
+disappear, a doubled one turns everything into coal (science 2.1), so no scene is used on the
 word of its metadata, and none by its sensing date.
 """
 
@@ -24,7 +24,8 @@ SCALE = 1e-4
 PROBE_BANDS = ("blue", "swir22")
 """One band of each resolution group: nearly all land is dark in blue, haze does not reach swir22."""
 
-PixelWord = Literal["present", "absent", "conflict", "impossible", "silent"]
+PixelWord = Literal["present", "absent", "conflict", "impossible", "veiled", "silent"]
+_OFFSET_SAID: Mapping[PixelWord, float] = {"present": OFFSET_DN, "absent": 0.0}
 
 
 def to_reflectance(dn: Float32, calibration: Calibration) -> Float32:
@@ -61,7 +62,7 @@ class OffsetEvidence:
     dark_dn : Mapping[str, float]
         Band to the 0.5 % quantile of valid DN.
     level_dn : float or None
-        First quartile of clear blue DN, compared between scenes; None without clear pixels.
+        First quartile of clear blue DN, compared between scenes; None where too little is clear.
     """
 
     low_share: Mapping[str, float]
@@ -86,8 +87,10 @@ def gather_evidence(dn: Mapping[str, NDArray[np.float32]], clear: Bool, config: 
         if values.size:
             low[band] = float(np.mean(values < config.low_dn))
             dark[band] = float(np.quantile(values, 0.005))
-    blue = dn["blue"][clear & np.isfinite(dn["blue"])]
-    return OffsetEvidence(low, dark, float(np.quantile(blue, 0.25)) if blue.size else None)
+    valid = np.isfinite(dn["blue"])
+    blue = dn["blue"][clear & valid]
+    enough = blue.size > 0 and blue.size >= config.level_min_share * valid.sum()
+    return OffsetEvidence(low, dark, float(np.quantile(blue, 0.25)) if enough else None)
 
 
 def pixel_word(evidence: OffsetEvidence, config: RadiometryConfig) -> tuple[PixelWord, bool]:
@@ -143,9 +146,13 @@ def settle(declared_dn: float | None, word: PixelWord, stack_dn: float | None) -
         return _quarantined("10 m and 20 m bands disagree on the offset")
     if word == "impossible":
         return _quarantined("darker than any surface, as if the offset had been taken off twice")
+    if word == "veiled":
+        return OffsetDecision(
+            "undecidable", None, "not as bright as the other scenes: haze or cloud may hide the offset"
+        )
     if word == "silent":
         return _settle_by_stack(declared_dn, stack_dn)
-    return _settle_by_pixels(declared_dn, OFFSET_DN if word == "present" else 0.0, stack_dn)
+    return _settle_by_pixels(declared_dn, _OFFSET_SAID[word], stack_dn)
 
 
 def _quarantined(reason: str) -> OffsetDecision:
@@ -161,9 +168,6 @@ def _settle_by_pixels(declared_dn: float | None, own: float, stack_dn: float | N
             return _quarantined("metadata and dark pixels disagree on the offset")
         said = "declared" if declared_dn else "not declared"
         return OffsetDecision("corrected", own, f"offset {said}, but dark pixels and the other scenes show otherwise")
-    if own and stack_dn is None:
-        # Nothing but an offset makes land brighter by 0.1 in every pixel, or a closed veil of cloud.
-        return OffsetDecision("undecidable", None, "brighter than the other scenes: a veil of cloud looks like the offset")
     return OffsetDecision("consistent", own, "")
 
 
@@ -192,16 +196,34 @@ def decide_offsets(
     """Settle the offset of every scene of a site.
 
     Scenes whose metadata and pixels agree in every probe band make the reference the others are held against.
+    A veil that lifts all bands alike by 0.1 cannot be told from the offset; taken for it, the scene still
+    comes out as bright as the others.
     """
     words = [pixel_word(e, config) for e in evidence]
-    truth = {"present": OFFSET_DN, "absent": 0.0}
+    levels = [_ground_level(word, e, config) for (word, _), e in zip(words, evidence, strict=True)]
     agreed = [
-        (e.level_dn + truth[word]) * SCALE
-        for d, e, (word, whole) in zip(declared, evidence, words, strict=True)
-        if word in truth and whole and e.level_dn is not None and d in (None, truth[word])
+        level
+        for d, (word, whole), level in zip(declared, words, levels, strict=True)
+        if whole and level is not None and d in (None, _OFFSET_SAID[word])
     ]
     reference = float(np.median(agreed)) if agreed else None
-    return [
-        settle(d, word, stack_offset(e.level_dn, reference, config))
-        for d, e, (word, _) in zip(declared, evidence, words, strict=True)
-    ]
+    decisions = []
+    for d, e, (word, whole), level in zip(declared, evidence, words, levels, strict=True):
+        veiled = word in _OFFSET_SAID and _is_veiled(level, reference, config, whole=whole)
+        decisions.append(settle(d, "veiled" if veiled else word, stack_offset(e.level_dn, reference, config)))
+    return decisions
+
+
+def _ground_level(word: PixelWord, evidence: OffsetEvidence, config: RadiometryConfig) -> float | None:
+    """Blue reflectance of a scene with the offset its pixels say; None where that is not the brightness of ground."""
+    if evidence.level_dn is None or word not in _OFFSET_SAID:
+        return None
+    level_dn = evidence.level_dn + _OFFSET_SAID[word]
+    return level_dn * SCALE if level_dn <= config.level_ceiling_dn else None
+
+
+def _is_veiled(level: float | None, reference: float | None, config: RadiometryConfig, *, whole: bool) -> bool:
+    """Whether a scene whose dark pixels speak is too unlike ground, or the other scenes, for them to be believed."""
+    if level is None:
+        return True
+    return not whole if reference is None else abs(level - reference) > config.stack_tolerance

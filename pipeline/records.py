@@ -1,7 +1,7 @@
 """The rows of the GeoPackage: the product definition as data.
 
 One frozen record per layer; its fields are the columns, in order, and their annotations the column
-types. The writer, the report and the tests all read the layers from here (design, contract 3).
+types. The writer, the report and the tests all read the layers from here (docs/contract.md).
 """
 
 import datetime as dt

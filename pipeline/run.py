@@ -13,13 +13,13 @@ from pathlib import Path
 
 from pipeline import sources
 from pipeline.claims import judge
-from pipeline.compare import CompareRules, baseline_year, compare
+from pipeline.compare import CompareRules, compare
 from pipeline.config import Config
 from pipeline.errors import ProductError, SourceError
 from pipeline.findings import PreparedScene
 from pipeline.grid import blocks, burn, choose_epsg, make_grid, make_zones, measured_ground, perimeter_of, reproject
 from pipeline.imagery import Refusal, Scene, StoredScene
-from pipeline.measure import boundary_measurements, ground_measurements, pile_measurements, stockpile_measurements
+from pipeline.measure import boundary_measurements, common_baseline, measure_zones, pile_measurements
 from pipeline.parallel import Pool
 from pipeline.passes.block import BlockJob, score_block
 from pipeline.passes.ground import ground_outline, measure_boundary, measure_year, year_pairs
@@ -133,7 +133,7 @@ def _measure(
     ever = ever_occupied(maps, work / "ever.npy")
     zones = make_zones(site, grid, None, config.boundary.rings_m)
     ground = dict(zip(maps, pool.map(measure_year, maps.values(), ever, zones, grid, config), strict=True))
-    base = baseline_year(ground_measurements(zones, ground, dates, config), config.years.baseline)
+    base = common_baseline(measure_zones(piles, zones, ground, dates, config), config.years.baseline)
     perimeter = perimeter_of(site)
     if perimeter is not None or base in maps:
         sourced = reproject(perimeter.geometry, 4326, grid.epsg) if perimeter is not None else None
@@ -144,16 +144,13 @@ def _measure(
     pieces = pool.map(measure_boundary, [(maps[a], maps[b]) for a, b in pairs], zones, grid, config)
     boundary = dict(zip(pairs, pieces, strict=True))
     # 7 measure
-    annual = [
-        *stockpile_measurements(piles, zones, ground, dates, config),
-        *ground_measurements(zones, ground, dates, config),
-    ]
+    annual = measure_zones(piles, zones, ground, dates, config)
     # 8 compare
-    rules = CompareRules(config.stats.fdr_q, config.max_season_shift_days, config.years.baseline)
+    rules = CompareRules(config.stats.fdr_q, config.max_season_shift_days, base)
     changes = compare([*annual, *boundary_measurements(zones, ground, boundary, config)], rules)
     trend_rules = TrendRules(config.stats.fdr_q, config.stats.min_trend_years, config.max_season_shift_days)
     # 9 claims
-    judged = [(c, judge(c, site.id, changes, annual, zones, baseline=config.years.baseline)) for c in batch.claims]
+    judged = [(c, judge(c, site.id, changes, annual, zones, baseline=base)) for c in batch.claims]
     return Findings(
         site=site,
         grid=grid,

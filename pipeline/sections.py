@@ -1,7 +1,8 @@
 """The sections of config.yaml, one frozen record per stage; each refuses keys it does not know.
 
 Every number of science has its default, its unit and its reason here, and nowhere else. A site file
-cannot change them; a configuration file can, and its hash is in the manifest.
+cannot change them; a configuration file can, and its hash is in the manifest. "Science 2.1" in a comment is
+section 2.1 of docs/science.md.
 """
 
 import datetime as dt
@@ -9,20 +10,34 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-MonthDay = Annotated[str, Field(pattern=r"^(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")]
+
+def _real_day(month_day: str) -> str:
+    try:
+        dt.date.fromisoformat(f"2000-{month_day}")
+    except ValueError:
+        raise ValueError(f"{month_day!r} is not a day of the year; write month-day, e.g. '04-01'") from None
+    return month_day
+
+
+MonthDay = Annotated[str, AfterValidator(_real_day)]
 Window = tuple[MonthDay, MonthDay]
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+BANDS = ("blue", "green", "red", "nir", "nir08", "swir16", "swir22")
+"""Common names of the bands that are measured."""
 
 
 class Section(BaseModel):
     """A part of the configuration: frozen, and it refuses keys it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class SourceConfig(Section):
     """Where scenes come from."""
 
     kind: Literal["stac", "simulated"] = "stac"
+    """A STAC API or static catalogue; or the seeded archive that ``stockline simulate`` writes."""
     url: str = "https://planetarycomputer.microsoft.com/api/stac/v1"
     """STAC API address, or a static catalog.json by path or URL."""
     collection: str | None = "sentinel-2-l2a"
@@ -40,14 +55,26 @@ class SourceConfig(Section):
     """What the provider delivers when its items do not say: True raw DN (offset by processing baseline),
     False offset already applied, None unknown (the pixels decide)."""
     timeout_s: float = Field(60.0, gt=0)
+    """Seconds a request may stay without an answer."""
     retries: int = Field(4, ge=0, le=10)
+    """Repetitions of a request that failed for now (busy server, broken connection)."""
+
+    @field_validator("band_substitutes")
+    @classmethod
+    def _known_bands(cls, substitutes: dict[str, str]) -> dict[str, str]:
+        for name in (*substitutes, *substitutes.values()):
+            if name not in BANDS:
+                raise ValueError(f"{name!r} is not a band; bands are {', '.join(BANDS)}")
+        return substitutes
 
 
 class YearsConfig(Section):
     """Which years are measured."""
 
     first: int = Field(2017, ge=2015, le=2100)
+    """The claims speak of 2016 to 2018; 2016 has one satellite and few level 2A scenes (science 2.7)."""
     last: int = Field(2025, ge=2015, le=2100)
+    """Last year, included."""
     baseline: int | None = None
     """Year every other is compared with; None: the first adequate one."""
 
@@ -69,14 +96,16 @@ class WindowsConfig(Section):
     """Days of the year that are compared (science 2.7): dry, snow-free and high sun for coal, growing season."""
 
     stockpile: tuple[Window, ...] = (("04-01", "06-15"), ("09-01", "10-20"))
+    """Month-day windows for coal, both ends included: no snow, no monsoon, sun within 55 degrees of the zenith."""
     footprint: tuple[Window, ...] = (("06-01", "09-30"),)
+    """Month-day windows for occupied ground: crops are green, permanent bare ground is not."""
 
     @field_validator("stockpile", "footprint")
     @classmethod
     def _ordered(cls, windows: tuple[Window, ...]) -> tuple[Window, ...]:
         for start, end in windows:
             if end < start:
-                raise ValueError(f"window {start}..{end} ends before it starts")
+                raise ValueError(f"window {start}..{end} ends before it starts; split it at the turn of the year")
         if not windows:
             raise ValueError("at least one window is needed")
         return windows
@@ -85,25 +114,35 @@ class WindowsConfig(Section):
 class RadiometryConfig(Section):
     """The offset verdict from pixels (science 2.1); counts are DN."""
 
-    low_dn: int = 850
+    low_dn: int = Field(850, gt=0)
     """Below this no pixel lies when +1000 is in the data, but for noise over water."""
-    absent_share: float = 0.005
+    absent_share: Share = 0.005
     """Share of valid pixels below low_dn from which the offset is certainly not in the data (science 2.1)."""
-    present_share: float = 0.0005
+    present_share: Share = 0.0005
     """Share below which the offset may be in the data."""
-    present_dark_dn: int = 1700
+    present_dark_dn: int = Field(1700, gt=0)
     """Darkest half per cent at or below this: dark ground carrying the offset (reflectance <= 0.07)."""
-    stack_tolerance: float = 0.05
-    """Half of the 0.1 step: a scene nearer to the other scenes' median than this carries their offset."""
-    stack_spread: float = 0.035
-    """Undecided scenes farther than this from both hypotheses are quarantined."""
+    dark_floor_dn: int = Field(-300, le=0)
+    """Darkest half per cent below this: no surface and no atmospheric correction is 0.03 below zero."""
+    level_floor_dn: int = Field(20, ge=0)
+    """First quartile of clear blue below this is no land: the darkest forest seen has 200."""
+    level_ceiling_dn: int = Field(1500, gt=0)
+    """Above this, without the offset, it is haze or cloud: dry soil has 1200 (science 1.1)."""
+    level_min_share: Share = 0.05
+    """Share of valid pixels that must be clear for that level: gaps in a cloud are its edges, not ground."""
+    stack_tolerance: Positive = 0.05
+    """Half of the 0.1 step: the hypothesis refuted must lie farther than this from the other scenes' median."""
+    stack_spread: Positive = 0.035
+    """A hypothesis nearer than this to the other scenes' median may be right; haze and season stay below it."""
 
 
 class ClearConfig(Section):
     """Clear mask (science 2.2, 2.3)."""
 
     cloud_dilate_m: float = Field(100.0, ge=0)
+    """Around clouds; a missed cloud edge hurts more than a lost pixel (science 2.3)."""
     shadow_dilate_m: float = Field(60.0, ge=0)
+    """Around suspected cloud shadow (science 2.3)."""
     shadow_reach_m: float = Field(8000.0, ge=0)
     """Longest shadow looked for behind a cloud: 5 km cloud top at 58 deg zenith."""
     max_sun_zenith_deg: float = Field(55.0, gt=0, le=90)
@@ -126,45 +165,73 @@ class AlignConfig(Section):
 class StockpileConfig(Section):
     """Coal score, persistence and outline (science 1.4, 1.7, 6.7-6.9). Reflectance is 0-1."""
 
-    brightness_max_hard: float = 0.065
-    brightness_max_lignite: float = 0.10
+    brightness_max_hard: Positive = 0.065
+    """Mean of blue, green, red and nir08 of hard coal; anthracite has 0.04 to 0.06 (science 1.1, 1.4)."""
+    brightness_max_lignite: Positive = 0.10
+    """The same for lignite, which is brighter."""
     swir16_min: float = 0.025
-    swir16_max_hard: float = 0.14
-    swir16_max_lignite: float = 0.24
-    swir22_max_hard: float = 0.14
-    swir22_max_lignite: float = 0.22
+    """Darker is water or full shadow (science 1.3)."""
+    swir16_max_hard: Positive = 0.14
+    """Brighter is soil, asphalt or char (science 1.4)."""
+    swir16_max_lignite: Positive = 0.24
+    """The same for lignite: its prior is 0.17, a quarter more on a bright day."""
+    swir22_max_hard: Positive = 0.14
+    """Ceiling of swir22 (science 1.4)."""
+    swir22_max_lignite: Positive = 0.22
+    """The same for lignite."""
     nd_swir_max_hard: float = 0.30
+    """(swir16 - nir08) / (swir16 + nir08): char and ash are steeper (science 1.3)."""
     nd_swir_max_lignite: float = 0.40
+    """The same for lignite."""
     visible_slope_max_hard: float = 0.18
+    """(red - blue) / (red + blue): wet soil is steeper (science 1.3)."""
     visible_slope_max_lignite: float = 0.25
-    nbr2_abs_max_hard: float = 0.13
-    nbr2_abs_max_lignite: float = 0.15
+    """The same for lignite."""
+    nbr2_abs_max_hard: Positive = 0.13
+    """|swir16 - swir22| / (swir16 + swir22): burnt ground is steeper (science 1.3)."""
+    nbr2_abs_max_lignite: Positive = 0.15
+    """The same for lignite."""
     mndwi_max: float = 0.0
+    """(green - swir16) / (green + swir16): water lies above (science 1.3)."""
     ndvi_max: float = 0.15
-    noise: float = 0.004
+    """Vegetation lies above (science 1.4)."""
+    noise: Positive = 0.004
     """Standard deviation of surface reflectance of one dark pixel on one date (science 1.4)."""
-    persistence_seed: float = 0.6
-    persistence_grow: float = 0.35
-    min_detect_px: int = 10
+    persistence_seed: Share = 0.6
+    """Share of clear dates an object's core looks like coal: roofs and tar fall from 23 to 7 % (science 1.6)."""
+    persistence_grow: Share = 0.35
+    """Share its edge needs (hysteresis, science 6.7)."""
+    min_detect_px: int = Field(10, ge=1)
     """Smallest object listed: 0.1 ha (science 6)."""
-    min_measure_px: int = 20
+    min_measure_px: int = Field(20, ge=1)
     """Smallest object measured and counted: below 0.2 ha presence only (science 5)."""
-    water_share_max: float = 0.3
+    water_share_max: Share = 0.3
     """Ground seen as water on more of its clear dates is water, not coal."""
     outline_level: float = Field(0.5, gt=0, lt=1)
     """Half-way contour: unbiased for a symmetric point spread (science 1.7)."""
-    min_contrast_sigma: float = 5.0
+    min_contrast_sigma: Positive = 5.0
     """Piles fainter than this against their background are not outlined (science 6.9)."""
-    min_clear_share: float = 0.95
+    min_clear_share: Share = 0.95
     """Share of the pile's surroundings that must be clear on a date for an outline."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "StockpileConfig":
+        if self.persistence_grow > self.persistence_seed:
+            raise ValueError(
+                f"persistence_grow ({self.persistence_grow}) is above persistence_seed ({self.persistence_seed})"
+            )
+        return self
 
 
 class FootprintConfig(Section):
     """Persistent non-vegetated ground (science 3.4)."""
 
     ndvi_max_bare: float = 0.30
-    bare_share: float = 0.60
-    min_px: int = 10
+    """Greener ground is vegetation (science 3.4)."""
+    bare_share: Share = 0.60
+    """Share of clear dates ground must be bare on (science 3.4)."""
+    min_px: int = Field(10, ge=1)
+    """Smallest patch: 0.1 ha (science 3.4)."""
     min_pixel_dates: int = Field(3, ge=2)
     """Clear dates a pixel needs: of three in a season one lies in the green weeks."""
     dark_brightness: float = 0.10
@@ -174,41 +241,61 @@ class FootprintConfig(Section):
 class BoundaryConfig(Section):
     """Zones and certain change (science 3.4)."""
 
-    rings_m: tuple[float, float, float] = (1000.0, 3000.0, 10000.0)
-    sigma_registration_m: float = 2.0
-    sigma_edge_m: float = 2.0
+    rings_m: tuple[Positive, Positive, Positive] = (1000.0, 3000.0, 10000.0)
+    """Outer edges of the two adjacent rings and of the outside zone (science 3.4)."""
+    sigma_registration_m: float = Field(2.0, ge=0)
+    """Position of one year per axis: 5 m CE95 within one orbit is 2.0 m (science 2.4)."""
+    sigma_edge_m: float = Field(2.0, ge=0)
+    """Position of an edge within a pixel; both give the 7.8 m beyond which change is certain (science 3.4)."""
+
+    @field_validator("rings_m")
+    @classmethod
+    def _growing(cls, rings_m: tuple[float, float, float]) -> tuple[float, float, float]:
+        if list(rings_m) != sorted(set(rings_m)):
+            raise ValueError(f"{rings_m} must grow from the inner to the outer ring")
+        return rings_m
 
 
 class UncertaintyConfig(Section):
     """Interval of one outline (science 3.3)."""
 
-    c: float = 0.4
-    sigma_edge_m: float = 1.0
+    c: float = Field(0.4, ge=0)
+    """Random part, in c * pixel area * sqrt(perimeter / pixel); 0.3 to 0.4 in experiments."""
+    sigma_edge_m: float = Field(1.0, ge=0)
+    """Part common to the whole outline (threshold, point spread): 0.5 to 2 m; 4.8 % of 1 ha."""
 
 
 class StatsConfig(Section):
-    """Verdicts (design, contract 3)."""
+    """Verdicts (docs/contract.md)."""
 
     fdr_q: float = Field(0.10, gt=0, lt=1)
+    """False discovery rate within a family of changes (science 3.5)."""
     min_trend_years: int = Field(5, ge=5)
-    """With four years Mann-Kendall can never reach p < 0.05 (science finding 10)."""
+    """With four years Mann-Kendall can never reach p < 0.05 (science 3.5)."""
 
 
 class VolumeConfig(Section):
     """Bounded volume scenario (science 1.8); off unless asked for."""
 
     enabled: bool = False
-    repose_deg: float = 37.0
-    height_max_m: tuple[float, float] = (3.0, 12.0)
+    """Volumes are a model and an order of magnitude, never a headline."""
+    repose_deg: float = Field(37.0, gt=0, lt=90)
+    """Angle of repose of loose coal, 35 to 40 degrees."""
+    height_max_m: tuple[Positive, Positive] = (3.0, 12.0)
+    """Lowest and highest plausible top: it dominates the volume."""
+
+    @field_validator("height_max_m")
+    @classmethod
+    def _ordered(cls, height_max_m: tuple[float, float]) -> tuple[float, float]:
+        if height_max_m[1] < height_max_m[0]:
+            raise ValueError(f"{height_max_m}: the lower height stands first")
+        return height_max_m
 
 
 class LimitsConfig(Section):
     """What a run refuses, so that a slip of the hand does not fetch a province."""
 
     max_aoi_km2: float = Field(2500.0, gt=0)
+    """The largest camp has 560 km2."""
     block_px: int = Field(1024, ge=64, le=4096)
-
-
-def in_windows(day: dt.date, windows: tuple[Window, ...]) -> bool:
-    """Whether a day of any year lies in one of the month-day windows, both ends included."""
-    return any(start <= day.strftime("%m-%d") <= end for start, end in windows)
+    """Edge of what is computed at once: memory is bounded by it, not by the AOI."""

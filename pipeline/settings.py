@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from pipeline.config import Config, YearsConfig
 from pipeline.errors import InputError
 from pipeline.sites import read_claims, read_sites
@@ -48,4 +50,7 @@ def _years(years: tuple[int, int], baseline: int | None) -> YearsConfig:
         raise InputError(f"--years {first}-{last}: the last year is before the first")
     if baseline is not None and not first <= baseline <= last:
         raise InputError(f"--years {first}-{last}: years.baseline = {baseline} of the configuration is outside")
-    return YearsConfig(first=first, last=last, baseline=baseline)
+    try:
+        return YearsConfig(first=first, last=last, baseline=baseline)
+    except ValidationError as error:
+        raise InputError(f"--years {first}-{last}: {error.errors()[0]['msg']}") from error

@@ -4,7 +4,7 @@ The slope is the median of the slopes of all pairs of years (Theil 1950, Sen 196
 every slope the Mann-Kendall test at 5 % does not refuse (Sen 1968; Hollander and Wolfe 1999, section 9.3).
 The test is exact below ten years, also with ties; from ten on it is the normal approximation with tie
 correction and continuity correction (Kendall 1975). Four values can never reach p < 0.05 (the smallest
-two-sided p is 2/24), so fewer than five years are refused (science finding 10). Years are taken as
+two-sided p is 2/24), so fewer than five years are refused (science 3.5). Years are taken as
 independent: nine of them are too few to estimate an autocorrelation, which would make p larger.
 """
 

@@ -15,7 +15,7 @@ from pipeline.findings import PreparedScene
 from pipeline.grid import Block
 from pipeline.imagery import Image
 from pipeline.passes.scene import BANDS
-from pipeline.store import read_image
+from pipeline.pixels import read_image
 from pipeline.types import Bool, Float32, Grid
 
 DISPLAY_BANDS = ("blue", "green", "red", "nir", "swir16", "swir22")

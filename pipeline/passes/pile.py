@@ -17,7 +17,7 @@ from pipeline.findings import Observation, PileSeries, PileYear, PreparedScene
 from pipeline.grid import areal_scale, window
 from pipeline.passes.label import Family, YearMaps, read_maps
 from pipeline.passes.scene import CLEAR_BANDS
-from pipeline.store import read_image
+from pipeline.pixels import read_image
 from pipeline.types import PIXEL_M, Bool, Grid, Tier
 
 _AROUND_PX = 4
@@ -71,7 +71,7 @@ def _cut(maps: YearMaps, at: tuple[slice, slice]) -> YearMaps:
 def _point(own: Bool, grid: Grid) -> tuple[float, float]:
     depth = ndimage.distance_transform_edt(own)
     row, column = np.unravel_index(int(np.argmax(depth)), own.shape)
-    x, y = grid.transform * (column + 0.5, row + 0.5)
+    x, y = grid.transform @ (column + 0.5, row + 0.5)
     return float(x), float(y)
 
 

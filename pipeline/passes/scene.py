@@ -11,6 +11,7 @@ from pipeline.config import Config
 from pipeline.findings import PreparedScene
 from pipeline.grid import burn, reproject, window
 from pipeline.imagery import Calibration, StoredScene
+from pipeline.pixels import read_image, read_raw
 from pipeline.radiometry import (
     PROBE_BANDS,
     OffsetDecision,
@@ -19,7 +20,6 @@ from pipeline.radiometry import (
     declared_offset_dn,
     gather_evidence,
 )
-from pipeline.store import read_image, read_raw
 from pipeline.types import Bool, Grid, Site
 
 BANDS = ("blue", "green", "red", "nir", "nir08", "swir16", "swir22", "scl")
@@ -64,7 +64,11 @@ def calibrate(
     decisions = decide_offsets(
         [i.declared_dn for i in inspections], [i.evidence for i in inspections], config.radiometry
     )
-    return [_prepared(s, d, site, config) for s, d in zip(stored, decisions, strict=True)]
+    scenes = [_prepared(s, d, site, config) for s, d in zip(stored, decisions, strict=True)]
+    return [
+        scene if inspection.evidence.dark_dn else replace(scene, used=False, reason="no data over the AOI")
+        for scene, inspection in zip(scenes, inspections, strict=True)
+    ]
 
 
 def _prepared(stored: StoredScene, decision: OffsetDecision, site: Site, config: Config) -> PreparedScene:

@@ -213,7 +213,7 @@ def _content(inputs: ManifestInputs) -> dict[str, Any]:
             item_id=item.id,
             band=band.band,
             href=_href(band.href, inputs.archive_root),
-            evidence=band.evidence,  # type: ignore[arg-type]  # checked by the model
+            evidence=band.evidence,  # the model checks it
             path=_relative(band.path, inputs.evidence_root if band.evidence == "copy" else inputs.archive_root),
             sha256=band.sha256,
             size_bytes=band.size_bytes,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pipeline import __version__
 from pipeline.config import Config
 from pipeline.errors import ProductError
-from pipeline.products._documents import Manifest
+from pipeline.products._documents import RUN, Manifest, Run, read_document
 from pipeline.products.cog import read_cog
 from pipeline.products.geopackage import read_tables, write_geopackage
 from pipeline.products.manifest import (
@@ -89,10 +89,17 @@ def rebuild_report(folder: Path) -> None:
     ProductError
         The folder holds no finished result.
     """
+    started = dt.datetime.now(dt.UTC)
     manifest = read_manifest(folder)
-    tables = read_tables(folder / f"{manifest.site}.gpkg")
-    reports = write_reports(folder, tables)
-    write_manifest(folder, _with_outputs(manifest, folder, reports))
+    reports = write_reports(folder, read_tables(folder / f"{manifest.site}.gpkg"))
+    renewed = _with_outputs(manifest, folder, reports)
+    if renewed == manifest:
+        return
+    # Another version of the program words its reports otherwise: the manifest is renewed and the run recorded.
+    former = read_document(folder / RUN, Run)
+    roots = Path(former.evidence_root), Path(former.archive_root) if former.archive_root else None
+    write_manifest(folder, renewed)
+    write_run(folder, RunFacts(started, dt.datetime.now(dt.UTC), 1, (f"reports by version {__version__}",), *roots))
 
 
 def write_reports(folder: Path, tables: Tables) -> Sequence[Path]:

@@ -82,7 +82,7 @@ LIMITS = (
         " be seen."
     ),
 )
-"""What 10 m imagery cannot show (science 1 to 4; claims)."""
+"""What 10 m imagery cannot show (science 1 to 4; aoi/claims.yaml)."""
 
 TRACING = (
     (

@@ -6,22 +6,29 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urljoin, urlsplit
 
 import pystac
 import pystac_client
 import requests
-from pystac.stac_io import DefaultStacIO, StacIO
+import shapely
+from pystac.stac_io import DefaultStacIO
 from pystac_client.exceptions import APIError
+from pystac_client.stac_api_io import StacApiIO
 from shapely.geometry import box, mapping
 from shapely.geometry.base import BaseGeometry
 
+from pipeline import remote
+from pipeline.addresses import is_remote, one_line
 from pipeline.config import Config, SourceConfig, in_windows
 from pipeline.errors import InputError, SceneRefusedError, SourceError
 from pipeline.imagery import Item
 from pipeline.sources._items import read_item
 
-_PAGE = 100
+PAGE = 100
 """Items per page of a search; the largest every public API answers."""
+_TOKEN_AGE_S = 600
+"""A read token lives about an hour; one this old is always still good."""
 
 
 def search(aoi: BaseGeometry, config: Config) -> list[Item]:
@@ -32,24 +39,35 @@ def search(aoi: BaseGeometry, config: Config) -> list[Item]:
     InputError
         The address is no STAC catalogue or API.
     SourceError
-        The catalogue does not answer, or answers without a single item over the AOI.
+        The catalogue does not answer, not completely, or without a single item over the AOI.
     """
     source = config.source
-    documents = _static_items(source.url) if _is_static(source.url) else _api_items(aoi, config)
-    items = []
+    documents = _static_items(source) if _is_static(source.url) else _api_items(aoi, config)
+    items: dict[tuple[str, str], Item] = {}
     for document in documents:
-        try:
-            item = read_item(document, source.collection)
-        except SceneRefusedError:
-            continue
-        if item.coverage.intersects(aoi) and _wanted(item, config):
-            items.append(item)
+        item = _read(document, source)
+        # A catalogue that changes between two pages repeats what it has moved.
+        if item is not None and item.coverage.intersects(aoi) and _wanted(item, config):
+            items.setdefault((item.collection, item.id), item)
     if not items:
         years = f"{config.years.first}-{config.years.last}"
         raise SourceError(
-            f"{source.url}: no scene over the AOI in {years} within the windows; check source.url, source.collection and years"
+            f"{source.url}: no scene over the AOI in {years} within the windows; "
+            "check source.url, source.collection and years"
         )
-    return sorted(items, key=lambda item: (item.datetime, item.id))
+    return sorted(items.values(), key=lambda item: (item.datetime, item.id))
+
+
+def _read(document: dict[str, Any], source: SourceConfig) -> Item | None:
+    """Translate an item; None for one that is no surface reflectance, or has no time or place."""
+    try:
+        return read_item(document, source.collection)
+    except SceneRefusedError:
+        return None
+    except (KeyError, TypeError, ValueError, AttributeError, shapely.errors.ShapelyError) as error:
+        # Left out, it would be missing without a word.
+        name = document.get("id")
+        raise SourceError(f"{source.url}: item {name} is malformed ({one_line(error)}); tell its provider") from error
 
 
 def _wanted(item: Item, config: Config) -> bool:
@@ -60,68 +78,85 @@ def _wanted(item: Item, config: Config) -> bool:
 
 
 def _is_static(url: str) -> bool:
-    return "://" not in url or url.split("?", maxsplit=1)[0].endswith(".json")
+    return not is_remote(url) or url.split("?", maxsplit=1)[0].endswith(".json")
 
 
-def _static_items(url: str) -> Iterator[dict[str, Any]]:
+def _static_items(source: SourceConfig) -> Iterator[dict[str, Any]]:
     """Every item of a static catalogue as a dict with absolute hrefs."""
-    if "://" not in url and not Path(url).is_file():
+    url = source.url
+    if not is_remote(url) and not Path(url).is_file():
         raise InputError(f"source.url = {url}: no such file; name a catalog.json or a STAC API address")
     try:
-        stac_io = _TimedStacIO()
-        catalog = pystac.read_file(url, stac_io=stac_io)
+        catalog = pystac.read_file(url, stac_io=_TimedStacIO(source))
         if not isinstance(catalog, pystac.Catalog):
             raise InputError(f"source.url = {url}: holds a STAC {type(catalog).__name__}, not a catalog")
         for item in catalog.get_items(recursive=True):
             document = item.to_dict(include_self_link=False, transform_hrefs=False)
             for key, asset in item.assets.items():
-                document["assets"][key]["href"] = asset.get_absolute_href() or asset.href
+                document["assets"][key]["href"] = _path(asset.get_absolute_href() or asset.href)
             yield document
-    except (pystac.STACError, pystac.STACTypeError, ValueError, KeyError) as error:
-        raise InputError(f"source.url = {url}: is not a STAC catalog ({_one_line(error)})") from error
+    except (pystac.STACError, pystac.STACTypeError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"source.url = {url}: is not a STAC catalog ({one_line(error)})") from error
     except OSError as error:
-        raise SourceError(f"{url}: cannot be read ({_one_line(error)}); run again later") from error
+        raise SourceError(f"{url}: cannot be read ({one_line(error)}); {_remedy(error)}") from error
+
+
+def _path(href: str) -> str:
+    return unquote(urlsplit(href).path) if href.startswith("file://") else href
 
 
 class _TimedStacIO(DefaultStacIO):
     """Reads catalogue files; an address that does not answer is an error in time, not for ever."""
 
+    def __init__(self, source: SourceConfig) -> None:
+        super().__init__()
+        self._source = source
+
     def read_text_from_href(self, href: str) -> str:
-        if "://" not in href:
-            return Path(href).read_text(encoding="utf-8")
-        answer = requests.get(href, timeout=60)
-        answer.raise_for_status()
-        return answer.text
+        return remote.get(href, self._source).text if is_remote(href) else Path(href).read_text(encoding="utf-8")
 
 
 def _api_items(aoi: BaseGeometry, config: Config) -> Iterator[dict[str, Any]]:
     """Every item of an API search, year by year so that no single answer is huge."""
     source = config.source
     try:
-        client = pystac_client.Client.open(source.url, stac_io=_api_io(source))
+        stac_io = StacApiIO(max_retries=remote.retries(source), timeout=source.timeout_s)
+        client = pystac_client.Client.open(source.url, stac_io=stac_io)
         for year in config.years.all:
             found = client.search(
                 collections=[source.collection] if source.collection else None,
                 intersects=mapping(aoi if aoi.geom_type == "Polygon" else box(*aoi.bounds)),
                 datetime=_span(config, year),
-                limit=_PAGE,
+                limit=PAGE,
             )
-            yield from found.items_as_dicts()
+            yield from _paged(found, source.url)
     except (APIError, requests.RequestException) as error:
-        raise SourceError(f"{source.url}: search failed ({_one_line(error)}); run again later") from error
-    except (pystac.STACError, pystac.STACTypeError, KeyError, ValueError) as error:
-        raise InputError(f"source.url = {source.url}: is not a STAC API ({_one_line(error)})") from error
+        raise SourceError(f"{source.url}: search failed ({one_line(error)}); {_remedy(error)}") from error
+    except (pystac.STACError, pystac.STACTypeError, KeyError, ValueError, TypeError) as error:
+        raise InputError(f"source.url = {source.url}: is not a STAC API ({one_line(error)})") from error
 
 
-def _api_io(source: SourceConfig) -> StacIO:
-    retry = pystac_client.stac_api_io.Retry(
-        total=source.retries,
-        backoff_factor=0.5,
-        status_forcelist=[429, 500, 502, 503, 504],
-        allowed_methods=None,
-        respect_retry_after_header=True,
-    )
-    return pystac_client.stac_api_io.StacApiIO(max_retries=retry, timeout=source.timeout_s)
+def _paged(found: pystac_client.ItemSearch, url: str) -> Iterator[dict[str, Any]]:
+    """Items of all pages with absolute hrefs; fewer than the API says there are is an error, not a result."""
+    received, matched = 0, 0
+    for page in found.pages_as_dicts():
+        matched = page.get("numberMatched") or (page.get("context") or {}).get("matched") or matched
+        received += len(page["features"])
+        for document in page["features"]:
+            own = next((link["href"] for link in document.get("links", ()) if link.get("rel") == "self"), "")
+            for asset in document.get("assets", {}).values():
+                asset["href"] = urljoin(urljoin(url, own), asset["href"])
+            yield document
+    if received < matched:
+        raise SourceError(f"{url}: answered {received} of {matched} items; run again later")
+
+
+def _remedy(error: Exception) -> str:
+    """Say whether waiting helps: not when the server knows the address and refuses it."""
+    answer = getattr(error, "response", None)
+    status = getattr(error, "status_code", None) or getattr(answer, "status_code", None)
+    gone = status in {400, 404, 405, 410}
+    return "check source.url and source.collection" if gone else "run again later"
 
 
 def _span(config: Config, year: int) -> str:
@@ -135,22 +170,17 @@ def _span(config: Config, year: int) -> str:
 
 def sign(href: str, collection: str, config: Config) -> str:
     """Add the read token of a collection to an href, where the provider issues tokens (``source.sign_url``)."""
-    if config.source.sign_url is None or "://" not in href:
+    source = config.source
+    if source.sign_url is None or not is_remote(href):
         return href
-    # Tokens live about an hour; half of that is always still good.
-    token = _token(config.source.sign_url, collection, int(time.time() // 1800), config.source.timeout_s)
+    token = _token(source.sign_url, collection, source.timeout_s, source.retries, int(time.time() // _TOKEN_AGE_S))
     return f"{href}{'&' if '?' in href else '?'}{token}"
 
 
 @functools.lru_cache(maxsize=8)
-def _token(sign_url: str, collection: str, half_hour: int, timeout_s: float) -> str:  # noqa: ARG001 - half_hour ages the cache
+def _token(sign_url: str, collection: str, timeout_s: float, retries: int, age: int) -> str:  # noqa: ARG001 - age outdates the cache
+    url = f"{sign_url}/{collection}"
     try:
-        answer = requests.get(f"{sign_url}/{collection}", timeout=timeout_s)
-        answer.raise_for_status()
-        return str(answer.json()["token"])
-    except (requests.RequestException, KeyError, ValueError) as error:
-        raise SourceError(f"{sign_url}/{collection}: no read token ({_one_line(error)}); run again later") from error
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200] or type(error).__name__
+        return str(remote.get(url, SourceConfig(timeout_s=timeout_s, retries=retries)).json()["token"])
+    except (requests.RequestException, KeyError, ValueError, TypeError) as error:
+        raise SourceError(f"{url}: no read token ({one_line(error)}); run again later") from error

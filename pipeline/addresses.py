@@ -1,0 +1,63 @@
+"""Addresses of files: which may be opened, and how much of one may be shown. Pure."""
+
+import re
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
+
+from pipeline.errors import SceneRefusedError
+
+_MAX_SHOWN = 160
+
+
+def is_remote(address: str) -> bool:
+    """Whether an address names something on a network rather than a path."""
+    return "://" in address
+
+
+def checked(href: str, catalogue: str) -> str:
+    """Return the address of an asset when it names one file and the catalogue may name it.
+
+    GDAL takes many strings for more than a file: parts of archives, databases, descriptions of other files.
+    A catalogue on the network has no say over the files of this machine.
+
+    Parameters
+    ----------
+    href : str
+        An http(s) address, or an absolute path.
+    catalogue : str
+        Path or URL of the catalogue that names it.
+
+    Raises
+    ------
+    SceneRefusedError
+        The address is anything else.
+    """
+    parts = urlsplit(href)
+    if parts.scheme in {"http", "https"} and parts.hostname and not re.search(r"[\s<>\"\\]", href):
+        return href
+    if is_remote(href) or not href.startswith("/") or href.startswith("/vsi"):
+        raise SceneRefusedError(f"address {shown(href)} is neither http(s) nor a path")
+    if is_remote(catalogue):
+        raise SceneRefusedError(f"address {shown(href)} is a local path, which a remote catalogue may not name")
+    return href
+
+
+def unsigned(href: str) -> str:
+    """Return an address without its query: read tokens never reach a file of ours."""
+    return href.split("?", maxsplit=1)[0] if is_remote(href) else href
+
+
+def file_name(address: str) -> str:
+    """Last part of a path or address."""
+    return PurePosixPath(unsigned(address)).name
+
+
+def shown(text: str) -> str:
+    """Text on one line, cut to a readable length, without the query of any address in it."""
+    words = (word.split("?", maxsplit=1)[0] for word in text.split())
+    return " ".join(words)[:_MAX_SHOWN]
+
+
+def one_line(error: BaseException) -> str:
+    """Say an error on one line; see :func:`shown`."""
+    return shown(str(error)) or type(error).__name__

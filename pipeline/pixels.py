@@ -1,0 +1,240 @@
+"""Rasters from outside: opened with suspicion, read by window, brought onto the grid.
+
+A file here may be anything a stranger's catalogue names. Only GeoTIFF and JPEG 2000 are opened (other formats
+could read any file they name), nothing beside the file is looked at (a sidecar could move it or change its
+no-data value, and is in no hash), and no more is decoded than a real scene could need.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from math import ceil, floor, isfinite
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rasterio.errors import RasterioError
+from rasterio.transform import Affine
+from rasterio.warp import transform_bounds
+from rasterio.windows import Window, from_bounds
+
+from pipeline.addresses import file_name, one_line
+from pipeline.errors import EvidenceError, SceneRefusedError
+from pipeline.imagery import Calibration, Image, StoredBand, StoredScene
+from pipeline.radiometry import to_reflectance
+from pipeline.resample import Method, resample
+from pipeline.types import Float32, Grid
+
+MARGIN_M = 60.0
+"""Kept around the grid, so that a shifted scene still fills it: twice the largest shift accepted."""
+_MAX_WINDOW_PX = 200_000_000
+"""A window, or a tile of a file, larger than this is no scene's (45 x 45 km at 10 m is 20 million)."""
+_ONLY_THE_FILE = {
+    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
+    "GDAL_PAM_ENABLED": "NO",
+    "GDAL_GEOREF_SOURCES": "INTERNAL",
+}
+"""No sidecar, no world file."""
+_COARSE_M = 15.0
+"""Between the 10 m and the 20 m bands."""
+_METRES_PER_DEGREE = 111_320.0
+_SAME_LATTICE_PX = 1e-3
+
+
+@dataclass(frozen=True)
+class Part:
+    """A window of one raster, in the raster's own lattice and type.
+
+    Attributes
+    ----------
+    pixels : NDArray
+        Shape (rows, columns).
+    transform : Affine
+        North-up, of ``pixels``.
+    crs : CRS
+    nodata : float or None
+        As the file says.
+    """
+
+    pixels: NDArray[Any]
+    transform: Affine
+    crs: CRS
+    nodata: float | None
+
+
+def read_part(path: str, grid: Grid) -> Part:
+    """Read what a raster shows of a grid and its margin.
+
+    Parameters
+    ----------
+    path : str
+        A local path, or a remote address in GDAL's notation.
+    grid : Grid
+
+    Raises
+    ------
+    SceneRefusedError
+        The raster does not reach the grid, or is nothing a scene's band can be.
+    RasterioError
+        It cannot be opened or read.
+    """
+    with _opened(path) as dataset:
+        window = _window(dataset, grid)
+        return Part(dataset.read(1, window=window), dataset.window_transform(window), dataset.crs, dataset.nodata)
+
+
+def check_part(path: str, grid: Grid) -> CRS:
+    """Return the CRS of a raster that :func:`read_part` could be asked for; reads no pixel and raises the same."""
+    with _opened(path) as dataset:
+        _window(dataset, grid)
+        return dataset.crs
+
+
+def read_image(stored: StoredScene, grid: Grid, bands: Sequence[str], calibration: Calibration) -> Image:
+    """Read a scene onto a grid: calibrated, moved by its shift, resampled once.
+
+    10 m bands cubic, 20 m bands bilinear, SCL nearest. Items on one lattice are joined before they are
+    resampled, so that no seam shows; where they overlap, the first valid pixel wins.
+
+    Parameters
+    ----------
+    stored : StoredScene
+    grid : Grid
+        Target; any window of the site's grid.
+    bands : sequence of str
+        Common names; ``scl`` is read into ``Image.scl`` when the scene has it.
+    calibration : Calibration
+        Offset and scale, and the shift that is taken off.
+
+    Returns
+    -------
+    Image
+        Reflectance, NaN where no item has data.
+
+    Raises
+    ------
+    EvidenceError
+        A stored or referenced file cannot be read.
+    """
+    found: dict[str, Float32] = {}
+    for band in bands:
+        layers = [s for item in stored.bands for s in item if s.band == band]
+        if layers:
+            found[band] = _read_band(layers, grid, calibration)
+    scl = found.pop("scl", None)
+    reflectance = {band: to_reflectance(dn, calibration) for band, dn in found.items()}
+    return Image(grid, reflectance, None if scl is None else np.nan_to_num(scl).astype(np.uint8))
+
+
+def read_raw(stored: StoredScene, grid: Grid, bands: Sequence[str]) -> dict[str, Float32]:
+    """DN of some bands on a grid, neither calibrated nor moved; NaN is no data."""
+    image = read_image(stored, grid, bands, Calibration(scale=1.0))
+    return dict(image.bands) | ({"scl": image.scl.astype(np.float32)} if image.scl is not None else {})
+
+
+def _read_band(layers: Sequence[StoredBand], grid: Grid, calibration: Calibration) -> Float32:
+    """One band of all items of a scene, DN."""
+    out: Float32 | None = None
+    shift_m = (calibration.shift_x_m, calibration.shift_y_m)
+    for part in _joined([part for layer in layers if (part := _stored_part(layer, grid)) is not None]):
+        method: Method = "nearest" if layers[0].band == "scl" else _smooth(part)
+        dn = resample(part.pixels, part.transform, part.crs, grid, shift_m, method)
+        out = dn if out is None else np.where(np.isfinite(out), out, dn)
+    return np.full(grid.shape, np.nan, dtype=np.float32) if out is None else out
+
+
+def _stored_part(band: StoredBand, grid: Grid) -> Part | None:
+    """Read what one item shows, as float32 with NaN for no data; None where the item does not reach."""
+    try:
+        part = read_part(band.path, grid)
+    except SceneRefusedError:
+        # It was whole when it was fetched and its bytes are the same: it lies beside this window of the site.
+        return None
+    except RasterioError as error:
+        raise EvidenceError(f"{band.path}: cannot be read back ({one_line(error)}); run the site again") from error
+    nodata = next(value for value in (band.nodata, part.nodata, 0.0) if value is not None)
+    pixels = part.pixels.astype(np.float32)
+    pixels[(part.pixels == nodata) | ~np.isfinite(pixels)] = np.nan
+    return replace(part, pixels=pixels)
+
+
+def _smooth(part: Part) -> Method:
+    unit_m = _METRES_PER_DEGREE if part.crs.is_geographic else 1.0
+    return "bilinear" if abs(part.transform.e) * unit_m > _COARSE_M else "cubic"
+
+
+def _joined(parts: Sequence[Part]) -> list[Part]:
+    """Parts on one lattice put together, the first valid pixel on top; parts on others as they are."""
+    groups: list[list[Part]] = []
+    for part in parts:
+        fitting = next((group for group in groups if _place(part, group[0]) is not None), None)
+        if fitting is None:
+            groups.append([part])
+        else:
+            fitting.append(part)
+    return [group[0] if len(group) == 1 else _pasted(group) for group in groups]
+
+
+def _pasted(parts: Sequence[Part]) -> Part:
+    corners = [corner for part in parts if (corner := _place(part, parts[0])) is not None]
+    top, left = (min(corner[axis] for corner in corners) for axis in (0, 1))
+    ends = [(r + p.pixels.shape[0], c + p.pixels.shape[1]) for (r, c), p in zip(corners, parts, strict=True)]
+    height, width = max(end[0] for end in ends) - top, max(end[1] for end in ends) - left
+    canvas = np.full((height, width), np.nan, dtype=np.float32)
+    for (row, column), part in zip(corners, parts, strict=True):
+        rows, columns = part.pixels.shape
+        place = canvas[row - top : row - top + rows, column - left : column - left + columns]
+        place[:] = np.where(np.isfinite(place), place, part.pixels)
+    return replace(parts[0], pixels=canvas, transform=parts[0].transform @ Affine.translation(left, top))
+
+
+def _place(part: Part, first: Part) -> tuple[int, int] | None:
+    """Row and column of a part's corner in another's lattice; None when it is not on it."""
+    if part.crs != first.crs:
+        return None
+    column, row = ~first.transform @ (part.transform.c, part.transform.f)
+    steps = part.transform.a / first.transform.a - 1.0, part.transform.e / first.transform.e - 1.0
+    off = abs(column - round(column)), abs(row - round(row)), *(abs(s) * max(part.pixels.shape) for s in steps)
+    return (round(row), round(column)) if max(off) < _SAME_LATTICE_PX else None
+
+
+def _window(dataset: Any, grid: Grid) -> Window:
+    """Whole pixels of a dataset that cover the grid and its margin."""
+    left, bottom, right, top = grid.bounds
+    grown = (left - MARGIN_M, bottom - MARGIN_M, right + MARGIN_M, top + MARGIN_M)
+    bounds = transform_bounds(f"EPSG:{grid.epsg}", dataset.crs, *grown, densify_pts=21)
+    wanted = from_bounds(*bounds, transform=dataset.transform) if all(map(isfinite, bounds)) else Window(0, 0, -1, -1)
+    columns = slice(max(floor(wanted.col_off), 0), min(ceil(wanted.col_off + wanted.width), dataset.width))
+    rows = slice(max(floor(wanted.row_off), 0), min(ceil(wanted.row_off + wanted.height), dataset.height))
+    if columns.stop <= columns.start or rows.stop <= rows.start:
+        raise SceneRefusedError(f"file {file_name(dataset.name)} does not reach the AOI")
+    if (columns.stop - columns.start) * (rows.stop - rows.start) > _MAX_WINDOW_PX:
+        raise SceneRefusedError(f"file {file_name(dataset.name)} has more pixels over the AOI than any real scene")
+    return Window.from_slices(rows, columns)
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[Any]:
+    driver = "JP2OpenJPEG" if urlsplit(path).path.lower().endswith(".jp2") else "GTiff"
+    with rasterio.Env(**_ONLY_THE_FILE), rasterio.open(path, driver=driver) as dataset:
+        wrong = _wrong(dataset)
+        if wrong is not None:
+            raise SceneRefusedError(f"file {file_name(path)} {wrong}")
+        yield dataset
+
+
+def _wrong(dataset: Any) -> str | None:
+    """Say what makes a raster unfit to be a band; None when nothing does."""
+    rows, columns = dataset.block_shapes[0]
+    to = dataset.transform
+    checks = (
+        (dataset.count != 1, f"holds {dataset.count} bands, not one"),
+        (np.dtype(dataset.dtypes[0]).kind not in "uif", f"holds {dataset.dtypes[0]}, not numbers"),
+        (dataset.crs is None, "has no coordinate system"),
+        (to.b or to.d or to.a <= 0 or to.e >= 0, "is not north-up"),
+        (rows * columns > _MAX_WINDOW_PX, f"is cut into tiles of {rows} x {columns} pixels"),
+    )
+    return next((text for fails, text in checks if fails), None)

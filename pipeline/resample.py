@@ -1,0 +1,145 @@
+"""Pixels of a raster onto a window of the site's grid, displaced by a shift. Pure arrays.
+
+Inside one CRS the two lattices differ by an offset and a whole-number ratio only, so a separable kernel does
+it: several times faster than a general warp for windows this small, and a lattice that already fits comes
+back bit by bit. Between CRSs GDAL warps.
+"""
+
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rasterio.enums import Resampling
+from rasterio.transform import Affine
+from rasterio.warp import reproject
+
+from pipeline.types import Float32, Grid
+
+Float64 = NDArray[np.float64]
+Method = Literal["nearest", "bilinear", "cubic"]
+_Tap = tuple[NDArray[np.intp], Float32]
+"""One tap of a kernel: index of the pixel and its weight, for every cell of an axis."""
+
+_SAME_PLACE_PX = 1e-6
+"""Positions closer than this to a pixel's centre are on it: rounding of metres in float64."""
+_LEAST_WEIGHT = 0.2
+"""Below what any cell can carry whose own pixel is known (a quarter); keeps the division of others finite."""
+_TOLERANCE_PX = 0.01
+"""Error of GDAL's linear approximation between CRSs: a tenth of a metre."""
+
+
+def resample(
+    pixels: Float32, transform: Affine, crs: CRS, grid: Grid, shift_m: tuple[float, float], method: Method
+) -> Float32:
+    """Look up every cell of a grid in a raster whose content lies displaced by a shift.
+
+    A cell is NaN where the pixel it falls into is NaN or outside the raster. Elsewhere bilinear leaves NaN
+    pixels out and scales the other weights up; cubic gives way to bilinear where its kernel holds one. So no
+    data is never taken for a value, reaches no farther than the kernel, and makes nothing overshoot.
+
+    Parameters
+    ----------
+    pixels : Float32
+        Shape (rows, columns); NaN is no data.
+    transform : Affine
+        North-up, of ``pixels``.
+    crs : CRS
+    grid : Grid
+    shift_m : (float, float)
+        How far east and north the content lies from where it belongs.
+    method : {"nearest", "bilinear", "cubic"}
+        Cubic is the convolution of Keys (1981) with a = -0.5.
+
+    Returns
+    -------
+    Float32
+        Shape ``grid.shape``.
+    """
+    there = Affine.translation(*shift_m) @ grid.transform
+    target = CRS.from_epsg(grid.epsg)
+    if crs == target:
+        rows = _places(grid.height, (there.f - transform.f) / transform.e, there.e / transform.e)
+        columns = _places(grid.width, (there.c - transform.c) / transform.a, there.a / transform.a)
+        return _look_up(pixels, rows, columns, method)
+    out = np.full(grid.shape, np.nan, dtype=np.float32)
+    reproject(
+        pixels, out, src_transform=transform, src_crs=crs, dst_transform=there, dst_crs=target, src_nodata=np.nan,
+        dst_nodata=np.nan, resampling=Resampling[method], tolerance=_TOLERANCE_PX,
+    )  # fmt: skip
+    return out
+
+
+def _places(cells: int, start: float, step: float) -> Float64:
+    """Centres of a grid's cells on one axis, in pixels of the raster; whole numbers are pixel centres."""
+    place = start + (np.arange(cells) + 0.5) * step - 0.5
+    whole = np.rint(place)
+    return np.where(np.abs(place - whole) < _SAME_PLACE_PX, whole, place)
+
+
+def _look_up(pixels: Float32, rows: Float64, columns: Float64, method: Method) -> Float32:
+    """Values at places of a raster, shape (rows, columns)."""
+    nearest, outside = zip(*(_nearest(p, n) for p, n in zip((rows, columns), pixels.shape, strict=True)), strict=True)
+    here: Float32 = pixels[nearest[0]][:, nearest[1]]
+    here[outside[0]] = np.nan
+    here[:, outside[1]] = np.nan
+    if method == "nearest":
+        return here
+    value: NDArray[np.floating[Any]] = here
+    if method == "cubic":
+        value = _weigh(pixels, *(_cubic(p, n) for p, n in zip((rows, columns), pixels.shape, strict=True)))
+    if method == "bilinear" or np.isnan(value).any():
+        linear = [_linear(p, n) for p, n in zip((rows, columns), pixels.shape, strict=True)]
+        known = np.isfinite(pixels)
+        total = _weigh(np.where(known, pixels, np.float32(0.0)), *linear)
+        weight = np.maximum(_weigh(known.astype(np.float32), *linear), np.float32(_LEAST_WEIGHT))
+        value = np.where(np.isnan(value), total / weight, value) if method == "cubic" else total / weight
+    return np.where(np.isnan(here), np.float32(np.nan), value).astype(np.float32, copy=False)
+
+
+def _nearest(place: Float64, length: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    index = np.floor(place + 0.5).astype(np.intp)
+    return np.clip(index, 0, length - 1), (index < 0) | (index >= length)
+
+
+def _linear(place: Float64, length: int) -> list[_Tap]:
+    base = np.floor(place)
+    part = place - base
+    return _taps(base.astype(np.intp), {0: 1.0 - part, 1: part}, length, 0.0)
+
+
+def _cubic(place: Float64, length: int) -> list[_Tap]:
+    base = np.floor(place)
+    part = place - base
+    weights = {-1: _far(1.0 + part), 0: _near(part), 1: _near(1.0 - part), 2: _far(2.0 - part)}
+    return _taps(base.astype(np.intp), weights, length, np.nan)
+
+
+def _near(distance: Float64) -> Float64:
+    return (1.5 * distance - 2.5) * distance**2 + 1.0
+
+
+def _far(distance: Float64) -> Float64:
+    return ((-0.5 * distance + 2.5) * distance - 4.0) * distance + 2.0
+
+
+def _taps(base: NDArray[np.intp], weights: dict[int, Float64], length: int, outside: float) -> list[_Tap]:
+    """Index and weight of every tap that weighs anything; ``outside`` weighs the pixels that do not exist."""
+    found = []
+    for step, weight in weights.items():
+        index = base + step
+        lacking = ((index < 0) | (index >= length)) & (weight != 0.0)
+        if weight.any():
+            found.append((np.clip(index, 0, length - 1), np.where(lacking, outside, weight).astype(np.float32)))
+    return found
+
+
+def _weigh(pixels: Float32, rows: list[_Tap], columns: list[_Tap]) -> Float32:
+    """Weighted sum over the taps of both axes."""
+    first = np.zeros((rows[0][0].size, pixels.shape[1]), dtype=np.float32)
+    for index, weight in rows:
+        first += weight[:, None] * pixels[index]
+    out = np.zeros((first.shape[0], columns[0][0].size), dtype=np.float32)
+    for index, weight in columns:
+        out += weight * np.take(first, index, axis=1)
+    return out
