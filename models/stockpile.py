@@ -112,13 +112,15 @@ class ObjectRules:
     min_px: int
     min_dates: int
     water_share_max: float
+    shore_px: int
 
 
 def detect(share: Float32, clear: NDArray[np.integer], water_share: Float32, rules: ObjectRules) -> Bool:
     """Pixels of objects: connected ground of persistence ``grow`` that holds ``seed``, ``min_px`` at least.
 
     Ground seen on fewer than ``min_dates`` dates, or as water on more than ``water_share_max`` of them, is
-    never part of an object.
+    never part of an object, nor is ground within ``shore_px`` of such water: a pixel that holds half a
+    bright quay and half the water beside it is as dark and flat as coal on every date.
 
     Parameters
     ----------
@@ -129,7 +131,8 @@ def detect(share: Float32, clear: NDArray[np.integer], water_share: Float32, rul
     rules : ObjectRules
     """
     with np.errstate(invalid="ignore"):
-        land = (clear >= rules.min_dates) & ~(water_share > rules.water_share_max)
+        water = water_share > rules.water_share_max
+        land = (clear >= rules.min_dates) & ~_widened(water, rules.shore_px)
         grown = (share >= rules.grow) & land
         seeds = (share >= rules.seed) & land
     labels, count = ndimage.label(grown, structure=_EIGHT)
@@ -141,6 +144,13 @@ def detect(share: Float32, clear: NDArray[np.integer], water_share: Float32, rul
     keep = seeded & (sizes >= rules.min_px)
     keep[0] = False
     return np.asarray(keep[labels])
+
+
+def _widened(mask: Bool, pixels: int) -> Bool:
+    """Add the pixels within a distance of a mask to it."""
+    if not mask.any() or pixels == 0:
+        return mask
+    return np.asarray(ndimage.distance_transform_edt(~mask) <= pixels, dtype=bool)
 
 
 def families(masks: Bool) -> tuple[NDArray[np.int32], int]:

@@ -63,11 +63,14 @@ class OffsetEvidence:
         Band to the 0.5 % quantile of valid DN.
     level_dn : float or None
         First quartile of clear blue DN, compared between scenes; None where too little is clear.
+    clipped_share : float
+        Share of valid blue pixels at the lowest count a file can hold, 1 (0 is no data), or below.
     """
 
     low_share: Mapping[str, float]
     dark_dn: Mapping[str, float]
     level_dn: float | None
+    clipped_share: float = 0.0
 
 
 def gather_evidence(dn: Mapping[str, NDArray[np.float32]], clear: Bool, config: RadiometryConfig) -> OffsetEvidence:
@@ -90,7 +93,8 @@ def gather_evidence(dn: Mapping[str, NDArray[np.float32]], clear: Bool, config: 
     valid = np.isfinite(dn["blue"])
     blue = dn["blue"][clear & valid]
     enough = blue.size > 0 and blue.size >= config.level_min_share * valid.sum()
-    return OffsetEvidence(low, dark, float(np.quantile(blue, 0.25)) if enough else None)
+    clipped = float(np.mean(dn["blue"][valid] <= 1.0)) if valid.any() else 0.0
+    return OffsetEvidence(low, dark, float(np.quantile(blue, 0.25)) if enough else None, clipped)
 
 
 def pixel_word(evidence: OffsetEvidence, config: RadiometryConfig) -> tuple[PixelWord, bool]:
@@ -102,7 +106,8 @@ def pixel_word(evidence: OffsetEvidence, config: RadiometryConfig) -> tuple[Pixe
     an offset, as after taking it off twice.
     """
     darkest, level = min(evidence.dark_dn.values(), default=0.0), evidence.level_dn
-    if darkest < config.dark_floor_dn or (level is not None and level < config.level_floor_dn):
+    too_dark = darkest < config.dark_floor_dn or (level is not None and level < config.level_floor_dn)
+    if too_dark or evidence.clipped_share > config.clipped_share:
         return "impossible", False
     words: list[PixelWord] = []
     for band, share in evidence.low_share.items():

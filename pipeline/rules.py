@@ -43,7 +43,9 @@ def site_rules(config: Config) -> SiteRules:
     """Return the object and footprint rules."""
     s, f = config.stockpile, config.footprint
     return SiteRules(
-        ObjectRules(s.persistence_seed, s.persistence_grow, s.min_detect_px, config.min_dates, s.water_share_max),
+        ObjectRules(
+            s.persistence_seed, s.persistence_grow, s.min_detect_px, config.min_dates, s.water_share_max, s.shore_px
+        ),
         FootprintRules(
             f.ndvi_max_bare, f.bare_share, s.water_share_max, f.dark_brightness, f.min_px, f.min_pixel_dates
         ),

@@ -124,11 +124,13 @@ class RadiometryConfig(Section):
     """Darkest half per cent at or below this: dark ground carrying the offset (reflectance <= 0.07)."""
     dark_floor_dn: int = Field(-300, le=0)
     """Darkest half per cent below this: no surface and no atmospheric correction is 0.03 below zero."""
+    clipped_share: Share = 0.02
+    """Share of blue pixels at 1 DN, where unsigned files stop: land that lost 1000 twice, not a few black shadows."""
     level_floor_dn: int = Field(20, ge=0)
     """First quartile of clear blue below this is no land: the darkest forest seen has 200."""
     level_ceiling_dn: int = Field(1500, gt=0)
     """Above this, without the offset, it is haze or cloud: dry soil has 1200 (science 1.1)."""
-    level_min_share: Share = 0.05
+    level_min_share: Share = 0.10
     """Share of valid pixels that must be clear for that level: gaps in a cloud are its edges, not ground."""
     stack_tolerance: Positive = 0.05
     """Half of the 0.1 step: the hypothesis refuted must lie farther than this from the other scenes' median."""
@@ -167,8 +169,7 @@ class StockpileConfig(Section):
 
     brightness_max_hard: Positive = 0.065
     """Mean of blue, green, red and nir08 of hard coal; anthracite has 0.04 to 0.06 (science 1.1, 1.4)."""
-    brightness_max_lignite: Positive = 0.10
-    """The same for lignite, which is brighter."""
+    brightness_max_lignite: Positive = 0.10  # the same for lignite, which is brighter
     swir16_min: float = 0.025
     """Darker is water or full shadow (science 1.3)."""
     swir16_max_hard: Positive = 0.14
@@ -177,20 +178,16 @@ class StockpileConfig(Section):
     """The same for lignite: its prior is 0.17, a quarter more on a bright day."""
     swir22_max_hard: Positive = 0.14
     """Ceiling of swir22 (science 1.4)."""
-    swir22_max_lignite: Positive = 0.22
-    """The same for lignite."""
+    swir22_max_lignite: Positive = 0.22  # the same for lignite
     nd_swir_max_hard: float = 0.30
     """(swir16 - nir08) / (swir16 + nir08): char and ash are steeper (science 1.3)."""
-    nd_swir_max_lignite: float = 0.40
-    """The same for lignite."""
+    nd_swir_max_lignite: float = 0.40  # the same for lignite
     visible_slope_max_hard: float = 0.18
     """(red - blue) / (red + blue): wet soil is steeper (science 1.3)."""
-    visible_slope_max_lignite: float = 0.25
-    """The same for lignite."""
+    visible_slope_max_lignite: float = 0.25  # the same for lignite
     nbr2_abs_max_hard: Positive = 0.13
     """|swir16 - swir22| / (swir16 + swir22): burnt ground is steeper (science 1.3)."""
-    nbr2_abs_max_lignite: Positive = 0.15
-    """The same for lignite."""
+    nbr2_abs_max_lignite: Positive = 0.15  # the same for lignite
     mndwi_max: float = 0.0
     """(green - swir16) / (green + swir16): water lies above (science 1.3)."""
     ndvi_max: float = 0.15
@@ -207,6 +204,9 @@ class StockpileConfig(Section):
     """Smallest object measured and counted: below 0.2 ha presence only (science 5)."""
     water_share_max: Share = 0.3
     """Ground seen as water on more of its clear dates is water, not coal."""
+    shore_px: int = Field(2, ge=0)
+    """Ground this near to water is not looked at: mixed pixels of quay and water look like coal, and the
+    20 m bands mix two pixels of 10 m."""
     outline_level: float = Field(0.5, gt=0, lt=1)
     """Half-way contour: unbiased for a symmetric point spread (science 1.7)."""
     min_contrast_sigma: Positive = 5.0
@@ -298,4 +298,4 @@ class LimitsConfig(Section):
     max_aoi_km2: float = Field(2500.0, gt=0)
     """The largest camp has 560 km2."""
     block_px: int = Field(1024, ge=64, le=4096)
-    """Edge of what is computed at once: memory is bounded by it, not by the AOI."""
+    """Edge of what is computed at once, and so the memory needed."""

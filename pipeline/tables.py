@@ -61,7 +61,7 @@ def make_tables(found: Findings, facts: Mapping[str, str], config: Config) -> Ta
     """
     tables: Tables = {name: [] for name in LAYERS}
     tables["sites"] = list(_site_rows(found.site, found.grid.epsg))
-    tables["zones"] = [ZoneRow(z.geometry, z.zone_id, z.role, z.name, z.reference, z.area_m2) for z in found.zones]
+    tables["zones"] = [ZoneRow(**vars(zone)) for zone in found.zones]
     tables["scenes"] = list(_scene_rows(found))
     tables["stockpiles"] = [row for pile in found.piles for row in pile_rows(pile, found.zones, config)]
     tables["stockpile_observations"] = [row for pile in found.piles for row in observation_rows(pile)]
@@ -70,44 +70,9 @@ def make_tables(found: Findings, facts: Mapping[str, str], config: Config) -> Ta
     tables["boundary_changes"] = list(_boundary_rows(found))
     site_id = found.site.id
     tables["measurements"] = [_measurement_row(site_id, m) for m in found.measurements]
-    tables["changes"] = [
-        ChangeRow(
-            site_id,
-            c.zone_id,
-            c.metric,
-            c.year_from,
-            c.year_to,
-            c.delta,
-            c.lo95,
-            c.hi95,
-            c.mdc95,
-            c.unit,
-            c.p_value,
-            c.q_value,
-            c.verdict,
-            c.reason,
-        )
-        for c in found.changes
-    ]
-    tables["trends"] = [
-        TrendRow(
-            site_id,
-            t.zone_id,
-            t.metric,
-            t.year_first,
-            t.year_last,
-            t.n_years,
-            t.slope_per_year,
-            t.lo95,
-            t.hi95,
-            t.unit,
-            t.p_value,
-            t.q_value,
-            t.verdict,
-            t.reason,
-        )
-        for t in found.trends
-    ]
+    # These records have the columns' names but for the site: what is judged is what is written.
+    tables["changes"] = [ChangeRow(site_id, **vars(change)) for change in found.changes]
+    tables["trends"] = [TrendRow(site_id, **vars(trend)) for trend in found.trends]
     tables["claims"] = [
         ClaimRow(
             f.claim_id,

@@ -20,9 +20,9 @@ import numpy as np
 import pyproj
 import rasterio
 import requests
+import shapely
 from rasterio.transform import Affine
 from shapely.geometry import box, mapping
-from shapely.ops import transform
 
 EPSG = 32652
 LEFT, TOP = 400_000.0, 4_300_000.0
@@ -193,7 +193,7 @@ def unique_pixels(rows, columns):
 def footprint(epsg=EPSG, left=LEFT, top=TOP, size_m=SIZE_M):
     """Outline of a square in longitude and latitude."""
     to_degrees = pyproj.Transformer.from_crs(epsg, 4326, always_xy=True).transform
-    return transform(to_degrees, box(left, top - size_m, left + size_m, top))
+    return shapely.transform(box(left, top - size_m, left + size_m, top), to_degrees, interleaved=False)
 
 
 def item_document(name, when, hrefs, *, outline=None, **properties):

@@ -42,7 +42,7 @@ LINKING = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "a
 _NUMBER = r"\d+(?:\.\d+)?"
 _CITATION = re.compile(rf"\bscience(?:\.md)?\s+({_NUMBER}(?:(?:\s*,\s*|\s*-\s*|\s+to\s+|\s+and\s+){_NUMBER})*)")
 _ODD_CITATION = re.compile(
-    r"\bscience\.md\s+\d|\bscience,?\s+(?:finding|section)|\bdesign(?:\.md|, )|(?<!docs/)claims\.md"
+    r"\bscience\.md\s+\d|\bscience,?\s+(?:finding|section)|\bcontract \d|\bdesign\.md|\bclaims\.md"
 )
 _HEADING = re.compile(rf"^#{{2,4}} ({_NUMBER})\b", re.MULTILINE)
 _SETTING = re.compile(r"`([a-z_]+(?:\.\w+)?) = ([^`]+)`")
@@ -217,7 +217,7 @@ _FINE = 5
 
 
 def measured_pile(area_m2: float, rng: np.random.Generator) -> tuple[float, float, float]:
-    """True area, measured area and its standard deviation of one simulated pile on three dates."""
+    """Simulate one pile on three dates: its true area, the measured one and its standard deviation."""
     size, aspect, turn = 64 * _FINE, rng.uniform(1, 4), rng.uniform(0, np.pi)
     middle = size / 2 + rng.uniform(-_FINE, _FINE, 2)
     y, x = (axis + 0.5 - m for axis, m in zip(np.mgrid[:size, :size], middle, strict=True))

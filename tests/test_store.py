@@ -1,0 +1,574 @@
+"""The evidence store against a provider on loopback that fails in every way real ones do."""
+
+import errno
+import hashlib
+import json
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from rasterio.windows import Window
+from servers import COLLECTION, EPSG, LEFT, TOKEN, TOP, FileServer, write_archive, write_band
+
+from pipeline import remote, store
+from pipeline.config import Config, SourceConfig
+from pipeline.errors import EvidenceError, ProductError, SourceError
+from pipeline.imagery import Refusal, Scene, StoredScene
+from pipeline.pixels import read_raw
+from pipeline.sources import stac
+from pipeline.sources._items import read_item
+from pipeline.store import Store, fetch
+from pipeline.types import Grid
+
+GRID = Grid(EPSG, LEFT + 400, TOP - 400, 30, 20)
+BANDS = ("blue", "red", "swir16", "scl")
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    """Three items with pixels, as a static catalogue; do not write into it."""
+    folder = tmp_path_factory.mktemp("archive")
+    write_archive(folder, 3)
+    return folder
+
+
+@pytest.fixture
+def server(archive, monkeypatch):
+    monkeypatch.setattr(remote, "_FIRST_WAIT_S", 0.01)
+    with FileServer(archive) as running:
+        yield running
+
+
+@pytest.fixture
+def local(tmp_path):
+    """An archive of one item of the test's own, which may be broken."""
+    write_archive(tmp_path / "own", 1)
+    return tmp_path / "own"
+
+
+def band_file(folder, code):
+    return next(folder.glob(f"S2A*/{code}.tif"))
+
+
+def config_of(url, **source):
+    values = {"sign_url": None, "timeout_s": 2.0, "retries": 1, "evidence": "copy", **source}
+    return Config(source=SourceConfig(url=str(url), **values))
+
+
+def scene_of(folder, number=0, base=None):
+    """Scene of an item of an archive, its files below ``base`` (an address) or where they lie."""
+    path = sorted(folder.glob("S2A*/*.json"))[number]
+    text = path.read_text().replace('"./', f'"{base or folder}/{path.parent.name}/')
+    item = read_item(json.loads(text), COLLECTION)
+    return Scene(item.id, item.datetime, item.platform, item.processing_baseline, None, (item,))
+
+
+def from_server(server, tmp_path, number=0, **source):
+    where = Store(tmp_path / "evidence", config_of(f"{server.url}/catalog.json", **source), stac.sign)
+    return fetch(where, scene_of(server.root, number, server.url), GRID, BANDS)
+
+
+def from_files(folder, tmp_path, **source):
+    where = Store(tmp_path / "evidence", config_of(folder / "catalog.json", **source), stac.sign)
+    return fetch(where, scene_of(folder), GRID, BANDS)
+
+
+def left_in(folder):
+    """Every file and folder of a store below the collection's, hidden ones too."""
+    return sorted(path.name for path in Path(folder).glob("*/*/*"))
+
+
+# --- copying -----------------------------------------------------------------------------------------------------
+
+
+def test_the_window_is_copied_as_delivered_with_its_hash_and_request(server, tmp_path):
+    stored = from_server(server, tmp_path)
+    assert isinstance(stored, StoredScene)
+    assert stored.fetched == 4
+    item = stored.scene.items[0]
+    for band in stored.bands[0]:
+        code = {"blue": "B02", "red": "B04", "swir16": "B11", "scl": "SCL"}[band.band]
+        step = 20 if code in {"B11", "SCL"} else 10
+        with rasterio.open(server.root / item.id / f"{code}.tif") as there, rasterio.open(band.path) as here:
+            # By hand: the grid begins 400 m from the file's corner and 60 m more are kept on every side.
+            window = Window(340 // step, 340 // step, (300 + 120) // step, (200 + 120) // step)
+            np.testing.assert_array_equal(here.read(1), there.read(1, window=window))
+            assert here.dtypes == there.dtypes
+            assert here.crs == there.crs
+            assert (here.transform.c, here.transform.f) == (LEFT + 340, TOP - 340)
+            assert here.nodata == 0
+        data = Path(band.path).read_bytes()
+        assert (band.sha256, band.size_bytes) == (hashlib.sha256(data).hexdigest(), len(data))
+        assert (band.href, band.evidence) == (f"{server.url}/{item.id}/{code}.tif", "copy")
+    record = json.loads((Path(stored.bands[0][0].path).parent / "record.json").read_text())
+    assert record["item"] == item.document
+    assert record["files"]["blue.tif"]["sha256"] == stored.bands[0][0].sha256
+    assert record["window"] == {"epsg": EPSG, "bounds_m": list(GRID.bounds), "margin_m": 60.0}
+
+
+def test_a_copy_reads_back_as_the_file_it_comes_from(server, tmp_path):
+    copied = read_raw(from_server(server, tmp_path), GRID, BANDS)
+    referenced = read_raw(from_files(server.root, tmp_path, evidence="reference"), GRID, BANDS)
+    assert list(copied) == list(referenced)
+    for band in copied:
+        np.testing.assert_array_equal(copied[band], referenced[band])
+
+
+def test_what_is_in_the_store_is_not_fetched_again(server, tmp_path):
+    first = from_server(server, tmp_path)
+    assert len(server.requests) <= 4 * 3  # head, header, data
+    server.requests.clear()
+    again = from_server(server, tmp_path)
+    assert server.requests == []
+    assert (again.bands, again.fetched) == (first.bands, 0)
+
+
+def test_the_same_pixels_give_the_same_bytes(server, tmp_path):
+    hashes = {from_server(server, tmp_path / str(run)).sha256s for run in range(2)}
+    assert len(hashes) == 1
+
+
+def test_another_window_of_an_item_is_kept_beside(server, tmp_path):
+    from_server(server, tmp_path)
+    where = Store(tmp_path / "evidence", config_of(f"{server.url}/catalog.json"), stac.sign)
+    other = Grid(EPSG, LEFT + 400, TOP - 400, 40, 20)
+    assert fetch(where, scene_of(server.root, 0, server.url), other, BANDS).fetched == 4
+    assert len(left_in(tmp_path / "evidence")) == 2
+
+
+def test_a_local_archive_can_be_copied(archive, tmp_path):
+    stored = from_files(archive, tmp_path)
+    assert stored.fetched == 4
+    assert all(str(tmp_path) in band.path for band in stored.bands[0])
+
+
+def test_a_local_archive_is_referenced_where_it_lies(archive, tmp_path):
+    stored = from_files(archive, tmp_path, evidence=None)
+    assert stored.fetched == 0
+    assert not (tmp_path / "evidence").exists()
+    for band in stored.bands[0]:
+        path = Path(band.path)
+        assert path.is_relative_to(archive)
+        assert band.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+        assert band.evidence == "reference"
+
+
+@pytest.mark.parametrize(
+    ("evidence", "url", "copying"),
+    [(None, "catalog.json", False), (None, "https://a.b/stac", True), ("copy", "catalog.json", True),
+     ("reference", "https://a.b/stac", False)],
+)  # fmt: skip
+def test_pixels_are_copied_from_afar_and_referenced_nearby_unless_told(evidence, url, copying):
+    assert Store.copying(config_of(url, evidence=evidence)) is copying
+
+
+# --- tokens ------------------------------------------------------------------------------------------------------
+
+
+def test_a_read_token_is_asked_once_used_and_written_nowhere(server, tmp_path, capfd):
+    server.token = TOKEN
+    sign_url = f"{server.url}/token"
+    for number in range(3):
+        assert from_server(server, tmp_path, number, sign_url=sign_url).fetched == 4
+    assert len(server.asked("/token/")) == 1
+    assert server.asked("/token/")[0][1] == f"/token/{COLLECTION}"
+    assert {request[4] for request in server.requests} <= {200, 206}
+    written = b"".join(path.read_bytes() for path in (tmp_path / "evidence").rglob("*") if path.is_file())
+    assert b"s3cret" not in written
+    assert b"record" not in written
+    assert b"sha256" in written
+    assert "s3cret" not in "".join(capfd.readouterr())
+
+
+def test_errors_do_not_tell_the_token(server, tmp_path):
+    server.token = TOKEN
+    server.fail("B04.tif", 503)
+    with pytest.raises(SourceError) as caught:
+        from_server(server, tmp_path, sign_url=f"{server.url}/token")
+    assert "B04.tif" in str(caught.value)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_addresses_signed_by_the_provider_are_kept_without_their_signature(server, tmp_path):
+    scene = scene_of(server.root, 0, server.url)
+    text = json.dumps(scene.items[0].document).replace(".tif", ".tif?X-Amz-Signature=s3cret")
+    item = read_item(json.loads(text), COLLECTION)
+    signed = Scene("s", scene.datetime, None, None, None, (item,))
+    where = Store(tmp_path / "evidence", config_of(f"{server.url}/catalog.json"), stac.sign)
+    stored = fetch(where, signed, GRID, BANDS)
+    assert all("X-Amz-Signature=s3cret" in request[2] for request in server.requests)
+    record = (Path(stored.bands[0][0].path).parent / "record.json").read_text()
+    assert "s3cret" not in record
+    assert "s3cret" not in repr(stored)
+    assert "B04.tif" in record
+
+
+def test_without_a_token_the_site_fails_and_may_be_run_again(server, tmp_path):
+    server.token = TOKEN
+    with pytest.raises(SourceError, match=r"B02\.tif: cannot be read now \(403 .*\); run again later"):
+        from_server(server, tmp_path)
+
+
+def test_no_token_to_be_had_is_told(server, tmp_path):
+    server.fail("/token/", 503)
+    with pytest.raises(SourceError, match=rf"/token/{COLLECTION}: no read token \(503 .*\); run again later"):
+        from_server(server, tmp_path, sign_url=f"{server.url}/token", timeout_s=2.5)
+
+
+# --- failures that pass ------------------------------------------------------------------------------------------
+
+
+def test_a_busy_server_is_asked_again(server, tmp_path):
+    server.fail("B04.tif", 503, times=2)
+    server.fail("B02.tif", 429, times=1)
+    assert from_server(server, tmp_path, retries=4).fetched == 4
+    assert [request[4] for request in server.asked("B04.tif")].count(503) == 2
+
+
+@pytest.mark.parametrize("status", [503, 429, 500, 403])
+def test_a_server_that_stays_busy_fails_the_site_soon(server, tmp_path, status):
+    server.fail("B04.tif", status)
+    started = time.monotonic()
+    with pytest.raises(SourceError, match=rf"B04\.tif: cannot be read now \({status} .*\); run again later$"):
+        from_server(server, tmp_path, retries=2)
+    assert time.monotonic() - started < 5
+    assert len(server.asked("B04.tif")) <= 12
+    assert left_in(tmp_path / "evidence") == []
+
+
+def test_what_failed_once_is_had_by_the_same_process_later(server, tmp_path):
+    """GDAL alone would say from memory that the file is not there."""
+    server.fail("B04.tif", 503)
+    with pytest.raises(SourceError):
+        from_server(server, tmp_path)
+    server.faults.clear()
+    assert from_server(server, tmp_path).fetched == 4
+
+
+def test_a_server_that_asks_for_an_hour_is_not_waited_for(server, tmp_path):
+    server.fail("B04.tif", 503, retry_after="3600")
+    started = time.monotonic()
+    with pytest.raises(SourceError):
+        from_server(server, tmp_path, timeout_s=1.0)
+    assert time.monotonic() - started < 8
+
+
+def test_a_server_that_never_answers_is_given_up(server, tmp_path):
+    server.fail("B04.tif", slow_s=3.0)
+    started = time.monotonic()
+    with pytest.raises(SourceError, match=r"B04\.tif: cannot be read now \(.*timed out.*\)"):
+        from_server(server, tmp_path, timeout_s=0.3, retries=0)
+    assert time.monotonic() - started < 5
+
+
+def test_a_server_that_is_not_there_fails_the_site(server, tmp_path, archive):
+    scene = scene_of(archive, 0, "http://127.0.0.1:9")
+    where = Store(tmp_path / "evidence", config_of("http://127.0.0.1:9/catalog.json"), stac.sign)
+    with pytest.raises(SourceError, match=r"http://127\.0\.0\.1:9/.*B02\.tif: cannot be read now"):
+        fetch(where, scene, GRID, BANDS)
+
+
+def test_a_body_cut_off_on_its_way_is_no_broken_file(server, tmp_path):
+    """Half of what was announced: the file may be whole, so the scene must not be refused for good."""
+    server.fail("B04.tif", truncated=True)
+    with pytest.raises(SourceError, match=r"B04\.tif: cannot be read now"):
+        from_server(server, tmp_path)
+    server.faults.clear()
+    server.fail("B04.tif", truncated=True, times=2)
+    assert from_server(server, tmp_path).fetched == 4
+
+
+def test_a_server_without_ranges_is_read_all_the_same(server, tmp_path):
+    server.ranges = False
+    plain = from_server(server, tmp_path / "a")
+    server.ranges = True
+    assert plain.sha256s == from_server(server, tmp_path / "b").sha256s
+    assert left_in(tmp_path / "a/evidence") == left_in(tmp_path / "b/evidence")
+
+
+def test_a_server_that_never_stops_does_not_fill_the_disk(server, tmp_path, monkeypatch):
+    server.ranges = False
+    monkeypatch.setattr(remote, "_MAX_BYTES", 1000)
+    with pytest.raises(SourceError, match=r"B02\.tif: is too slow or too large to be read"):
+        from_server(server, tmp_path)
+    assert left_in(tmp_path / "evidence") == []
+
+
+# --- failures for good -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_file_that_is_not_there_refuses_the_scene(server, tmp_path, status):
+    server.fail("B04.tif", status)
+    refused = from_server(server, tmp_path)
+    assert isinstance(refused, Refusal)
+    assert refused.reason.startswith(f"file B04.tif is not there ({status}: {server.url}/S2A")
+    assert refused.scene_id == scene_of(server.root).scene_id
+    assert left_in(tmp_path / "evidence") == []
+
+
+@pytest.mark.parametrize("kept", [0, 3, 300, 2000, -500])
+@pytest.mark.parametrize("how", ["http", "copy", "reference"])
+def test_a_truncated_file_refuses_the_scene(local, tmp_path, how, kept, monkeypatch):
+    path = band_file(local, "B04")
+    path.write_bytes(path.read_bytes()[:kept])
+    monkeypatch.setattr(remote, "_FIRST_WAIT_S", 0.01)
+    if how == "http":
+        with FileServer(local) as server:
+            refused = from_server(server, tmp_path)
+    else:
+        refused = from_files(local, tmp_path, evidence=how)
+        if how == "reference" and kept in {2000, -500}:
+            # Its header is whole; what is missing is met when pixels are read.
+            with pytest.raises(EvidenceError, match=r"B04\.tif: cannot be read back"):
+                read_raw(refused, GRID, ("red",))
+            return
+    assert isinstance(refused, Refusal)
+    assert refused.reason.startswith("file B04.tif is broken (")
+    assert "\n" not in refused.reason
+    assert left_in(tmp_path / "evidence") == []
+
+
+def test_something_else_than_a_raster_refuses_the_scene(local, tmp_path, server):
+    band_file(local, "B04").write_text("<html>Service moved</html>")
+    assert from_files(local, tmp_path).reason.startswith("file B04.tif is broken (")
+
+
+def test_a_missing_band_refuses_the_scene_unless_another_may_stand_in(archive, tmp_path):
+    where = Store(tmp_path / "evidence", config_of(archive / "catalog.json"), stac.sign)
+    refused = fetch(where, scene_of(archive), GRID, ("blue", "nir08"))
+    assert refused.reason == "band nir08 is missing"
+    config = config_of(archive / "catalog.json", band_substitutes={"nir08": "swir16"})
+    stored = fetch(Store(tmp_path / "evidence", config, stac.sign), scene_of(archive), GRID, ("blue", "nir08"))
+    assert [band.band for band in stored.bands[0]] == ["blue", "nir08"]
+    assert stored.bands[0][1].href.endswith("B11.tif")
+
+
+def test_a_band_fetched_in_place_of_another_is_not_taken_for_it_later(archive, tmp_path):
+    def with_substitute(band):
+        config = config_of(archive / "catalog.json", band_substitutes={"nir08": band})
+        return fetch(Store(tmp_path / "evidence", config, stac.sign), scene_of(archive), GRID, ("blue", "nir08"))
+
+    with_substitute("swir16")
+    with pytest.raises(
+        EvidenceError, match=r"nir08\.tif: was fetched from .*B11\.tif, the catalogue names another file"
+    ):
+        with_substitute("red")
+
+
+def test_classes_may_be_missing(archive, tmp_path):
+    scene = scene_of(archive)
+    del scene.items[0].assets["scl"]
+    where = Store(tmp_path / "evidence", config_of(archive / "catalog.json"), stac.sign)
+    assert [band.band for band in fetch(where, scene, GRID, BANDS).bands[0]] == ["blue", "red", "swir16"]
+
+
+@pytest.mark.parametrize("evidence", ["copy", "reference"])
+def test_bands_in_different_coordinate_systems_refuse_the_scene(local, tmp_path, evidence):
+    pixels = np.ones((60, 60), np.uint16)
+    write_band(band_file(local, "B11"), pixels, resolution_m=20, epsg=32651, left=LEFT + 520_000, top=TOP + 15_000)
+    refused = from_files(local, tmp_path, evidence=evidence)
+    assert refused.reason == "file B02.tif is in EPSG:32652, file B11.tif in EPSG:32651"
+    assert from_files(local, tmp_path, evidence=evidence).reason == refused.reason
+
+
+@pytest.mark.parametrize("evidence", ["copy", "reference"])
+def test_a_file_that_does_not_reach_the_aoi_refuses_the_scene(local, tmp_path, evidence):
+    write_band(band_file(local, "B04"), np.ones((120, 120), np.uint16), left=LEFT + 3000)
+    assert from_files(local, tmp_path, evidence=evidence).reason == "file B04.tif does not reach the AOI"
+
+
+def test_a_file_of_a_local_archive_that_is_gone_refuses_the_scene(local, tmp_path):
+    band_file(local, "B04").unlink()
+    assert from_files(local, tmp_path, evidence="reference").reason.startswith("file B04.tif is not there (")
+    assert from_files(local, tmp_path, evidence="copy").reason == "file B04.tif is not there"
+
+
+def test_a_local_disk_that_fails_is_no_broken_file(archive, tmp_path, monkeypatch):
+    def stale(path):
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
+
+    monkeypatch.setattr(store, "sha256_file", stale)
+    with pytest.raises(SourceError, match=r"B02\.tif: cannot be read now \(Stale file handle\); run again later"):
+        from_files(archive, tmp_path, evidence="reference")
+
+
+# --- addresses and names -----------------------------------------------------------------------------------------
+
+_DANGEROUS = [
+    "/vsizip//tmp/a.zip/B04.tif", "/vsicurl/http://127.0.0.1:9/B04.tif", "/vsisubfile/0_9,/etc/passwd.tif", "relative/B04.tif",
+    "vrt:///etc/passwd.tif", "zip:///tmp/a.zip!B04.tif", "file:///etc/passwd", "file:///etc/passwd.tif", "ftp://a.b/B04.tif",
+    "s3://bucket/B04.tif", "GTIFF_DIR:1:/etc/passwd.tif", "<VRTDataset><A>B04.tif</A></VRTDataset>", "http:///B04.tif",
+    "http://a.b/<B04.tif", "https://a.b/x y.tif", "gopher://a.b/B04.tif", "data:image/tif;base64,AAAA.tif", "",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("href", _DANGEROUS)
+@pytest.mark.parametrize("url", ["https://a.b/stac", "catalog.json"])
+def test_addresses_of_anything_but_one_file_are_refused(href, url, archive, tmp_path):
+    item = scene_of(archive).items[0]
+    asset = item.assets["blue"]
+    item.assets["blue"] = type(asset)("blue", href)
+    where = Store(tmp_path / "evidence", config_of(url), stac.sign)
+    refused = fetch(where, Scene("s", item.datetime, None, None, None, (item,)), GRID, ("blue",))
+    assert isinstance(refused, Refusal)
+    assert refused.reason.startswith("address ")
+    assert refused.reason.endswith("is neither http(s) nor a path")
+
+
+def test_a_catalogue_from_the_network_names_no_file_of_this_machine(archive, tmp_path):
+    where = Store(tmp_path / "evidence", config_of("https://a.b/stac"), stac.sign)
+    refused = fetch(where, scene_of(archive), GRID, BANDS)
+    assert refused.reason.endswith("B02.tif is a local path, which a remote catalogue may not name")
+
+
+def test_a_remote_file_cannot_be_referenced(archive, tmp_path):
+    config = config_of(archive / "catalog.json", evidence="reference")
+    refused = fetch(Store(tmp_path / "e", config, stac.sign), scene_of(archive, 0, "https://a.b"), GRID, BANDS)
+    assert refused.reason.endswith("B02.tif is remote and cannot be referenced; set source.evidence: copy")
+
+
+@pytest.mark.parametrize("target", ["file://{path}", "/B04.tif.html", "gopher://127.0.0.1/B04.tif"])
+def test_a_redirect_leads_to_no_local_file(server, tmp_path, target):
+    path = band_file(server.root, "B04")
+    server.fail("B04.tif", 302, location=target.format(path=path))
+    found = None
+    try:
+        found = from_server(server, tmp_path)
+    except SourceError as error:
+        assert "B04.tif" in str(error)  # noqa: PT017 - either end is right, pixels are not
+    assert found is None or isinstance(found, Refusal)
+    assert left_in(tmp_path / "evidence") == []
+
+
+def test_a_virtual_raster_called_tif_is_refused(local, tmp_path):
+    band_file(local, "B04").write_text(
+        f'<VRTDataset rasterXSize="120" rasterYSize="120"><VRTRasterBand dataType="UInt16" band="1"><SimpleSource>'
+        f"<SourceFilename>{band_file(local, 'B02')}</SourceFilename></SimpleSource></VRTRasterBand></VRTDataset>"
+    )
+    for evidence in ("copy", "reference"):
+        assert from_files(local, tmp_path, evidence=evidence).reason.startswith("file B04.tif is broken (")
+
+
+@pytest.mark.parametrize(
+    "name", ["../../escape", "/etc/cron.d/x", "..", ".hidden", "a/b", "a\\b", "a\0b", "x" * 300, ""]
+)
+@pytest.mark.parametrize("field", ["id", "collection"])
+def test_a_name_that_leads_out_of_the_store_is_refused(name, field, archive, tmp_path):
+    item = scene_of(archive).items[0]
+    object.__setattr__(item, field, name)
+    where = Store(tmp_path / "evidence", config_of(archive / "catalog.json"), stac.sign)
+    refused = fetch(where, Scene("s", item.datetime, None, None, None, (item,)), GRID, BANDS)
+    assert refused.reason.endswith("cannot be that of a folder")
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- what is stored ----------------------------------------------------------------------------------------------
+
+
+def test_a_stored_file_that_changed_is_named_with_its_remedy(archive, tmp_path):
+    path = Path(from_files(archive, tmp_path).bands[0][1].path)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(EvidenceError) as caught:
+        from_files(archive, tmp_path)
+    assert str(caught.value) == (
+        f"{path}: differs from the hash recorded when it was fetched; remove the folder {path.parent} to fetch it again"
+    )
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda folder: (folder / "red.tif").unlink(), r"red\.tif: cannot be read"),
+        (lambda folder: (folder / "record.json").write_text("{"), r"record\.json: cannot be read"),
+        (lambda folder: (folder / "record.json").write_text("[]"), r"record\.json: cannot be read"),
+        (lambda folder: (folder / "record.json").write_text('{"files": {}}'), r"blue\.tif: was not fetched"),
+        (
+            lambda folder: (folder / "record.json").write_text('{"files": {"red.tif": 1}}'),
+            r"record\.json: cannot be read",
+        ),
+    ],
+)
+def test_a_damaged_store_is_an_evidence_error(archive, tmp_path, damage, said):
+    folder = Path(from_files(archive, tmp_path).bands[0][0].path).parent
+    damage(folder)
+    with pytest.raises(EvidenceError, match=rf"{said}.*; remove the folder .* to fetch it again$"):
+        from_files(archive, tmp_path)
+
+
+def test_an_interruption_leaves_nothing_half_and_the_next_run_completes(server, tmp_path, monkeypatch):
+    from_server(server, tmp_path, 0)
+    before = {path: path.read_bytes() for path in (tmp_path / "evidence").rglob("*") if path.is_file()}
+    real, calls = store.read_part, []
+
+    def interrupted(path, grid):
+        calls.append(path)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(path, grid)
+
+    monkeypatch.setattr(store, "read_part", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        from_server(server, tmp_path, 1)
+    assert {path: path.read_bytes() for path in (tmp_path / "evidence").rglob("*") if path.is_file()} == before
+    assert len(left_in(tmp_path / "evidence")) == 1
+    assert from_server(server, tmp_path, 1).fetched == 4
+    assert from_server(server, tmp_path, 0).fetched == 0
+
+
+def test_what_a_killed_process_left_is_swept_a_day_later(archive, tmp_path):
+    stored = from_files(archive, tmp_path)
+    folder = Path(stored.bands[0][0].path).parent
+    fresh, old = (folder.parent / f".{folder.name}-{name}" for name in ("fresh", "old"))
+    for left in (fresh, old):
+        left.mkdir()
+        (left / "blue.tif").write_bytes(b"half")
+    os.utime(old, (0, 0))
+    (folder / "record.json").unlink()
+    for path in folder.iterdir():
+        path.unlink()
+    folder.rmdir()
+    from_files(archive, tmp_path)
+    assert sorted(left_in(tmp_path / "evidence")) == sorted([fresh.name, folder.name])
+
+
+@pytest.mark.parametrize("where", ["write_bytes", "write_text", "mkdir"])
+def test_a_full_disk_is_told_in_one_line_and_leaves_nothing_half(archive, tmp_path, monkeypatch, where):
+    def full(self, *arguments, **options):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, where, full)
+        with pytest.raises(ProductError) as caught:
+            from_files(archive, tmp_path)
+    assert "cannot be written (No space left on device); free disk space" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert left_in(tmp_path / "evidence") == []
+    assert from_files(archive, tmp_path).fetched == 4
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+def test_the_pixels_are_written_so_that_a_full_disk_is_noticed(archive, tmp_path, monkeypatch):
+    """A device that is always full, in place of the file: rasterio itself would close it without a word."""
+    real = store.tempfile.mkdtemp
+
+    def with_full_file(**options):
+        folder = real(**options)
+        (Path(folder) / "red.tif").symlink_to("/dev/full")
+        return folder
+
+    monkeypatch.setattr(store.tempfile, "mkdtemp", with_full_file)
+    with pytest.raises(ProductError, match="No space left on device"):
+        from_files(archive, tmp_path)
+    assert left_in(tmp_path / "evidence") == []
+
+
+def test_a_store_that_may_not_be_written_is_told(archive, tmp_path):
+    (tmp_path / "evidence").write_text("a file where the folder should be")
+    with pytest.raises(ProductError, match=r"cannot be written \(.*\); free disk space, make it writable or choose"):
+        from_files(archive, tmp_path)
