@@ -12,7 +12,7 @@ Bands: TypeAlias = Mapping[str, Float32]
 
 
 def difference_ratio(a: Float32, b: Float32) -> Float32:
-    """``(a - b) / (a + b)`` of reflectances, NaN where the sum is not above zero."""
+    """Return ``(a - b) / (a + b)`` of reflectances, NaN where the sum is not above zero."""
     total = a + b
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(total > 0, (a - b) / total, np.float32(np.nan)).astype(np.float32)

@@ -4,6 +4,7 @@ import datetime as dt
 import fcntl
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.claims import ClaimFinding, share
-from pipeline.errors import BusyError, ProductError, StocklineError
+from pipeline.errors import BusyError, InputError, ProductError, StocklineError
 from pipeline.products.atomic import atomic_path
 from pipeline.products.geopackage import read_tables
 from pipeline.products.publish import Published
@@ -47,17 +48,30 @@ def run_batch(sites: Sequence[Site], batch: Batch, say: Callable[[str, str], Non
     ------
     BusyError
         Another batch holds the lock of the output folder.
+    InputError
+        The configuration names something that is no catalogue; no site can be run with it.
     """
     out = batch.config.out
+    writing = threading.Lock()
+
+    def run_one(site: Site) -> Outcome:
+        outcome = _run_one(site, batch, say)
+        with writing:
+            _write_state(out, outcome)
+        return outcome
+
     with _lock(out):
         if batch.pool.workers == 1:
-            outcomes = [_run_one(site, batch, say) for site in sites]
-        else:
-            # The threads only wait: pixels are read and measured by the pool's workers.
-            with ThreadPoolExecutor(max_workers=batch.pool.workers) as threads:
-                outcomes = list(threads.map(lambda site: _run_one(site, batch, say), sites))
-        _write_state(out, outcomes)
-    return outcomes
+            return [run_one(site) for site in sites]
+        # The threads only wait: pixels are read and measured by the pool's workers.
+        with ThreadPoolExecutor(max_workers=batch.pool.workers) as threads:
+            try:
+                return list(threads.map(run_one, sites))
+            except BaseException:
+                # Leaving the block waits for the threads: on Ctrl-C nothing more is begun, and what is under way ends.
+                threads.shutdown(wait=False, cancel_futures=True)
+                batch.pool.stop()
+                raise
 
 
 def _run_one(site: Site, batch: Batch, say: Callable[[str, str], None]) -> Outcome:
@@ -68,10 +82,13 @@ def _run_one(site: Site, batch: Batch, say: Callable[[str, str], None]) -> Outco
 
     try:
         published = run_site(site, batch, lambda line: say(site.id, line))
+    except InputError:
+        raise
     except StocklineError as error:
         return Outcome(site.id, None, str(error), seconds())
     except Exception as error:  # noqa: BLE001 - the batch boundary: a defect in one site must not lose the others
-        return Outcome(site.id, None, f"site {site.id}: unexpected {type(error).__name__}: {error}", seconds())
+        said = " ".join(str(error).split())
+        return Outcome(site.id, None, f"site {site.id}: unexpected {type(error).__name__}: {said}", seconds())
     return Outcome(site.id, published, None, seconds())
 
 
@@ -91,17 +108,15 @@ def _lock(out: Path) -> Iterator[None]:
         yield
 
 
-def _write_state(out: Path, outcomes: Sequence[Outcome]) -> None:
-    """Remember how each site ended, for ``stockline status``."""
+def _write_state(out: Path, outcome: Outcome) -> None:
+    """Remember how a site ended, for ``stockline status``; at once, so that an interruption does not lose it."""
     state = read_state(out)
-    now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    for outcome in outcomes:
-        state[outcome.site_id] = {
-            "finished": now,
-            "ok": outcome.error is None,
-            "error": outcome.error,
-            "seconds": outcome.seconds,
-        }
+    state[outcome.site_id] = {
+        "finished": dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "ok": outcome.error is None,
+        "error": outcome.error,
+        "seconds": outcome.seconds,
+    }
     with atomic_path(out / STATE) as path:
         path.write_text(json.dumps(state, indent=1, sort_keys=True) + os.linesep, encoding="utf-8")
 

@@ -228,8 +228,8 @@ def _zone(zone_id: str, role: str, name: str, geometry: BaseGeometry, epsg: int)
 
 
 def _rings(reference: BaseGeometry, free: BaseGeometry, rings_m: tuple[float, float, float], epsg: int) -> list[Zone]:
-    near, far, _ = rings_m
-    to_near, to_far = reference.buffer(near), reference.buffer(far)
+    near, far, outer = rings_m
+    to_near, to_far, to_outer = (reference.buffer(distance) for distance in rings_m)
     parts = [
         ("inside", "inside", "inside the reference", reference),
         (
@@ -244,6 +244,11 @@ def _rings(reference: BaseGeometry, free: BaseGeometry, rings_m: tuple[float, fl
             f"{near / 1000:g} to {far / 1000:g} km from the reference",
             to_far.difference(to_near),
         ),
-        ("outside", "outside", f"beyond {far / 1000:g} km of the reference", free.difference(to_far)),
+        (
+            "outside",
+            "outside",
+            f"{far / 1000:g} to {outer / 1000:g} km from the reference",
+            to_outer.difference(to_far),
+        ),
     ]
     return [_zone(zone_id, role, name, geometry.intersection(free), epsg) for zone_id, role, name, geometry in parts]

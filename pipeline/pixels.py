@@ -5,6 +5,7 @@ could read any file they name), nothing beside the file is looked at (a sidecar 
 no-data value, and is in no hash), and no more is decoded than a real scene could need.
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.transform import Affine
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window, from_bounds
@@ -32,12 +33,6 @@ MARGIN_M = 60.0
 """Kept around the grid, so that a shifted scene still fills it: twice the largest shift accepted."""
 _MAX_WINDOW_PX = 200_000_000
 """A window, or a tile of a file, larger than this is no scene's (45 x 45 km at 10 m is 20 million)."""
-_ONLY_THE_FILE = {
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
-    "GDAL_PAM_ENABLED": "NO",
-    "GDAL_GEOREF_SOURCES": "INTERNAL",
-}
-"""No sidecar, no world file."""
 _COARSE_M = 15.0
 """Between the 10 m and the 20 m bands."""
 _METRES_PER_DEGREE = 111_320.0
@@ -206,7 +201,7 @@ def _window(dataset: Any, grid: Grid) -> Window:
     left, bottom, right, top = grid.bounds
     grown = (left - MARGIN_M, bottom - MARGIN_M, right + MARGIN_M, top + MARGIN_M)
     bounds = transform_bounds(f"EPSG:{grid.epsg}", dataset.crs, *grown, densify_pts=21)
-    wanted = from_bounds(*bounds, transform=dataset.transform) if all(map(isfinite, bounds)) else Window(0, 0, -1, -1)
+    wanted = from_bounds(*bounds, transform=dataset.transform) if all(map(isfinite, bounds)) else Window(0, 0, 0, 0)
     columns = slice(max(floor(wanted.col_off), 0), min(ceil(wanted.col_off + wanted.width), dataset.width))
     rows = slice(max(floor(wanted.row_off), 0), min(ceil(wanted.row_off + wanted.height), dataset.height))
     if columns.stop <= columns.start or rows.stop <= rows.start:
@@ -219,11 +214,18 @@ def _window(dataset: Any, grid: Grid) -> Window:
 @contextmanager
 def _opened(path: str) -> Iterator[Any]:
     driver = "JP2OpenJPEG" if urlsplit(path).path.lower().endswith(".jp2") else "GTiff"
-    with rasterio.Env(**_ONLY_THE_FILE), rasterio.open(path, driver=driver) as dataset:
+    with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"), _open(path, driver) as dataset:
         wrong = _wrong(dataset)
         if wrong is not None:
             raise SceneRefusedError(f"file {file_name(path)} {wrong}")
         yield dataset
+
+
+def _open(path: str, driver: str) -> Any:
+    with warnings.catch_warnings():
+        # A file that lies nowhere is refused below, in words of ours.
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        return rasterio.open(path, driver=driver)
 
 
 def _wrong(dataset: Any) -> str | None:

@@ -90,4 +90,16 @@ def download(address: str, path: Path, source: SourceConfig) -> None:
                     if time.monotonic() > deadline or file.tell() > _MAX_BYTES:
                         raise SourceError(f"{shown}: is too slow or too large to be read; run again later")
     except requests.RequestException as error:
-        raise SourceError(f"{shown}: cannot be read now ({one_line(error)}); run again later") from error
+        raise SourceError(f"{shown}: cannot be read now ({reason(error)}); run again later") from error
+
+
+def reason(error: Exception) -> str:
+    """Say in a few words why an address gave no answer."""
+    answer = getattr(error, "response", None)
+    if answer is not None:
+        return f"{answer.status_code} {answer.reason}"
+    if isinstance(error, requests.Timeout) or "timed out" in str(error):
+        return "timed out"
+    if isinstance(error, requests.ConnectionError) and not isinstance(error, requests.exceptions.SSLError):
+        return "no connection, or one that broke off"
+    return one_line(error)

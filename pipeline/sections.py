@@ -47,8 +47,7 @@ class SourceConfig(Section):
     max_cloud_percent: float = Field(60.0, ge=0, le=100)
     """Scenes the provider calls cloudier are not fetched (science 6.2)."""
     evidence: Literal["copy", "reference"] | None = None
-    """copy keeps the pixels as delivered; reference keeps hash and path. Default: reference for a local
-    archive, copy otherwise."""
+    """copy keeps pixels as delivered, reference hash and path; None: reference a local archive, copy another."""
     band_substitutes: dict[str, str] = {}
     """Common name of a missing band -> the band read in its place, e.g. {nir08: nir}; reported."""
     raw_dn: bool | None = True

@@ -217,7 +217,8 @@ def _delivered(store: Store, item: Item, asset: Asset, grid: Grid, scratch: Path
         try:
             with rasterio.Env(**gdal_options(source)):
                 return read_part(f"/vsicurl/{address}", grid)
-        except RasterioError:
+        except (RasterioError, SceneRefusedError):
+            # Either may be the network's: GDAL leaves out, with a warning, a coordinate system it could not read.
             path = scratch / file_name(href)
             download(address, path, source)
     try:

@@ -61,8 +61,7 @@ class FileServer:
     requests: list[tuple] = field(default_factory=list)
 
     def __enter__(self) -> Self:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"owner": self}))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"owner": self}))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
         return self
@@ -90,6 +89,13 @@ class FileServer:
     def asked(self, part=""):
         """Return the requests whose path holds a text."""
         return [request for request in self.requests if part in request[1]]
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *arguments):
+        """Say nothing of clients that hang up: they are meant to."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -210,7 +216,7 @@ def item_document(name, when, hrefs, *, outline=None, **properties):
     }  # fmt: skip
 
 
-def write_archive(folder, count, *, first=dt.date(2020, 5, 1), step_days=9):
+def write_archive(folder, count, *, first=dt.date(2020, 5, 1), step_days=9, **properties):
     """Write a static catalogue of ``count`` items with pixels; hrefs are relative. Gives the items' documents."""
     folder.mkdir(parents=True, exist_ok=True)
     documents, links = [], [{"rel": "root", "href": "./catalog.json"}]
@@ -223,7 +229,7 @@ def write_archive(folder, count, *, first=dt.date(2020, 5, 1), step_days=9):
             pixels = (pixels % 11 + 1).astype(np.uint8) if code == "SCL" else pixels + np.uint16(number)
             write_band(folder / name / f"{code}.tif", pixels, resolution_m=resolution_m)
         hrefs = {band: f"./{code}.tif" for band, (code, _) in BANDS.items()}
-        document = item_document(name, f"{day.isoformat()}T02:00:00Z", hrefs)
+        document = item_document(name, f"{day.isoformat()}T02:00:00Z", hrefs, **properties)
         (folder / name / f"{name}.json").write_text(json.dumps(document), encoding="utf-8")
         documents.append(document)
         links.append({"rel": "item", "href": f"./{name}/{name}.json"})

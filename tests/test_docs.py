@@ -126,7 +126,7 @@ def test_every_setting_is_described_with_its_default():
     said = [(key, value) for key, value in _SETTING.findall(SCIENCE) if "." in key or key in defaults]
     stated = {key: ast.literal_eval(value) for key, value in said}
     plain = json.loads(json.dumps({key: defaults[key] for key in stated if key in defaults}))
-    assert stated == plain
+    assert stated == plain, "docs/science.md states another default than the code"
     method = {key for key in defaults if key.split(".")[0] in _METHOD}
     assert method <= set(stated), "every number of the method is in docs/science.md"
     assert {key for key in set(defaults) - set(stated) if f"`{key}`" not in CONTRACT} == set()

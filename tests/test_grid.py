@@ -325,6 +325,20 @@ def test_rings_are_disjoint_and_fill_the_site():
     assert rings[1].geometry.area == pytest.approx(ring, rel=0.005)
 
 
+def test_the_outside_zone_ends_at_the_outer_ring():
+    """Rings of 0.5, 1 and 2 km around a square of 3 km: by hand, squares with rounded corners."""
+    site = site_with(PERIMETER)
+    reference = reproject(PERIMETER.geometry, 4326, 32652)
+    zones = {z.zone_id: z for z in make_zones(site, make_grid(site.aoi, 32652), reference, (500.0, 1000.0, 2000.0))}
+
+    def grown(distance_m: float) -> float:
+        return 3000.0**2 + 4 * 3000.0 * distance_m + np.pi * distance_m**2
+
+    assert zones["adjacent_0_0.5km"].geometry.area == pytest.approx(grown(500) - grown(0), rel=0.005)
+    assert zones["adjacent_0.5_1km"].geometry.area == pytest.approx(grown(1000) - grown(500), rel=0.005)
+    assert zones["outside"].geometry.area == pytest.approx(grown(2000) - grown(1000), rel=0.005)
+
+
 def test_a_measured_reference_is_named_as_one():
     zones = zones_by_id(site_with(), reproject(PERIMETER.geometry, 4326, 32652))
     assert zones["inside"].reference == "baseline_footprint"

@@ -262,6 +262,7 @@ def test_more_pixels_than_any_scene_has_are_refused(tmp_path, monkeypatch):
         ({"dtype": "complex64"}, "holds complex64, not numbers"),
         ({"count": 3}, "holds 3 bands, not one"),
         ({"crs": "EPSG:3413"}, "does not reach the AOI"),
+        ({"crs": "+proj=ortho +lat_0=-40 +lon_0=-60"}, "does not reach the AOI"),
     ],
 )
 def test_what_cannot_be_a_band_is_refused_by_name(tmp_path, profile, reason):

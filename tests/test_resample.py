@@ -123,6 +123,25 @@ def test_outside_the_raster_is_no_data():
     assert np.isnan(found[:, 24:]).all()
 
 
+@pytest.mark.parametrize("method", ["nearest", "bilinear", "cubic"])
+def test_a_raster_that_ends_inside_the_grid_is_read_to_its_last_pixel(method):
+    """A plane, which both kernels keep: also beside the edge, where the cubic kernel is not whole."""
+    transform, shape = lattice(10)
+    x, y = transform @ np.meshgrid(np.arange(shape[1]) + 0.5, np.arange(shape[0]) + 0.5)
+    plane = (x - GRID.left_m + 3 * (GRID.top_m - y) + 5000).astype(np.float32)
+    found = resample(plane[:30, :40].copy(), transform, UTM, GRID, (4.0, -4.0), method)
+    own_x, own_y = GRID.transform @ np.meshgrid(np.arange(60) + 0.5, np.arange(40) + 0.5)
+    true = own_x + 4 - GRID.left_m + 3 * (GRID.top_m - (own_y - 4)) + 5000
+    # By hand: the raster's last column and row are the grid's 33rd and 23rd; 4 m on, their centres lie behind.
+    inside = np.zeros(GRID.shape, bool)
+    inside[:24, :34] = True
+    np.testing.assert_array_equal(np.isfinite(found), inside)
+    between = np.zeros(GRID.shape, bool)
+    between[:23, :33] = True
+    limit = 16.1 if method == "nearest" else 0.01
+    assert np.abs(found - true)[between].max() < limit
+
+
 @pytest.mark.parametrize("epsg", [4326, 32651])
 def test_another_coordinate_system_is_warped_to_a_tenth_of_a_pixel(epsg):
     """The field drawn in degrees, or in the neighbouring zone, is read back where it belongs."""

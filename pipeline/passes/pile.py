@@ -11,6 +11,7 @@ from shapely import affinity
 
 from models._delineate import OUTLINE_BANDS, outline
 from models._uncertainty import median_sigma, outline_sigma_m2
+from models.stockpile import persistence_interval
 from pipeline.clear import classify, usable
 from pipeline.config import Config, in_windows
 from pipeline.findings import Observation, PileSeries, PileYear, PreparedScene
@@ -99,22 +100,27 @@ def _measure_year(year: int, ground: _Ground, scenes: Sequence[PreparedScene], c
     middle = min(observations, key=lambda o: (abs(o.area_m2 - area), o.date, o.scene_id))
     sigma = median_sigma(areas, float(np.median([o.sigma_m2 for o in observations])))
     share = float(np.mean(ground.maps.share[member]))
-    tier: Tier = "probable" if _is_probable(member, area, share, config) else "candidate"
+    tier: Tier = "probable" if _is_probable(member, area, (share, n_dates), config) else "candidate"
     observed_day = float(np.mean([o.date.timetuple().tm_yday for o in observations]))
     return PileYear(
         year, area, sigma, len(observations), observed_day, share, tier, middle.geometry, tuple(observations)
     )
 
 
-def _is_probable(member: Bool, area_m2: float, share: float, config: Config) -> bool:
-    """Whether a pile counts: large enough to be measured, persistent as a whole, and not a thin strip.
+def _is_probable(member: Bool, area_m2: float, persistence: tuple[float, int], config: Config) -> bool:
+    """Whether a pile counts: large enough to be measured, surely persistent, and not a thin strip.
 
+    ``persistence`` is the share of dates that look like coal and the number of dates: the lower end of its
+    interval must lie above what an object may grow into, so that few dates need to agree better than many.
     ``confirmed`` needs a person's review and is never given here.
     """
+    share, n_dates = persistence
+    hits = np.array(round(share * n_dates))
+    _, low, _ = persistence_interval(hits, np.array(n_dates))
     thick = float(ndimage.distance_transform_edt(np.pad(member, 1)).max())
     return (
         area_m2 >= config.stockpile.min_measure_px * PIXEL_M**2
-        and share >= config.stockpile.persistence_seed
+        and float(low) > config.stockpile.persistence_grow
         and thick >= _MIN_THICKNESS_PX
     )
 
@@ -129,8 +135,7 @@ def _observe(scene: PreparedScene, ground: _Ground, member: Bool, config: Config
     clear_share = float(clear[around].mean())
     if clear_share < config.stockpile.min_clear_share:
         return None
-    others = ground.others | (ground.own & ~member & ground.maps.objects) | ground.maps.water
-    drawn = outline(image.bands, clear, member, others, config.stockpile.outline_level)
+    drawn = outline(image.bands, clear, member, ground.others | ground.maps.water, config.stockpile.outline_level)
     if drawn is None or drawn.contrast_sigma < config.stockpile.min_contrast_sigma:
         return None
     a, b, c, d, e, f = ground.grid.transform[:6]

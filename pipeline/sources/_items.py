@@ -119,7 +119,7 @@ def _epsg(properties: Mapping[str, Any], assets: Mapping[str, Any]) -> int | Non
     for holder in (properties, *assets.values()):
         code = _first(holder, "proj:epsg", "proj:code")
         if code is not None:
-            digits = str(code).rsplit(":", maxsplit=1)[-1]
+            digits = str(code).removeprefix("EPSG:")
             return int(digits) if digits.isdigit() else None
     return None
 

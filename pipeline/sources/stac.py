@@ -27,6 +27,8 @@ from pipeline.sources._items import read_item
 
 PAGE = 100
 """Items per page of a search; the largest every public API answers."""
+_NO_STAC = (pystac.STACError, pystac.STACTypeError, ValueError, KeyError, TypeError, AttributeError)
+"""What pystac and its client raise when they are given something else."""
 _TOKEN_AGE_S = 600
 """A read token lives about an hour; one this old is always still good."""
 
@@ -95,10 +97,13 @@ def _static_items(source: SourceConfig) -> Iterator[dict[str, Any]]:
             for key, asset in item.assets.items():
                 document["assets"][key]["href"] = _path(asset.get_absolute_href() or asset.href)
             yield document
-    except (pystac.STACError, pystac.STACTypeError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"source.url = {url}: is not a STAC catalog ({one_line(error)})") from error
-    except OSError as error:
-        raise SourceError(f"{url}: cannot be read ({one_line(error)}); {_remedy(error)}") from error
+    except (*_NO_STAC, OSError) as error:
+        # pystac says of an item that could not be read what it says of one that is none.
+        cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
+        if not isinstance(cause, OSError) or isinstance(cause, ValueError):
+            raise InputError(f"source.url = {url}: is not a STAC catalog ({one_line(error)})") from error
+        place = getattr(getattr(cause, "response", None), "url", None) or cause.filename or url
+        raise SourceError(f"{place}: cannot be read ({remote.reason(cause)}); {_remedy(cause)}") from error
 
 
 def _path(href: str) -> str:
@@ -131,8 +136,8 @@ def _api_items(aoi: BaseGeometry, config: Config) -> Iterator[dict[str, Any]]:
             )
             yield from _paged(found, source.url)
     except (APIError, requests.RequestException) as error:
-        raise SourceError(f"{source.url}: search failed ({one_line(error)}); {_remedy(error)}") from error
-    except (pystac.STACError, pystac.STACTypeError, KeyError, ValueError, TypeError) as error:
+        raise SourceError(f"{source.url}: search failed ({remote.reason(error)}); {_remedy(error)}") from error
+    except _NO_STAC as error:
         raise InputError(f"source.url = {source.url}: is not a STAC API ({one_line(error)})") from error
 
 
@@ -144,7 +149,7 @@ def _paged(found: pystac_client.ItemSearch, url: str) -> Iterator[dict[str, Any]
         received += len(page["features"])
         for document in page["features"]:
             own = next((link["href"] for link in document.get("links", ()) if link.get("rel") == "self"), "")
-            for asset in document.get("assets", {}).values():
+            for asset in (document.get("assets") or {}).values():
                 asset["href"] = urljoin(urljoin(url, own), asset["href"])
             yield document
     if received < matched:
@@ -155,7 +160,7 @@ def _remedy(error: Exception) -> str:
     """Say whether waiting helps: not when the server knows the address and refuses it."""
     answer = getattr(error, "response", None)
     status = getattr(error, "status_code", None) or getattr(answer, "status_code", None)
-    gone = status in {400, 404, 405, 410}
+    gone = status in {400, 404, 405, 410} or isinstance(error, FileNotFoundError)
     return "check source.url and source.collection" if gone else "run again later"
 
 
@@ -183,4 +188,4 @@ def _token(sign_url: str, collection: str, timeout_s: float, retries: int, age: 
     try:
         return str(remote.get(url, SourceConfig(timeout_s=timeout_s, retries=retries)).json()["token"])
     except (requests.RequestException, KeyError, ValueError, TypeError) as error:
-        raise SourceError(f"{url}: no read token ({one_line(error)}); run again later") from error
+        raise SourceError(f"{url}: no read token ({remote.reason(error)}); run again later") from error

@@ -1,0 +1,259 @@
+"""A batch: what is skipped, what is done again, the lock, a site that fails, an interruption."""
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+from conftest import call, command_line, environment, hashes, products
+
+from pipeline import cli
+
+YEARS = {"first": 2018, "last": 2018}
+
+
+@pytest.fixture
+def out(port_results, tmp_path):
+    """A copy of the port's finished results."""
+    return Path(shutil.copytree(port_results, tmp_path / "out"))
+
+
+def another_site(folder, site_id, archive):
+    """Write a site file that is the port's under another name."""
+    document = json.loads((archive / "aoi" / "sim-port.geojson").read_text())
+    for feature in document["features"]:
+        if feature["properties"]["role"] == "aoi":
+            feature["properties"]["id"] = site_id
+    folder.mkdir(exist_ok=True)
+    (folder / f"{site_id}.geojson").write_text(json.dumps(document))
+
+
+@pytest.fixture
+def three(port, settings, tmp_path):
+    """Configuration of three sites that are one place."""
+    for site_id in ("site-a", "site-b", "site-c"):
+        another_site(tmp_path / "aoi", site_id, port)
+    return settings(source={"kind": "simulated", "url": str(port / "catalog.json")}, sites="aoi", years=YEARS)
+
+
+def times(folder):
+    return {path: path.stat().st_mtime_ns for path in Path(folder).rglob("*") if path.is_file()}
+
+
+def run(config, out, *more):
+    return cli.main(["run", "--config", str(config), "--out", str(out), *more])
+
+
+def test_a_second_run_does_nothing_and_force_does_all_to_the_same_bytes(port, out, capsys):
+    before, when = hashes(out / "sim-port"), times(out / "sim-port")
+    assert run(port / "config.yaml", out) == 0
+    assert "up to date" in capsys.readouterr().out
+    assert hashes(out / "sim-port") == before
+    assert times(out / "sim-port") == when
+    assert run(port / "config.yaml", out, "--force") == 0
+    assert "done in" in capsys.readouterr().out
+    assert products(out / "sim-port") == products_of(before)
+    assert len(list((out / "sim-port" / "runs").iterdir())) == 2
+    assert cli.main(["verify", str(out)]) == 0
+
+
+def products_of(before):
+    return {name: digest for name, digest in before.items() if name != "run.json" and not name.startswith("runs/")}
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "again"),
+    [
+        ("clear", "cloud_dilate_m", 140, True),
+        ("stats", "fdr_q", 0.05, True),
+        ("source", "timeout_s", 11, False),  # how patiently a network is asked is in no result
+    ],
+)
+def test_a_changed_setting_is_measured_again(section, key, value, again, port, out, tmp_path, capsys):
+    config = yaml.safe_load((port / "config.yaml").read_text())
+    for name in ("sites", "claims"):
+        config[name] = str(port / config[name])
+    config["source"]["url"] = str(port / "catalog.json")
+    config.setdefault(section, {})[key] = value
+    (tmp_path / "changed.yaml").write_text(yaml.safe_dump(config))
+    key_before = json.loads((out / "sim-port" / "manifest.json").read_text())["key"]
+    assert run(tmp_path / "changed.yaml", out) == 0
+    assert ("up to date" not in capsys.readouterr().out) == again
+    key_after = json.loads((out / "sim-port" / "manifest.json").read_text())["key"]
+    assert (key_after != key_before) == again
+
+
+@pytest.mark.parametrize("name", ["sim-port.gpkg", "report.pdf", "composites/2019.tif", "manifest.json", "run.json"])
+def test_a_product_that_was_deleted_is_made_again(name, port, out, capsys):
+    before = products(out / "sim-port")
+    (out / "sim-port" / name).unlink()
+    assert run(port / "config.yaml", out) == 0
+    assert "done in" in capsys.readouterr().out
+    assert products(out / "sim-port") == before
+    assert cli.main(["verify", str(out)]) == 0
+
+
+def test_a_changed_site_file_is_measured_again(port, out, tmp_path, capsys):
+    archive = Path(shutil.copytree(port, tmp_path / "archive", copy_function=os.link))
+    path = archive / "aoi" / "sim-port.geojson"
+    text = path.read_text()
+    path.unlink()
+    path.write_text(text.replace("SIMULATED port", "SIMULATED harbour"))
+    assert run(archive / "config.yaml", out) == 0
+    assert "done in" in capsys.readouterr().out
+    assert "SIMULATED harbour" in (out / "sim-port" / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_lock_that_is_held_ends_with_75_and_touches_nothing(port, out, capsys):
+    when = times(out)
+    with (out / ".lock").open("a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert run(port / "config.yaml", out, "--force") == 75
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert len(said.err.splitlines()) == 1
+    assert str(out) in said.err
+    assert "another batch" in said.err
+    assert times(out) == when
+    assert run(port / "config.yaml", out) == 0  # the lock died with its holder
+
+
+def broken_beside_good(port, tmp_path, settings):
+    """A site that lies where the archive has nothing, between two that can be measured."""
+    for site_id in ("site-a", "site-b", "site-c"):
+        another_site(tmp_path / "aoi", site_id, port)
+    path = tmp_path / "aoi" / "site-b.geojson"
+    document = json.loads(path.read_text())
+    for feature in document["features"]:
+        rings = feature["geometry"]["coordinates"]
+        feature["geometry"]["coordinates"] = [[[x - 3.0, y] for x, y in ring] for ring in rings]
+    path.write_text(json.dumps(document))
+    return settings(source={"kind": "simulated", "url": str(port / "catalog.json")}, sites="aoi", years=YEARS)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_site_that_fails_does_not_stop_the_others(workers, port, settings, tmp_path):
+    config = broken_beside_good(port, tmp_path, settings)
+    done = call("run", "--config", config, "--workers", workers)
+    assert done.returncode == 1
+    assert [line.split(":")[0] for line in done.stdout.splitlines() if line.startswith("site-")] == ["site-a", "site-c"]
+    last = done.stderr.splitlines()[-1]
+    assert re.match(r"site-b: FAILED after \d+ s: .*catalog\.json: no scene over the AOI", last)
+    assert "Traceback" not in done.stderr
+    for site_id, there in (("site-a", True), ("site-b", False), ("site-c", True)):
+        assert (tmp_path / "results" / site_id / f"{site_id}.gpkg").exists() == there
+    status = call("status", "--config", config).stdout.splitlines()
+    assert [line.split()[1].strip(",") for line in status] == ["finished", "due", "finished"]
+    assert "FAILED" in status[1]
+    if workers == "2":
+        speakers = [line.split(":")[0] for line in done.stderr.splitlines()]
+        turns = [name for name, former in zip(speakers, [None, *speakers], strict=False) if name != former]
+        assert len(turns) > 3, "sites run at once: their lines alternate"
+
+
+def test_a_defect_in_one_site_does_not_stop_the_others(three, tmp_path, capsys, monkeypatch):
+    from pipeline import batch
+
+    run_site = batch.run_site
+
+    def with_defect(site, *rest):
+        if site.id == "site-b":
+            raise ZeroDivisionError("division by zero\nsecond line")
+        return run_site(site, *rest)
+
+    monkeypatch.setattr(batch, "run_site", with_defect)
+    assert run(three, tmp_path / "out") == 1
+    said = capsys.readouterr()
+    assert {"site-a", "site-c"} <= {path.name for path in (tmp_path / "out").iterdir()}
+    last = said.err.splitlines()[-1]
+    assert last.startswith("site-b: FAILED")
+    assert "ZeroDivisionError" in last
+
+
+def started(config, out, *more):
+    """Start a run in a session of its own, as a shell does."""
+    return subprocess.Popen(
+        command_line("run", "--config", config, "--out", out, *more),
+        env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+
+
+def wait_for(process, word):
+    """Read standard error up to a line that holds a word."""
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if word in line:
+            return lines
+    pytest.fail("ended before it said " + word + ":\n" + "".join(lines))
+
+
+def interrupt(process, everyone):
+    """Send what Ctrl-C sends: to the process, or to its whole group as a terminal does."""
+    family = psutil.Process(process.pid).children(recursive=True)
+    if everyone:
+        os.killpg(process.pid, signal.SIGINT)
+    else:
+        process.send_signal(signal.SIGINT)
+    output, told = process.communicate(timeout=60)
+    _, alive = psutil.wait_procs(family, timeout=10)
+    return output, told, alive
+
+
+@pytest.mark.parametrize("everyone", [False, True], ids=["process", "group"])
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_ctrl_c_ends_with_130_keeps_what_is_finished_and_the_next_run_completes(workers, everyone, three, tmp_path):
+    out = tmp_path / "out"
+    first = call("run", "site-a", "--config", three, "--out", out)
+    assert first.returncode == 0
+    before = hashes(out / "site-a")
+    process = started(three, out, "--workers", workers)
+    wait_for(process, "scenes used")
+    start = time.monotonic()
+    output, told, alive = interrupt(process, everyone)
+    assert process.returncode == 130, told
+    assert time.monotonic() - start < 20
+    assert not alive, alive
+    assert "Traceback" not in told
+    assert told.splitlines()[-1] == (
+        "stockline: interrupted; finished sites and fetched pixels are kept, run again to go on"
+    )
+    assert output == ""
+    assert hashes(out / "site-a") == before
+    assert not (out / "site-c").exists(), "nothing more is begun after Ctrl-C"
+    assert not list((out / ".work").glob("*"))
+    again = call("run", "--config", three, "--out", out, "--workers", workers)
+    assert again.returncode == 0
+    assert "site-a: SIMULATED up to date" in again.stdout
+    assert cli.main(["verify", str(out)]) == 0
+
+
+def test_status_after_an_interruption_knows_what_was_finished(three, tmp_path, capsys):
+    out = tmp_path / "out"
+    process = started(three, out)
+    wait_for(process, "site-b: ")
+    interrupt(process, everyone=False)
+    assert cli.main(["status", "--config", str(three), "--out", str(out)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("site-a: finished ")
+    assert lines[1:] == ["site-b: due, never run", "site-c: due, never run"]
+
+
+def test_a_run_that_was_killed_leaves_nothing_in_the_way(three, tmp_path):
+    out = tmp_path / "out"
+    process = started(three, out)
+    wait_for(process, "scenes used")
+    process.kill()
+    process.communicate()
+    again = call("run", "site-a", "--config", three, "--out", out)
+    assert again.returncode == 0
+    assert cli.main(["verify", str(out)]) == 0
+    assert not list((out / ".work").glob("site-a"))
