@@ -35,8 +35,8 @@ PIXEL_M = 10
 PSF_SIGMA_M = 5.1
 HALF_M = 300
 """Half the edge of the window; its middle is (HALF_M, HALF_M)."""
-_TEXTURE = ((90.0, 0.45), (18.0, 0.54), (3.3, 0.72))
-"""Scale in metres and weight of the ground's brightness variation."""
+_TEXTURE = ((90.0, 15, 0.45), (18.0, 3, 0.54), (3.3, 1, 0.72))
+"""Scale and step in metres, and weight, of the ground's brightness variation."""
 _COAL_TEXTURE = 0.6
 """Coal varies less than ground."""
 _PERSISTENT = 0.7
@@ -112,11 +112,12 @@ def heap(area_m2: float, aspect: float, angle_deg: float, *, lobed: bool = False
 
 def texture(rng: np.random.Generator, spread: float) -> Float64:
     """Relative brightness of the ground on 1 m cells, mean 0, standard deviation ``spread``, clipped at 0.4."""
-    size = (2 * HALF_M, 2 * HALF_M)
-    field = np.zeros(size)
-    for scale_m, weight in _TEXTURE:
-        smooth = ndimage.gaussian_filter(rng.standard_normal(size), scale_m, mode="wrap", truncate=3.0)
-        field += weight * smooth / smooth.std()
+    size = 2 * HALF_M
+    field = np.zeros((size, size))
+    for scale_m, step_m, weight in _TEXTURE:
+        white = rng.standard_normal((size // step_m, size // step_m))
+        smooth = ndimage.gaussian_filter(white, scale_m / step_m, mode="wrap", truncate=3.0)
+        field += weight * ndimage.zoom(smooth / smooth.std(), step_m, order=1, mode="grid-wrap", grid_mode=True)
     return np.asarray(np.clip(field * spread / field.std(), -0.4, 0.4))
 
 

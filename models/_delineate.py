@@ -118,7 +118,7 @@ def outline(bands: Bands, clear: Bool, member: Bool, others: Bool, level: float)
         grounds = {band: _ground((bands[band] - share * piles[band]) / (1 - share), ring) for band in OUTLINE_BANDS}
         piles = {band: _pile(bands[band], grounds[band], np.maximum(share, level), core) for band in OUTLINE_BANDS}
         fraction = _fraction(bands, grounds, piles)
-        fine = _interpolated(fraction, own)
+        fine = _interpolated(fraction, own, seen)
         shape = fine > level
     geometry = _contour(fine, level, member)
     cut = _cut_px((fraction > level) & seen & ~others, near <= _REACH_PX)
@@ -196,9 +196,10 @@ def _fraction(bands: Bands, grounds: Mapping[str, _Ground], piles: Mapping[str, 
     return np.asarray(np.where(denominator > 0, numerator / np.where(denominator > 0, denominator, 1.0), 0.0))
 
 
-def _interpolated(fraction: Float64, own: Bool) -> Float64:
-    """Fraction on _FINE times as many points an axis, by cubic splines; none outside the pile's own ground."""
-    inside = np.where(own, fraction, np.minimum(np.nan_to_num(fraction, nan=0.0), 0.0))
+def _interpolated(fraction: Float64, own: Bool, seen: Bool) -> Float64:
+    """Fraction on _FINE times as many points an axis, by cubic splines; no pile beyond its own ground."""
+    # Beyond it bright ground may still say that it is bright; what is not seen says nothing.
+    inside = np.where(own, fraction, np.where(seen, np.minimum(fraction, 0.0), 0.0))
     return np.asarray(ndimage.zoom(inside, _FINE, order=3, mode="nearest", grid_mode=True))
 
 

@@ -18,18 +18,6 @@ def difference_ratio(a: Float32, b: Float32) -> Float32:
         return np.where(total > 0, (a - b) / total, np.float32(np.nan)).astype(np.float32)
 
 
-def ratio_noise(a: Float32, b: Float32, noise: float) -> Float32:
-    """One standard deviation of :func:`difference_ratio` for independent noise of both bands.
-
-    First order: ``2 * noise * sqrt(a^2 + b^2) / (a + b)^2``; for ``a = b = rho`` it is
-    ``noise / (sqrt(2) rho)`` (science 1.4). NaN where the sum is not above zero.
-    """
-    total = a + b
-    with np.errstate(divide="ignore", invalid="ignore"):
-        sigma = 2 * noise * np.hypot(a, b) / total**2
-        return np.where(total > 0, sigma, np.float32(np.nan)).astype(np.float32)
-
-
 def brightness(bands: Bands) -> Float32:
     """Mean of blue, green, red and nir08: how dark the surface is (V of science 1.4)."""
     return ((bands["blue"] + bands["green"] + bands["red"] + bands["nir08"]) / 4).astype(np.float32)

@@ -47,6 +47,13 @@ def pile_tier(series: PileSeries) -> Tier:
     return "probable" if tiers and tiers.count("probable") * 2 >= len(tiers) else "candidate"
 
 
+def as_candidates(piles: Sequence[PileSeries]) -> list[PileSeries]:
+    """Return the piles with every tier lowered to candidate: listed, never counted."""
+    return [
+        replace(pile, years=tuple(replace(y, tier="candidate") if y.tier else y for y in pile.years)) for pile in piles
+    ]
+
+
 def zone_of(series: PileSeries, zones: Sequence[Zone]) -> str:
     """Return the smallest zone a pile's point lies in; ``site`` when no other."""
     point = Point(series.point)
@@ -60,10 +67,11 @@ def measure_zones(
     ground: Mapping[int, Sequence[ZoneGround]],
     dates: Sequence[YearDates],
     config: Config,
+    unassessed: str | None = None,
 ) -> list[Measurement]:
-    """Every annual metric of every zone and year."""
+    """Every annual metric of every zone and year; ``unassessed`` says why stock is not assessed here, if so."""
     return [
-        *stockpile_measurements(piles, zones, ground, dates, config),
+        *stockpile_measurements(piles, zones, ground, dates, config, unassessed),
         *ground_measurements(zones, ground, dates, config),
     ]
 
@@ -74,6 +82,7 @@ def stockpile_measurements(
     ground: Mapping[int, Sequence[ZoneGround]],
     dates: Sequence[YearDates],
     config: Config,
+    unassessed: str | None = None,
 ) -> list[Measurement]:
     """Area and number of counted piles in every zone and year; candidates are never counted."""
     counted = [p for p in piles if pile_tier(p) == "probable"]
@@ -87,6 +96,8 @@ def stockpile_measurements(
             area, count, lost = _sum(members, when.year)
             if status != "insufficient_data" and lost:
                 status, reason, area = _with_missing(area, members, lost)
+            if unassessed is not None:
+                status, reason = "not_assessed", unassessed
             row = _row(zone, when.year, when.stock_days, (status, reason))
             row = replace(row, n_dates=seen.stock_n_dates, valid_fraction=seen.stock_valid_fraction)
             # Below the smallest pile that is counted nothing is known, also where none was found.
@@ -119,7 +130,7 @@ def _row(zone: Zone, year: int, days: Sequence[int], verdict: tuple[Status, str 
 
 def _filled(row: Measurement, metric: str, unit: str, number: tuple[float, float]) -> Measurement:
     """Give a row its number, which an inadequate year does not get."""
-    value, sigma = number if row.status != "insufficient_data" else (None, None)
+    value, sigma = number if row.status in {"ok", "partial"} else (None, None)
     return replace(row, metric=metric, unit=unit, value=value, sigma=sigma)
 
 

@@ -88,6 +88,11 @@ def check_part(path: str, grid: Grid) -> CRS:
         return dataset.crs
 
 
+def why(error: RasterioError) -> str:
+    """Say on one line what GDAL found wrong; rasterio's own words often only point to it."""
+    return one_line(error.__cause__ or error)
+
+
 def read_image(stored: StoredScene, grid: Grid, bands: Sequence[str], calibration: Calibration) -> Image:
     """Read a scene onto a grid: calibrated, moved by its shift, resampled once.
 
@@ -149,7 +154,7 @@ def _stored_part(band: StoredBand, grid: Grid) -> Part | None:
         # It was whole when it was fetched and its bytes are the same: it lies beside this window of the site.
         return None
     except RasterioError as error:
-        raise EvidenceError(f"{band.path}: cannot be read back ({one_line(error)}); run the site again") from error
+        raise EvidenceError(f"{band.path}: cannot be read back ({why(error)}); run the site again") from error
     nodata = next(value for value in (band.nodata, part.nodata, 0.0) if value is not None)
     pixels = part.pixels.astype(np.float32)
     pixels[(part.pixels == nodata) | ~np.isfinite(pixels)] = np.nan

@@ -9,6 +9,11 @@ from pipeline.config import Config, in_windows
 from pipeline.findings import PreparedScene, YearDates
 from pipeline.types import Site
 
+UNASSESSED_RANKS = {
+    "lignite": "lignite is not told from asphalt, spoil and tar on ten-metre pixels by this version (science 1.6)",
+}
+"""Coal ranks whose stock is listed but not assessed, and why."""
+
 
 @dataclass(frozen=True)
 class SiteRules:
@@ -34,8 +39,7 @@ def score_rules(site: Site, config: Config) -> ScoreRules:
         visible_slope_max=s.visible_slope_max_lignite if lignite else s.visible_slope_max_hard,
         nbr2_abs_max=s.nbr2_abs_max_lignite if lignite else s.nbr2_abs_max_hard,
         mndwi_max=s.mndwi_max,
-        ndvi_max=s.ndvi_max,
-        noise=s.noise,
+        ndvi_max=s.ndvi_max_lignite if lignite else s.ndvi_max_hard,
     )
 
 

@@ -19,7 +19,7 @@ from pipeline.errors import ProductError, SourceError
 from pipeline.findings import PreparedScene
 from pipeline.grid import blocks, burn, choose_epsg, make_grid, make_zones, measured_ground, perimeter_of, reproject
 from pipeline.imagery import Refusal, Scene, StoredScene
-from pipeline.measure import boundary_measurements, common_baseline, measure_zones, pile_measurements
+from pipeline.measure import as_candidates, boundary_measurements, common_baseline, measure_zones, pile_measurements
 from pipeline.parallel import Pool
 from pipeline.passes.block import BlockJob, score_block
 from pipeline.passes.ground import ground_outline, measure_boundary, measure_year, year_pairs
@@ -28,7 +28,7 @@ from pipeline.passes.pile import measure_pile
 from pipeline.passes.scene import BANDS, calibrate, choose_reference, inspect, register, survey
 from pipeline.products.manifest import ManifestInputs, archive_root, content_key, is_current
 from pipeline.products.publish import Published, publish
-from pipeline.rules import score_rules, site_rules, year_dates
+from pipeline.rules import UNASSESSED_RANKS, score_rules, site_rules, year_dates
 from pipeline.scenes import select_scenes
 from pipeline.store import Store, fetch
 from pipeline.tables import Findings
@@ -127,13 +127,15 @@ def _measure(
     labels = work / "labels.npy"
     families = label_families(grid, maps, burn(measured_ground(site, grid), grid), labels)
     piles = pool.map(measure_pile, families, grid, (maps, labels), used, config)
+    unassessed = UNASSESSED_RANKS.get(site.coal_rank)
+    piles = as_candidates(piles) if unassessed else piles
     log(f"{len(piles)} piles or candidates outlined")
     # 6 zones and ground
     dates = [year_dates(year, used, config) for year in config.years.all]
     ever = ever_occupied(maps, work / "ever.npy")
     zones = make_zones(site, grid, None, config.boundary.rings_m)
     ground = dict(zip(maps, pool.map(measure_year, maps.values(), ever, zones, grid, config), strict=True))
-    base = common_baseline(measure_zones(piles, zones, ground, dates, config), config.years.baseline)
+    base = common_baseline(measure_zones(piles, zones, ground, dates, config, unassessed), config.years.baseline)
     perimeter = perimeter_of(site)
     if perimeter is not None or base in maps:
         sourced = reproject(perimeter.geometry, 4326, grid.epsg) if perimeter is not None else None
@@ -144,7 +146,7 @@ def _measure(
     pieces = pool.map(measure_boundary, [(maps[a], maps[b]) for a, b in pairs], zones, grid, config)
     boundary = dict(zip(pairs, pieces, strict=True))
     # 7 measure
-    annual = measure_zones(piles, zones, ground, dates, config)
+    annual = measure_zones(piles, zones, ground, dates, config, unassessed)
     # 8 compare
     rules = CompareRules(config.stats.fdr_q, config.max_season_shift_days, base)
     changes = compare([*annual, *boundary_measurements(zones, ground, boundary, config)], rules)

@@ -189,12 +189,11 @@ class StockpileConfig(Section):
     nbr2_abs_max_lignite: Positive = 0.15  # the same for lignite
     mndwi_max: float = 0.0
     """(green - swir16) / (green + swir16): water lies above (science 1.3)."""
-    ndvi_max: float = 0.15
+    ndvi_max_hard: float = 0.15
     """Vegetation lies above (science 1.4)."""
-    noise: Positive = 0.004
-    """Standard deviation of surface reflectance of one dark pixel on one date (science 1.4)."""
+    ndvi_max_lignite: float = 0.25  # lignite itself lies at 0.17 (science 1.1)
     persistence_seed: Share = 0.6
-    """Share of clear dates an object's core looks like coal: roofs and tar fall from 23 to 7 % (science 1.6)."""
+    """Share of clear dates an object's core looks like coal: roofs and tar fall to half or less (science 1.6)."""
     persistence_grow: Share = 0.35
     """Share its edge needs (hysteresis, science 6.7)."""
     min_detect_px: int = Field(10, ge=1)

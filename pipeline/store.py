@@ -25,7 +25,7 @@ from pipeline.addresses import checked, file_name, is_remote, one_line, unsigned
 from pipeline.config import Config
 from pipeline.errors import EvidenceError, ProductError, SceneRefusedError, SourceError
 from pipeline.imagery import Asset, Item, Refusal, Scene, StoredBand, StoredScene
-from pipeline.pixels import MARGIN_M, Part, check_part, read_part
+from pipeline.pixels import MARGIN_M, Part, check_part, read_part, why
 from pipeline.remote import download, gdal_options
 from pipeline.types import Grid
 
@@ -118,7 +118,7 @@ def _asset(item: Item, band: str, config: Config) -> Asset:
         return item.assets[band]
     if substitute is not None and substitute in item.assets:
         return replace(item.assets[substitute], band=band)
-    raise SceneRefusedError(f"band {band} is missing")
+    raise SceneRefusedError(f"band {band} is missing (source.band_substitutes can name a band to read in its place)")
 
 
 def _referenced(asset: Asset, config: Config) -> StoredBand:
@@ -226,7 +226,7 @@ def _delivered(store: Store, item: Item, asset: Asset, grid: Grid, scratch: Path
             raise SceneRefusedError(f"file {path.name} is not there")
         return read_part(str(path), grid)
     except RasterioError as error:
-        raise SceneRefusedError(f"file {path.name} is broken ({one_line(error)})") from error
+        raise SceneRefusedError(f"file {path.name} is broken ({why(error)})") from error
     finally:
         if path.parent == scratch:
             path.unlink(missing_ok=True)
@@ -245,14 +245,15 @@ def _geotiff(part: Part) -> bytes:
 
 
 def _same_system(stored: Sequence[Sequence[StoredBand]], grid: Grid) -> None:
-    """Refuse a scene whose bands lie in different coordinate systems: one of them is wrong."""
+    """Refuse a scene with a file that cannot be read, or whose files lie in different coordinate systems."""
     first: tuple[str, CRS] | None = None
     for band in (band for item in stored for band in item):
         name = file_name(band.href)
         try:
-            system = check_part(band.path, grid)
+            # A copy was read when it was made; of a file of another's archive all that is needed must be there.
+            system = check_part(band.path, grid) if band.evidence == "copy" else read_part(band.path, grid).crs
         except RasterioError as error:
-            raise SceneRefusedError(f"file {name} is broken ({one_line(error)})") from error
+            raise SceneRefusedError(f"file {name} is broken ({why(error)})") from error
         first = first or (name, system)
         if system != first[1]:
             raise SceneRefusedError(f"file {first[0]} is in {_title(first[1])}, file {name} in {_title(system)}")

@@ -1,6 +1,7 @@
 """One worker or several, another clock, another locale: the same bytes; workers that come and go."""
 
 import os
+import shutil
 import subprocess
 import threading
 import time
@@ -54,8 +55,6 @@ def test_two_workers_elsewhere_give_the_bytes_of_one_worker_here(port, port_resu
 
 def test_the_archive_may_be_anywhere(port, port_results, settings, tmp_path):
     """What a result holds does not depend on the folder the archive or the results lie in."""
-    import shutil
-
     archive = shutil.copytree(port, tmp_path / "moved" / "archive", copy_function=os.link)
     done = call("run", "--config", archive / "config.yaml", "--force")
     assert done.returncode == 0, done.stderr

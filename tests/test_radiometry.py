@@ -333,6 +333,13 @@ def test_a_scene_not_as_bright_as_ground_is_not_settled(case, scene, declared, a
     assert decision.verdict == "undecidable", case
 
 
+def test_one_band_alone_is_believed_only_among_other_scenes():
+    half = evidence_of(ramp(200, 1600), BRIGHT)
+    assert pixel_word(half, CONFIG) == ("absent", False)
+    assert decide_offsets([0.0], [half], CONFIG)[0].verdict == "undecidable"
+    assert decide_offsets([None] * 6 + [0.0], [*CLOUDLESS, half], CONFIG)[-1].verdict == "consistent"
+
+
 @pytest.mark.parametrize(("dn", "verdict"), [(350, "consistent"), (490, "consistent"), (510, "undecidable")])
 def test_haze_up_to_half_the_offset_is_borne(dn, verdict):
     """The level of the others is 550 DN; 500 DN more is as near to one hypothesis as to the other."""

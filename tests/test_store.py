@@ -351,14 +351,10 @@ def test_a_truncated_file_refuses_the_scene(local, tmp_path, how, kept, monkeypa
             refused = from_server(server, tmp_path)
     else:
         refused = from_files(local, tmp_path, evidence=how)
-        if how == "reference" and kept in {2000, -500}:
-            # Its header is whole; what is missing is met when pixels are read.
-            with pytest.raises(EvidenceError, match=r"B04\.tif: cannot be read back"):
-                read_raw(refused, GRID, ("red",))
-            return
     assert isinstance(refused, Refusal)
     no_place = "file B04.tif has no coordinate system"
     assert refused.reason.startswith(no_place if kept == 300 else "file B04.tif is broken (")
+    assert "See previous exception" not in refused.reason
     assert "\n" not in refused.reason
     assert left_in(tmp_path / "evidence") == []
 
@@ -371,7 +367,7 @@ def test_something_else_than_a_raster_refuses_the_scene(local, tmp_path, server)
 def test_a_missing_band_refuses_the_scene_unless_another_may_stand_in(archive, tmp_path):
     where = Store(tmp_path / "evidence", config_of(archive / "catalog.json"), stac.sign)
     refused = fetch(where, scene_of(archive), GRID, ("blue", "nir08"))
-    assert refused.reason == "band nir08 is missing"
+    assert refused.reason.startswith("band nir08 is missing (source.band_substitutes")
     config = config_of(archive / "catalog.json", band_substitutes={"nir08": "swir16"})
     stored = fetch(Store(tmp_path / "evidence", config, stac.sign), scene_of(archive), GRID, ("blue", "nir08"))
     assert [band.band for band in stored.bands[0]] == ["blue", "nir08"]

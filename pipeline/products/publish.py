@@ -31,6 +31,7 @@ from pipeline.products.pictures import Picture
 from pipeline.products.report import write_report
 from pipeline.products.view import ReportFacts
 from pipeline.records import MeasurementRow, RunRow, Tables
+from pipeline.rules import UNASSESSED_RANKS
 from pipeline.store import sha256_file
 from pipeline.tables import Findings, make_tables
 
@@ -164,6 +165,8 @@ def _notes(found: Findings, config: Config) -> list[str]:
         notes.append("The archive has no scene classification: cloud is found by colour, cloud shadow is not found.")
     for band, substitute in sorted(config.source.band_substitutes.items()):
         notes.append(f"Band {band} is missing from the archive where band {substitute} was read in its place.")
+    if found.site.coal_rank in UNASSESSED_RANKS:
+        notes.append(f"Stockpiles are listed as candidates and not assessed: {UNASSESSED_RANKS[found.site.coal_rank]}.")
     if found.site.coal_rank == "none":
         notes.append("No coal role is known of this site: what is found here is looked for as hard coal.")
     if not any(f.role == "control" for f in found.site.features):

@@ -1,0 +1,168 @@
+"""Occupied ground over seasons with a known answer, and volumes against closed forms."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import ndimage
+
+from models.footprint import CLASSES, FootprintRules, SeasonLayers, classes, measure
+from models.volume import volume_m3
+
+RULES = FootprintRules(
+    ndvi_max=0.30, bare_share=0.60, water_share_max=0.3, dark_brightness=0.10, min_px=10, min_dates=3
+)
+SHAPE = (30, 30)
+YARD = (slice(5, 20), slice(5, 20))
+
+
+def season(ndvi_by_date, *, seen=None, water=0.0, bright=0.2):
+    """Layers of a season in which YARD has these NDVI values and all else is green; NaN is an unseen date."""
+    dates = np.full((len(ndvi_by_date), *SHAPE), 0.8)
+    for date, value in enumerate(ndvi_by_date):
+        dates[(date, *YARD)] = value
+    if seen is not None:
+        dates[~seen] = np.nan
+    clear = np.isfinite(dates).sum(axis=0)
+    unseen = clear == 0
+    largest = np.where(unseen, np.nan, np.nanmax(np.where(np.isfinite(dates), dates, -9), axis=0))
+    share = np.where(unseen, np.nan, np.nansum(dates < RULES.ndvi_max, axis=0) / np.maximum(clear, 1))
+    brightness = np.full(SHAPE, bright)
+    return SeasonLayers(
+        largest.astype(np.float32), share.astype(np.float32), np.full(SHAPE, water, np.float32),
+        brightness.astype(np.float32), clear.astype(np.uint8),
+    )  # fmt: skip
+
+
+def test_permanent_bare_ground_is_found_whole():
+    """All but the four corner pixels, which the opening takes."""
+    expected = np.zeros(SHAPE, dtype=bool)
+    expected[YARD] = True
+    expected[[5, 5, 19, 19], [5, 19, 5, 19]] = False
+    np.testing.assert_array_equal(measure(season([0.1, 0.15, 0.2, 0.12]), RULES), expected)
+
+
+@pytest.mark.parametrize("green_at", range(5))
+def test_a_field_that_is_green_once_is_out(green_at):
+    """Bare on four dates of five: its share says bare, its largest NDVI does not."""
+    values = [0.1] * 5
+    values[green_at] = 0.5
+    assert not measure(season(values), RULES).any()
+
+
+def test_green_exactly_at_the_limit_is_out():
+    assert not measure(season([0.1, 0.1, 0.1, 0.3]), RULES).any()
+
+
+def test_bare_on_too_few_dates_is_out():
+    layers = season([0.1] * 4)
+    layers.bare_share[YARD] = 0.59
+    assert not measure(layers, RULES).any()
+    layers.bare_share[YARD] = 0.60
+    assert measure(layers, RULES).any()
+
+
+def test_water_and_ground_seen_too_rarely_are_out():
+    assert not measure(season([0.1] * 4, water=0.31), RULES).any()
+    assert measure(season([0.1] * 4, water=0.30), RULES).any()
+    assert not measure(season([0.1] * 2), RULES).any()
+    assert measure(season([0.1] * 3), RULES).any()
+
+
+def test_no_data_never_becomes_ground():
+    """An unseen hole stays one: closing must not fill it."""
+    seen = np.ones((4, *SHAPE), dtype=bool)
+    seen[:, 10, 10] = False
+    seen[:2, 12, 12] = False
+    ground = measure(season([0.1] * 4, seen=seen), RULES)
+    assert not ground[10, 10]
+    assert not ground[12, 12]
+    assert ground.sum() > 200
+    seen[:] = False
+    assert not measure(season([0.1] * 4, seen=seen), RULES).any()
+
+
+def test_small_patches_and_thin_lines_are_left_out():
+    layers = season([0.8] * 4)
+    layers.ndvi_max[2:5, 2:5] = 0.1  # 9 px
+    layers.ndvi_max[10, 2:28] = 0.1  # a path one pixel wide
+    layers.ndvi_max[20:24, 2:6] = 0.1  # 16 px; the opening takes its corners
+    layers.bare_share[:] = 1.0
+    ground = measure(layers, RULES)
+    assert not ground[:15].any()
+    assert ground[20:24, 2:6].sum() >= 12
+
+
+@given(
+    arrays(np.float32, (12, 12), elements=st.sampled_from([np.float32(x) for x in (0.1, 0.2, 0.5, np.nan)])),
+    arrays(np.uint8, (12, 12), elements=st.integers(0, 5)),
+)
+def test_ground_is_always_seen_ground_in_patches_of_the_least_size(largest, clear):
+    ones = np.ones(largest.shape, np.float32)
+    layers = SeasonLayers(largest, ones, 0 * ones, 0.2 * ones, clear)
+    ground = measure(layers, RULES)
+    assert not (ground & (clear < RULES.min_dates)).any()
+    labels, count = ndimage.label(ground, structure=np.ones((3, 3)))
+    assert all((labels == i).sum() >= RULES.min_px for i in range(1, count + 1))
+
+
+@given(
+    arrays(bool, (6, 6)),
+    arrays(np.float32, (6, 6), elements=st.sampled_from([np.float32(x) for x in (0.02, 0.1, 0.3, np.nan)])),
+)
+def test_classes_part_the_ground(ground, brightness):
+    ones = np.ones((6, 6), np.float32)
+    parts = classes(ground, SeasonLayers(ones, ones, ones, brightness, ones.astype(np.uint8)), RULES)
+    assert tuple(parts) == CLASSES
+    np.testing.assert_array_equal(np.sum(list(parts.values()), axis=0), ground.astype(int))
+    np.testing.assert_array_equal(parts["dark_ground"], ground & (brightness < 0.1))
+
+
+# --- volume ---
+
+
+def square(side_m, pixel_m=1.0):
+    cells = round(side_m / pixel_m)
+    return np.pad(np.ones((cells, cells), dtype=bool), 3)
+
+
+@pytest.mark.parametrize(("height_m", "book_m3"), [(3.0, 27_700), (6.0, 51_000), (12.0, 85_800), (1e9, 125_600)])
+def test_one_hectare_square_as_in_the_book(height_m, book_m3):
+    """Science 1.8, and the closed form of a square frustum: (A1 + A2 + sqrt(A1 A2)) h / 3."""
+    found = volume_m3(square(100.0), 1.0, 37.0, height_m)
+    assert found == pytest.approx(book_m3, rel=0.005)
+    height = min(height_m, 50 * np.tan(np.radians(37)))
+    top = 100 - 2 * height / np.tan(np.radians(37))
+    assert found == pytest.approx((1e4 + top**2 + 100 * top) * height / 3, rel=0.005)
+
+
+@pytest.mark.parametrize("repose_deg", [30.0, 37.0, 45.0])
+def test_cone(repose_deg):
+    """A^1.5 tan(phi) / (3 sqrt(pi))."""
+    y, x = np.mgrid[-210:211, -210:211] / 4.0
+    inside = np.hypot(x, y) < 50.0
+    closed = (inside.sum() / 16) ** 1.5 * np.tan(np.radians(repose_deg)) / (3 * np.sqrt(np.pi))
+    # Cells draw an oblique edge a third of a cell too near: 0.5 % here.
+    assert volume_m3(inside, 0.25, repose_deg, 1e9) == pytest.approx(closed, rel=0.007)
+
+
+def test_windrow_with_conical_ends():
+    """(w^2 / 4) tan(phi) (L - w) + pi w^3 tan(phi) / 24."""
+    width, length = 30.0, 150.0
+    y, x = np.mgrid[-80:81, -320:321] / 4.0
+    inside = np.hypot(np.maximum(np.abs(x) - (length - width) / 2, 0), y) < width / 2
+    slope = np.tan(np.radians(37.0))
+    closed = width**2 / 4 * slope * (length - width) + np.pi * width**3 * slope / 24
+    assert volume_m3(inside, 0.25, 37.0, 1e9) == pytest.approx(closed, rel=0.02)
+
+
+def test_volume_does_not_depend_on_the_cells():
+    fine = volume_m3(square(100.0, 0.5), 0.5, 37.0, 6.0)
+    assert volume_m3(square(100.0, 2.0), 2.0, 37.0, 6.0) == pytest.approx(fine, rel=0.01)
+
+
+def test_nothing_has_no_volume_and_height_only_adds():
+    assert volume_m3(np.zeros((5, 5), dtype=bool), 1.0, 37.0, 6.0) == 0.0
+    found = [volume_m3(square(60.0), 1.0, 37.0, h) for h in (1.0, 3.0, 6.0, 12.0)]
+    assert found == sorted(found)
