@@ -139,7 +139,8 @@ def test_claims_about_the_camp_are_supported(found):
 
 
 @pytest.mark.parametrize(
-    ("metric", "window"), [("stockpile_area_m2", "stockpile"), ("stockpile_count", "stockpile"), ("footprint_area_m2", "footprint")]
+    ("metric", "window"),
+    [("stockpile_area_m2", "stockpile"), ("stockpile_count", "stockpile"), ("footprint_area_m2", "footprint")],
 )
 @pytest.mark.parametrize("site", SITES)
 def test_insufficient_data_exactly_where_the_sky_was(site, metric, window, found, truth):
@@ -162,8 +163,9 @@ def test_the_clouded_port_is_judged_in_two_years(found, truth):
 
 
 def test_no_scene_is_used_with_a_wrong_offset(found, truth):
-    faults = set(truth["offset_faults"])
-    assert len(faults) == 6
+    primary = {s["id"]: s["primary"] for s in truth["scenes"]}
+    faults = {scene for scene in truth["offset_faults"] if primary[scene]}
+    assert len(faults) == 6, "two at each site"
     seen = set()
     for site in SITES:
         for scene in found[site]["scenes"]:
@@ -175,8 +177,7 @@ def test_no_scene_is_used_with_a_wrong_offset(found, truth):
                 assert scene.offset_verdict == "consistent", scene
             if not scene.used or scene.offset_verdict == "corrected":
                 assert scene.reason
-    in_windows = {f for f in faults if any(s.scene_id == f for t in found.values() for s in t["scenes"])}
-    assert seen == in_windows == faults
+    assert seen == faults
 
 
 def test_shifts_agree_with_the_truth_within_2_m(found, truth):
@@ -231,7 +232,7 @@ def test_everything_says_simulated(demo, demo_results):
         assert composites
         for path in composites:
             with rasterio.open(path) as dataset:
-                assert "SIMULATED" in {*dataset.tags(), *dataset.tags().values()} | set(str(dataset.tags()).split("'"))
+                assert "SIMULATED" in str(dataset.tags())
         assert json.loads((folder / "manifest.json").read_text())["simulated"] is True
     said = (demo / "said.txt").read_text()
     assert [line.split()[1] for line in said.splitlines() if line.startswith("sim-")] == ["SIMULATED"] * 3
