@@ -244,7 +244,9 @@ def _claim(where: str, entry: object) -> Claim:
 
 
 def _first_problem(error: ValidationError) -> str:
-    problem = error.errors(include_url=False)[0]
+    problems = error.errors(include_url=False)
+    # A misspelt key is unknown and missed at once: the word that stands in the file is the one to name.
+    problem = next((p for p in problems if p["type"] == "extra_forbidden"), problems[0])
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
         return f"unknown key {key!r}; {nearest(key, sorted(_ClaimEntry.model_fields))}"

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import shapely
+from affine import Affine
+from rasterio.warp import Resampling, reproject
 from scipy import ndimage
 from shapely import Polygon, affinity, box
 
@@ -142,6 +144,25 @@ def test_moving_the_scene_by_whole_pixels_moves_the_outline():
     )  # fmt: skip
     back = affinity.translate(draw(moved).geometry, 2, -3)
     assert back.symmetric_difference(draw(pile).geometry).area < 1e-6
+
+
+@pytest.mark.parametrize("shift_m", [(5.0, 5.0), (2.5, -3.0), (-4.0, 0.0)])
+def test_resampling_a_shifted_scene_keeps_the_area(shift_m):
+    """A scene moved by a part of a pixel is read back with cubic convolution: levels and edges must survive."""
+    shapes = [heap(1e4, 1.5, 25), heap(3000, 1.0, 50)]
+    grid = Affine(PIXEL_M, 0, 0, 0, -PIXEL_M, 0)
+    there = Affine.translation(*shift_m) * grid
+    options = {"src_crs": "EPSG:32652", "dst_crs": "EPSG:32652", "resampling": Resampling.cubic}
+    for shape in shapes:
+        pile = plain(shape, noise=0.004, spread=0.12)
+        bands = {}
+        for band, values in pile.bands.items():
+            bands[band] = np.full_like(values, np.nan)
+            reproject(values, bands[band], src_transform=grid, dst_transform=there, dst_nodata=np.nan, **options)
+        drawn = outline(bands, mask(fill=True), pile.member, mask(), 0.5)
+        assert area(drawn) == pytest.approx(area(draw(pile)), rel=0.015)
+        moved = affinity.translate(draw(pile).geometry, -shift_m[0] / PIXEL_M, shift_m[1] / PIXEL_M)
+        assert drawn.geometry.centroid.distance(moved.centroid) < 0.03
 
 
 def test_the_mask_only_says_where_to_look():
