@@ -208,7 +208,7 @@ def boundary_measurements(
     found = []
     for (earlier, later), pieces in sorted(pairs.items()):
         gain = {piece.zone_id: piece for piece in pieces if piece.change == "certain_gain"}
-        rate = _control_rate(zones, ground.get(earlier, ()), gain)
+        rate = _control_rate(zones, (ground.get(earlier, ()), ground.get(later, ())), gain, config)
         found += [_boundary(zone, (earlier, later), gain, ground, (rate, config)) for zone in zones]
     return found
 
@@ -239,13 +239,22 @@ def _boundary(
     return replace(nothing, value=piece.area_m2, sigma=sigma, chance_value=chance, status="ok", reason=None)
 
 
-def _control_rate(zones: Sequence[Zone], earlier: Sequence[ZoneGround], gain: Mapping[str, BoundaryPiece]) -> float:
-    """Certain gain per metre of outline in the control zones; 0 where their outline is too short to say."""
-    controls = {zone.zone_id for zone in zones if zone.role == "control"}
-    outline_m = sum(g.outline_m for g in earlier if g.zone_id in controls)
+def _control_rate(
+    zones: Sequence[Zone],
+    years: tuple[Sequence[ZoneGround], Sequence[ZoneGround]],
+    gain: Mapping[str, BoundaryPiece],
+    config: Config,
+) -> float:
+    """Certain gain per metre of outline in the controls seen in both years; 0 where that is too short to say.
+
+    A control that was not seen shows no gain: its outline would only thin the rate out.
+    """
+    earlier, later = ({g.zone_id: g for g in year if g.valid_fraction >= config.adequate_fraction} for year in years)
+    seen = [z.zone_id for z in zones if z.role == "control" and z.zone_id in earlier and z.zone_id in later]
+    outline_m = sum(earlier[zone_id].outline_m for zone_id in seen)
     if outline_m < _MIN_CONTROL_OUTLINE_M:
         return 0.0
-    return sum(gain[zone_id].area_m2 for zone_id in controls if zone_id in gain) / outline_m
+    return sum(gain[zone_id].area_m2 for zone_id in seen if zone_id in gain) / outline_m
 
 
 def _of_zone(ground: Mapping[int, Sequence[ZoneGround]], year: int, zone: Zone) -> ZoneGround | None:

@@ -96,7 +96,9 @@ def test_a_missing_configuration_is_named(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert cli.main(["run"]) == 2
     said = capsys.readouterr().err
-    assert said.splitlines() == ["stockline: config.yaml: cannot be read (No such file or directory); name a file with --config"]
+    assert said.splitlines() == [
+        "stockline: config.yaml: cannot be read (No such file or directory); name a file with --config"
+    ]
 
 
 @pytest.fixture
@@ -126,7 +128,9 @@ def test_plan_reads_no_pixel(port, tmp_path, capsys):
     shutil.copytree(port, archive, ignore=shutil.ignore_patterns("*.tif", "results"))
     assert cli.main(["plan", "--config", str(archive / "config.yaml")]) == 0
     said = capsys.readouterr()
-    assert re.fullmatch(r"sim-port: 2\d scenes \(0 refused\), EPSG:32652, .* nothing to fetch .* on one worker\n", said.out)
+    assert re.fullmatch(
+        r"sim-port: 2\d scenes \(0 refused\), EPSG:32652, .* nothing to fetch .* on one worker\n", said.out
+    )
     assert not (archive / "results").exists()
 
 

@@ -229,8 +229,8 @@ def test_bad_value_is_named_with_key_value_and_remedy(tmp_path, text, words):
 @pytest.mark.parametrize("name", SECTIONS)
 def test_no_number_takes_minus_a_million(tmp_path, name):
     """Every number but differences of bands has a least value."""
-    signed = {"mndwi_max", "ndvi_max_hard", "ndvi_max_lignite", "nd_swir_max_hard", "nd_swir_max_lignite", "visible_slope_max_hard",
-              "visible_slope_max_lignite", "swir16_min", "ndvi_max_bare", "dark_brightness",
+    signed = {"mndwi_max", "ndvi_max_hard", "ndvi_max_lignite", "nd_swir_max_hard", "nd_swir_max_lignite",
+              "visible_slope_max_hard", "visible_slope_max_lignite", "swir16_min", "ndvi_max_bare", "dark_brightness",
               "dark_floor_dn"}  # fmt: skip
     for key, field in SECTIONS[name].model_fields.items():
         numbers = {int, float} & {field.annotation, *get_args(field.annotation)}

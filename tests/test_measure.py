@@ -251,3 +251,15 @@ def test_the_baseline_is_the_first_year_in_which_everything_is_adequate():
     assert common_baseline(baseline_rows(y2018=(bad, bad)), None) is None
     assert common_baseline([], None) is None
     assert common_baseline(baseline_rows(y2018=(ok, ok)), 2021) == 2021
+
+
+@pytest.mark.parametrize("hidden", [None, "far"])
+def test_a_control_that_was_not_seen_does_not_thin_the_chance_level_out(hidden):
+    """Both controls gain 0.5 m2 a metre where they are seen; a hidden one leaves that rate as it is."""
+    far = Zone("far", "control", "Far control", box(4000, 0, 4500, 500), 2.5e5)
+    zones = [SITE, CONTROL, far]
+    earlier = [ground(z.zone_id) for z in zones]
+    later = [ground(z.zone_id, valid_fraction=0.1 if z.zone_id == hidden else 1.0) for z in zones]
+    gained = [piece("site", 3000.0), piece("control", 500.0), piece("far", 50.0 if hidden else 500.0)]
+    rows = boundary_measurements(zones, {2019: earlier, 2020: later}, {(2019, 2020): gained}, CONFIG)
+    assert next(r for r in rows if r.zone_id == "site").chance_value == pytest.approx(500.0)

@@ -162,7 +162,7 @@ def test_resampling_a_shifted_scene_keeps_the_area(shift_m):
         drawn = outline(bands, mask(fill=True), pile.member, mask(), 0.5)
         assert area(drawn) == pytest.approx(area(draw(pile)), rel=0.015)
         moved = affinity.translate(draw(pile).geometry, -shift_m[0] / PIXEL_M, shift_m[1] / PIXEL_M)
-        assert drawn.geometry.centroid.distance(moved.centroid) < 0.03
+        assert drawn.geometry.centroid.distance(moved.centroid) < 0.1
 
 
 def test_the_mask_only_says_where_to_look():

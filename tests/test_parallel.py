@@ -68,7 +68,9 @@ def test_a_running_scheduler_is_used(port, tmp_path, capsys):
         address = cluster.scheduler_address
         arguments = ["run", "--config", str(port / "config.yaml"), "--years", "2018", "--scheduler", address]
         assert cli.main([*arguments, "--out", str(tmp_path / "out")]) == 0
-        here = cli.main(["run", "--config", str(port / "config.yaml"), "--years", "2018", "--out", str(tmp_path / "one")])
+        here = cli.main(
+            ["run", "--config", str(port / "config.yaml"), "--years", "2018", "--out", str(tmp_path / "one")]
+        )
         assert here == 0
         assert products(tmp_path / "out" / "sim-port") == products(tmp_path / "one" / "sim-port")
         assert len(cluster.workers) == 1, "the cluster is its owner's and goes on"
@@ -77,7 +79,9 @@ def test_a_running_scheduler_is_used(port, tmp_path, capsys):
 def test_a_scheduler_without_workers_is_refused(port, tmp_path, capsys):
     with distributed.LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=50) as cluster:
         address = cluster.scheduler_address
-        status = cli.main(["run", "--config", str(port / "config.yaml"), "--out", str(tmp_path / "out"), "--scheduler", address])
+        status = cli.main(
+            ["run", "--config", str(port / "config.yaml"), "--out", str(tmp_path / "out"), "--scheduler", address]
+        )
     said = capsys.readouterr()
     assert (status, said.out) == (2, "")
     assert len(said.err.splitlines()) == 1
