@@ -7,7 +7,7 @@ WORKERS ?= 2
 SITES := $(sort $(basename $(notdir $(wildcard aoi/*.geojson))))
 DEMO := demo
 
-.PHONY: help setup demo test check lint types all sites clean $(SITES)
+.PHONY: help setup demo test quick check lint types all sites clean $(SITES)
 
 help: ## this list
 	@grep -hE '^[a-z<>-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,9 @@ demo: setup ## simulate an archive, measure it, print what was found (SIMULATED,
 
 test: setup ## all tests
 	@$(VENV)/bin/python -m pytest -q -n $(WORKERS)
+
+quick: setup ## the tests without whole runs of the program
+	@$(VENV)/bin/python -m pytest -q -n $(WORKERS) -m 'not slow'
 
 lint: setup ## style
 	@$(VENV)/bin/ruff check .

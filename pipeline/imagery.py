@@ -42,7 +42,6 @@ class Item:
     assets: Mapping[str, Asset]
     offset_applied: bool | None = None
     cloud_percent: float | None = None
-    refined: bool | None = None
     simulated: bool = False
     document: Mapping[str, object] = field(default_factory=dict, repr=False, compare=False)
 

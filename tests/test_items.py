@@ -172,7 +172,7 @@ def test_the_least_an_archive_writes_is_enough():
         "archive", None, None, None, None,
     )  # fmt: skip
     assert item.assets["blue"].href == "/a/B02.tif"
-    assert (item.offset_applied, item.cloud_percent, item.refined, item.simulated) == (None, None, None, False)
+    assert (item.offset_applied, item.cloud_percent, item.simulated) == (None, None, False)
 
 
 @pytest.mark.parametrize(
@@ -196,8 +196,6 @@ def test_the_least_an_archive_writes_is_enough():
         ("platform", "Sentinel-2C", "platform", "sentinel-2c"),
         ("earthsearch:boa_offset_applied", True, "offset_applied", True),
         ("sentinel:boa_offset_applied", False, "offset_applied", False),
-        ("s2:geometric_refined", "REFINED", "refined", True),
-        ("s2:geometric_refined", "NOT_REFINED", "refined", False),
         ("stockline:simulated", True, "simulated", True),
     ],
 )

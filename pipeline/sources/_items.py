@@ -64,7 +64,6 @@ def read_item(document: Mapping[str, Any], collection: str | None = None) -> Ite
         assets=_assets(document["assets"]),
         offset_applied=_first(properties, "earthsearch:boa_offset_applied", "sentinel:boa_offset_applied"),
         cloud_percent=properties.get("eo:cloud_cover"),
-        refined=_refined(properties),
         simulated=bool(properties.get("stockline:simulated", False)),
         document=document,
     )
@@ -107,12 +106,6 @@ def _tile(properties: Mapping[str, Any], item_id: str) -> str | None:
         return str(said).removeprefix("MGRS-")
     found = _TILE_IN_NAME.search(item_id)
     return found[1] if found else None
-
-
-def _refined(properties: Mapping[str, Any]) -> bool | None:
-    """Whether the product was refined on the Global Reference Image, where the provider says so."""
-    flag = _first(properties, "s2:geometric_refined", "s2:geometric_quality")
-    return None if flag is None else str(flag).upper() in {"REFINED", "TRUE"}
 
 
 def _epsg(properties: Mapping[str, Any], assets: Mapping[str, Any]) -> int | None:
