@@ -393,12 +393,7 @@ def test_a_full_disk_is_told_and_loses_nothing(size_bytes, archive, finished):
     assert not list((finished / ".work").glob("*"))
 
 
-IN_PLACE = pytest.mark.xfail(reason="products are still written one by one into the finished folder", strict=True)
-
-
-@pytest.mark.parametrize(
-    "name", ["2018.tif", *(pytest.param(n, marks=IN_PLACE) for n in ("sim-port.gpkg", "report.pdf", "manifest.json"))]
-)
+@pytest.mark.parametrize("name", ["2018.tif", "sim-port.gpkg", "report.pdf", "manifest.json", "run.json"])
 def test_a_disk_that_runs_full_while_products_are_written_loses_nothing(
     name, archive, port_results, tmp_path, capsys, monkeypatch
 ):

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, call, command_line, environment, hashes, products
+from conftest import PROJECT, call, command_line, environment, hashes
 
 from pipeline import __version__, cli
 
@@ -291,7 +291,7 @@ def on_a_terminal(arguments):
     return process.wait(), output, seen.decode(errors="replace")
 
 
-def test_a_terminal_gets_a_bar_and_a_file_gets_plain_lines(port, settings, tmp_path):
+def test_a_terminal_gets_a_bar_and_a_file_gets_plain_lines(port, settings):
     config = settings(
         source={"kind": "simulated", "url": str(port / "catalog.json")},
         sites=str(port / "aoi"),
@@ -304,13 +304,11 @@ def test_a_terminal_gets_a_bar_and_a_file_gets_plain_lines(port, settings, tmp_p
     assert "\x1b[" in seen
     assert "━" in seen
     assert "sim-port: " in seen
-    again = call("run", "--config", config, "--out", tmp_path / "again")
+    again = call("run", "--config", config)
     assert again.returncode == 0
     assert "\x1b" not in again.stdout + again.stderr
-    assert len(again.stderr.splitlines()) >= 4
+    assert again.stderr.splitlines()[-1] == "sim-port: up to date: same scenes, settings and code"
     assert all(line.startswith("sim-port: ") for line in again.stderr.splitlines())
-    # A process of its own writes what a call in this one writes.
-    assert products(tmp_path / "again" / "sim-port") == products(tmp_path / "results" / "sim-port")
 
 
 def test_a_closed_pipe_is_no_error(out, port):

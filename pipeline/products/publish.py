@@ -1,11 +1,13 @@
 """Findings -> a site's folder: GeoPackage, composites, report, manifest and the record of the run.
 
-Everything is written in the work folder beside and moved at the end, the manifest last: a folder whose
-manifest fits its files is finished, anything else is run again.
+Everything is written in the work folder beside and renamed into place at the end, the manifest last: a
+folder whose manifest fits its files is finished, anything else is run again.
 """
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +16,8 @@ from numpy.typing import NDArray
 
 from pipeline import __version__
 from pipeline.config import Config
-from pipeline.errors import ProductError
-from pipeline.products._documents import RUN, Manifest, Run, read_document
+from pipeline.products._documents import MANIFEST, RUN, RUNS, Manifest, Run, read_document
+from pipeline.products.atomic import write_error
 from pipeline.products.cog import read_cog
 from pipeline.products.geopackage import read_tables, write_geopackage
 from pipeline.products.manifest import (
@@ -64,22 +66,50 @@ def publish(
     work : Path
         Holds ``composites/``.
     """
-    folder = config.out / found.site.id
+    folder, stage = config.out / found.site.id, work / "products"
     tables = make_tables(found, _facts(found, inputs, config), config)
-    folder.mkdir(parents=True, exist_ok=True)
-    composites = _move_composites(work / "composites", folder / "composites")
-    package = folder / f"{found.site.id}.gpkg"
-    title = f"{'SIMULATED ' if inputs.simulated else ''}{found.site.name}"
-    write_geopackage(package, tables, found.grid.epsg, title, inputs.simulated)
-    reports = write_reports(folder, tables)
-    write_manifest(folder, build_manifest(inputs, folder, [package, *reports, *composites]))
-    used = sum(scene.used for scene in found.scenes)
-    log = (f"{len(found.scenes)} scenes read, {used} used, {len(found.piles)} piles or candidates",)
-    started, workers = run
-    write_run(
-        folder, RunFacts(started, dt.datetime.now(dt.UTC), workers, log, inputs.evidence_root, inputs.archive_root)
-    )
+    with _writing(folder):
+        stage.mkdir()
+        composites = (work / "composites").rename(stage / "composites")
+        if (folder / RUNS).is_dir():
+            shutil.copytree(folder / RUNS, stage / RUNS)
+        package = stage / f"{found.site.id}.gpkg"
+        title = f"{'SIMULATED ' if inputs.simulated else ''}{found.site.name}"
+        write_geopackage(package, tables, found.grid.epsg, title, inputs.simulated)
+        outputs = [package, *write_reports(stage, tables), *sorted(composites.glob("*.tif"))]
+        write_manifest(stage, build_manifest(inputs, stage, outputs))
+        used = sum(scene.used for scene in found.scenes)
+        log = (f"{len(found.scenes)} scenes read, {used} used, {len(found.piles)} piles or candidates",)
+        roots = inputs.evidence_root, inputs.archive_root
+        write_run(stage, RunFacts(run[0], dt.datetime.now(dt.UTC), run[1], log, *roots))
+        _put_in_place(stage, folder)
     return Published(folder, inputs.simulated)
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Say in one line that a site's folder cannot be written, and what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise write_error(folder, error.strerror or str(error)) from error
+
+
+def _put_in_place(stage: Path, folder: Path) -> None:
+    """Move finished products over the former ones, the manifest and the run's record last.
+
+    Renames need no space, so a full disk is met before anything former is touched.
+    """
+    last = {MANIFEST, RUN}
+    files = sorted((p for p in stage.rglob("*") if p.is_file()), key=lambda p: (p.name in last, p.name == RUN, p))
+    for path in files:
+        target = folder / path.relative_to(stage)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(target)
+    fresh = {path.name for path in files}
+    for old in (folder / "composites").glob("*.tif"):
+        if old.name not in fresh:
+            old.unlink()
 
 
 def rebuild_report(folder: Path) -> None:
@@ -201,21 +231,6 @@ def _report_facts(facts: Mapping[str, str]) -> ReportFacts:
         fdr_q=float(facts["fdr_q"]),
         notes=tuple(facts[key] for key in sorted(facts) if key.startswith("note_")),
     )
-
-
-def _move_composites(source: Path, target: Path) -> Sequence[Path]:
-    """Put the finished composites in place of the former ones."""
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-        fresh = sorted(source.glob("*.tif"))
-        for old in target.glob("*.tif"):
-            if old.name not in {path.name for path in fresh}:
-                old.unlink()
-        for path in fresh:
-            path.replace(target / path.name)
-    except OSError as error:
-        raise ProductError(f"{target}: {error.strerror}; free disk space and run again") from error
-    return [target / path.name for path in fresh]
 
 
 def _pictures(folder: Path, tables: Tables, epsg: int) -> list[Picture]:
