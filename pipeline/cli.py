@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = _parser().parse_args(arguments)
     command: Callable[[argparse.Namespace], int] = parsed.command
     try:
-        return command(parsed)
+        return _told(command, parsed)
     except StocklineError as error:
         print(f"stockline: {error}", file=sys.stderr)
         return error.exit_status
@@ -42,7 +42,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("stockline: interrupted; finished sites and fetched pixels are kept, run again to go on", file=sys.stderr)
         return _INTERRUPTED
     except BrokenPipeError:
+        # What is still in the buffer has no reader either: without this the interpreter complains when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _told(command: Callable[[argparse.Namespace], int], parsed: argparse.Namespace) -> int:
+    """Run a command and bring out what it printed: a reader that has gone is noticed here, not at the very end."""
+    status = command(parsed)
+    sys.stdout.flush()
+    return status
 
 
 def entry() -> None:

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import fcntl
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -61,6 +62,15 @@ def products(folder):
     return hashes(folder, without=("run.json", "runs/"))
 
 
+def aoi_alone(archive, site_id, folder):
+    """Write a site file that holds the AOI of the simulated port and nothing else."""
+    document = json.loads((archive / "aoi" / "sim-port.geojson").read_text())
+    document["features"] = [f for f in document["features"] if f["properties"]["role"] == "aoi"]
+    document["features"][0]["properties"]["id"] = site_id
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{site_id}.geojson").write_text(json.dumps(document))
+
+
 @contextlib.contextmanager
 def made_once(tmp_path_factory, name):
     """Give a folder that all workers of a test run share, and whether it is still to be made."""
@@ -92,6 +102,24 @@ def port_results(port, tmp_path_factory):
     with made_once(tmp_path_factory, "port-results") as (folder, missing):
         if missing:
             done = call("run", "--config", port / "config.yaml", "--out", folder)
+            if done.returncode != 0:
+                pytest.fail(done.stderr)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small(port, tmp_path_factory):
+    """Configuration, site files and finished results of the least that is a run: one year, no zones; copy it."""
+    with made_once(tmp_path_factory, "small") as (folder, missing):
+        if missing:
+            aoi_alone(port, "sim-port", folder / "aoi")
+            config = {
+                "source": {"kind": "simulated", "url": str(port / "catalog.json")},
+                "years": {"first": PORT_YEARS[0], "last": PORT_YEARS[0]},
+                "out": "results",
+            }
+            (folder / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+            done = call("run", "--config", folder / "config.yaml")
             if done.returncode != 0:
                 pytest.fail(done.stderr)
     return folder

@@ -14,7 +14,7 @@ import pytest
 import rasterio
 import shapely
 import yaml
-from conftest import command_line, environment, hashes
+from conftest import aoi_alone, command_line, environment, hashes
 from rasterio.warp import Resampling, calculate_default_transform, reproject
 from shapely.geometry import mapping
 
@@ -286,9 +286,13 @@ HARMS = [(harm, "reference") for harm in (without_band, not_a_raster, no_file, e
 
 
 @pytest.mark.parametrize(("harm", "evidence"), [*HARMS, (cut, "copy")])
-def test_a_broken_scene_is_refused_with_its_reason_and_the_rest_is_measured(harm, evidence, archive, tmp_path, capsys):
+def test_a_broken_scene_is_refused_with_its_reason_and_the_rest_is_measured(
+    harm, evidence, port, archive, tmp_path, capsys
+):
     item = first_item(archive)
     named = harm(item)
+    (archive / "aoi" / "sim-port.geojson").unlink()
+    aoi_alone(port, "sim-port", archive / "aoi")
     config = yaml.safe_load((archive / "config.yaml").read_text())
     config["source"]["evidence"] = evidence
     replace_file(archive / "config.yaml", yaml.safe_dump(config))

@@ -191,10 +191,10 @@ def test_verify_names_the_file_in_which_one_byte_was_flipped(name, out, capsys):
         assert lines[-1].endswith("1 problems") or name == "manifest.json"
 
 
-def test_verify_names_copied_evidence(port, settings, tmp_path, capsys):
+def test_verify_names_copied_evidence(port, small, settings, tmp_path, capsys):
     config = settings(
         source={"kind": "simulated", "url": str(port / "catalog.json"), "evidence": "copy"},
-        sites=str(port / "aoi"),
+        sites=str(small / "aoi"),
         years={"first": 2018, "last": 2018},
     )
     assert cli.main(["run", "--config", str(config)]) == 0
@@ -241,9 +241,9 @@ def test_sites_show_wants_a_known_site(capsys):
     assert "camp-41" in capsys.readouterr().err
 
 
-def test_status_says_what_is_due_what_finished_and_what_failed(port, settings, tmp_path, capsys):
+def test_status_says_what_is_due_what_finished_and_what_failed(port, small, settings, tmp_path, capsys):
     common = {"kind": "simulated", "url": str(port / "catalog.json")}
-    config = settings(source=common, sites=str(port / "aoi"), years={"first": 2018, "last": 2018})
+    config = settings(source=common, sites=str(small / "aoi"), years={"first": 2018, "last": 2018})
     assert cli.main(["status", "--config", str(config)]) == 0
     assert capsys.readouterr().out == "sim-port: due, never run\n"
     assert not (tmp_path / "results").exists()
@@ -291,10 +291,10 @@ def on_a_terminal(arguments):
     return process.wait(), output, seen.decode(errors="replace")
 
 
-def test_a_terminal_gets_a_bar_and_a_file_gets_plain_lines(port, settings):
+def test_a_terminal_gets_a_bar_and_a_file_gets_plain_lines(port, small, settings):
     config = settings(
         source={"kind": "simulated", "url": str(port / "catalog.json")},
-        sites=str(port / "aoi"),
+        sites=str(small / "aoi"),
         years={"first": 2018, "last": 2018},
     )
     status, output, seen = on_a_terminal(["run", "--config", config])
