@@ -142,9 +142,12 @@ def _measure(
         reference = sourced if base is None or sourced is not None else ground_outline(maps[base], grid)
         zones = make_zones(site, grid, reference, config.boundary.rings_m)
         ground = dict(zip(maps, pool.map(measure_year, maps.values(), ever, zones, grid, config), strict=True))
-    pairs = year_pairs(sorted(maps), base)
-    pieces = pool.map(measure_boundary, [(maps[a], maps[b]) for a, b in pairs], zones, grid, config)
-    boundary = dict(zip(pairs, pieces, strict=True))
+    # A year with too few dates draws no boundary, whatever of it was seen.
+    enough = {d.year for d in dates if d.year in maps and len(d.ground_days) >= config.min_dates}
+    pairs = year_pairs(list(config.years.all), base)
+    drawn = [pair for pair in pairs if enough.issuperset(pair)]
+    pieces = pool.map(measure_boundary, [(maps[a], maps[b]) for a, b in drawn], zones, grid, config)
+    boundary = dict.fromkeys(pairs, ()) | dict(zip(drawn, pieces, strict=True))
     # 7 measure
     annual = measure_zones(piles, zones, ground, dates, config, unassessed)
     # 8 compare
