@@ -103,15 +103,27 @@ def run_site(site: Site, batch: Batch, log: Log) -> Published:
         log("up to date: same scenes, settings and code")
         return Published(out / site.id, inputs.simulated, skipped=True)
     with _work_folder(out, site) as work:
-        found = _measure(site, planned.grid, (stored, refused), batch, work, log)
+        found = measure_site(site, planned.grid, (stored, refused), batch, work, log)
         # 10 publish
         return publish(found, inputs, config, (started, pool.workers), work)
 
 
-def _measure(
+def measure_site(
     site: Site, grid: Grid, fetched: tuple[Sequence[StoredScene], Sequence[Refusal]], batch: Batch, work: Path, log: Log
 ) -> Findings:
-    """Everything from fetched pixels to verdicts."""
+    """Measure a site from fetched pixels to verdicts.
+
+    Parameters
+    ----------
+    site : Site
+    grid : Grid
+    fetched : tuple of (sequence of StoredScene, sequence of Refusal)
+        Scenes with pixels, and what was refused before.
+    batch : Batch
+    work : Path
+        Folder for intermediate maps, which all workers see.
+    log : Log
+    """
     config, pool = batch.config, batch.pool
     stored, refused = fetched
     # 3 calibrate, mask, align
