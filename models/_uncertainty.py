@@ -2,6 +2,33 @@
 
 import numpy as np
 
+_CONTRAST = 25.0
+"""Contrast at which c holds, in standard deviations of the ground; fainter piles have rougher outlines."""
+
+
+def pile_sigma_m2(
+    perimeter_m: float, pixel_m: float, contrast: float, halo_m: float, c: float, sigma_edge_m: float
+) -> float:
+    """One standard deviation of a pile's area on one date.
+
+    The two parts of :func:`outline_sigma_m2`: the random one grows as the pile stands out less, up to two
+    and a half times; to the common one is added as much as dust has moved the contour, since what dust leaves
+    of its error is of that size (both found on implants, docs/accuracy.md).
+
+    Parameters
+    ----------
+    perimeter_m, pixel_m : float
+        Metres.
+    contrast : float
+        Separation of pile and ground in standard deviations of the ground.
+    halo_m : float
+        How far the contour was drawn in because of dust, metres.
+    c, sigma_edge_m : float
+        As in :func:`outline_sigma_m2`.
+    """
+    rough = c * float(np.clip(_CONTRAST / contrast, 0.5, 2.5))
+    return outline_sigma_m2(perimeter_m, pixel_m, rough, float(np.hypot(sigma_edge_m, halo_m)))
+
 
 def outline_sigma_m2(perimeter_m: float, pixel_m: float, c: float, sigma_edge_m: float) -> float:
     """One standard deviation of the area inside one outline.

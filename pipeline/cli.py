@@ -96,6 +96,12 @@ def _parser() -> argparse.ArgumentParser:
     simulate.add_argument("folder", type=Path, metavar="DIR")
     simulate.add_argument("--seed", type=int, default=1, help="default 1")
     simulate.add_argument("--workers", type=int, default=1, help="processes; default 1")
+    check = add("validate", _validate, "measure the accuracy of this program on implants of known outline")
+    check.add_argument("folder", type=Path, metavar="DIR")
+    check.add_argument("--set", dest="seed_set", choices=("tuning", "reporting"), default="reporting")
+    check.add_argument("--data", type=Path, help="folder of real archives (boadella, belgium, bolzano)")
+    check.add_argument("--most", type=int, metavar="N", help="at most N worlds of a kind; default all")
+    check.add_argument("--workers", type=int, default=1, help="processes; default 1")
     common(add("status", _status, "say what ran, when, what is due and what failed"))
     return parser
 
@@ -170,6 +176,21 @@ def _report(parsed: argparse.Namespace) -> int:
     for site in finished:
         rebuild_report(settings.config.out / site.id)
         print(f"{site.id}: {settings.config.out / site.id / 'report.html'}")
+    return 0
+
+
+def _validate(parsed: argparse.Namespace) -> int:
+    from pipeline.parallel import open_pool
+    from pipeline.validation.command import validate
+
+    for name in ("workers", "most"):
+        if getattr(parsed, name) is not None and getattr(parsed, name) < 1:
+            raise InputError(f"--{name} {getattr(parsed, name)}: at least 1 is needed")
+    with open_pool(parsed.workers, None) as pool, _Progress(1) as progress:
+        text = validate(
+            parsed.folder, parsed.seed_set, parsed.data, parsed.most, pool, lambda line: progress.say("validate", line)
+        )
+    print(text, end="")
     return 0
 
 

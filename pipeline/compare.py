@@ -1,7 +1,7 @@
 """Measurements of two years -> the difference, its interval and its verdict (docs/contract.md). Pure.
 
-A difference is ``value_to - value_from`` with ``sigma = sqrt(s_from^2 + s_to^2)``: the two years are taken
-as independent (r = 0), the conservative choice of science 3.3. It is called ``increase`` or ``decrease``
+A difference is ``value_to - value_from`` with ``sigma = sqrt(s_from^2 + s_to^2 - 2 cov)``: two years are taken
+as independent unless their covariance is given (science 3.3). It is called ``increase`` or ``decrease``
 only when its 95 % interval excludes 0 and its q-value, by Benjamini and Hochberg over every testable row
 of the same call, is at most ``fdr_q``. All rows of one site belong in one call; the piles of a site are a
 family, and a call, of their own.
@@ -66,6 +66,8 @@ class PairMeasurement:
 
 
 Measured: TypeAlias = Measurement | PairMeasurement
+Shared: TypeAlias = Mapping[tuple[str, str, int, int], float]
+"""Covariance of the errors of two years, by zone, metric, earlier and later year; in the unit squared."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,7 @@ def quantity(value: float, unit: str) -> str:
     return f"{number} {unit}"
 
 
-def compare(measurements: Sequence[Measured], rules: CompareRules) -> tuple[Change, ...]:
+def compare(measurements: Sequence[Measured], rules: CompareRules, shared: Shared | None = None) -> tuple[Change, ...]:
     """Judge every year of every zone and metric against the year before and the baseline year.
 
     Parameters
@@ -184,6 +186,8 @@ def compare(measurements: Sequence[Measured], rules: CompareRules) -> tuple[Chan
         pile's id). Annual rows are paired here; pair rows are judged as they are, against their chance
         value, and are never a ``decrease``.
     rules : CompareRules
+    shared : Shared, optional
+        Covariance of two years' errors; what is not there is taken as 0, the conservative choice.
 
     Returns
     -------
@@ -198,7 +202,8 @@ def compare(measurements: Sequence[Measured], rules: CompareRules) -> tuple[Chan
         Two rows for one zone, metric and year(s), two units in one zone and metric, or a number that
         is not finite.
     """
-    differences = _annual_differences([row for row in measurements if isinstance(row, Measurement)], rules)
+    annual = [row for row in measurements if isinstance(row, Measurement)]
+    differences = _annual_differences(annual, rules, shared or {})
     differences += [_pair_difference(row) for row in measurements if isinstance(row, PairMeasurement)]
     differences.sort(key=lambda row: (row.zone_id, row.metric, row.year_to, row.year_from))
     for first, second in itertools.pairwise(differences):
@@ -213,7 +218,7 @@ def _key(row: _Difference) -> tuple[str, str, int, int]:
     return row.zone_id, row.metric, row.year_from, row.year_to
 
 
-def _annual_differences(rows: Sequence[Measurement], rules: CompareRules) -> list[_Difference]:
+def _annual_differences(rows: Sequence[Measurement], rules: CompareRules, shared: Shared) -> list[_Difference]:
     """All pairs of years of all zones and metrics, each metric with one baseline year."""
     metrics: defaultdict[str, list[Measurement]] = defaultdict(list)
     groups: defaultdict[tuple[str, str], dict[int, Measurement]] = defaultdict(dict)
@@ -227,7 +232,7 @@ def _annual_differences(rows: Sequence[Measurement], rules: CompareRules) -> lis
         metrics[row.metric].append(row)
     baselines = {metric: baseline_year(of_metric, rules.baseline) for metric, of_metric in metrics.items()}
     return [
-        _difference(group, years, rules.max_season_shift_days)
+        _difference(group, years, rules.max_season_shift_days, shared)
         for (metric, _), group in groups.items()
         for years in _year_pairs(group, baselines[metric])
     ]
@@ -242,7 +247,9 @@ def _year_pairs(years: Collection[int], baseline: int | None) -> list[tuple[int,
     return sorted(pairs)
 
 
-def _difference(group: Mapping[int, Measurement], years: tuple[int, int], max_shift_days: float) -> _Difference:
+def _difference(
+    group: Mapping[int, Measurement], years: tuple[int, int], max_shift_days: float, shared: Shared
+) -> _Difference:
     """Subtract two years of one zone and metric, or say why they cannot be."""
     some = next(iter(group.values()))
     key = (some.zone_id, some.metric, *years, some.unit)
@@ -254,7 +261,8 @@ def _difference(group: Mapping[int, Measurement], years: tuple[int, int], max_sh
         days = f"{before[2]:.0f} in {years[0]} and {after[2]:.0f} in {years[1]}"
         reason = f"seasons differ: mean day of year is {days}, more than {max_shift_days:g} days apart"
         return _Difference(*key, None, None, reason)
-    return _Difference(*key, after[0] - before[0], math.hypot(before[1], after[1]), None)
+    variance = before[1] ** 2 + after[1] ** 2 - 2 * shared.get((some.zone_id, some.metric, *years), 0.0)
+    return _Difference(*key, after[0] - before[0], math.sqrt(variance), None)
 
 
 def _reading(row: Measurement | None, year: int) -> tuple[float, float, float] | str:

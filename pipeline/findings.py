@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from shapely.geometry.base import BaseGeometry
 
+from models._spectrum import Levels
 from pipeline.imagery import Calibration, StoredScene
 from pipeline.types import OffsetVerdict, Tier
 
@@ -39,7 +40,11 @@ class PreparedScene:
 
 @dataclass(frozen=True)
 class Observation:
-    """One pile on one date; geometry in the grid's CRS."""
+    """One pile on one date; geometry in the grid's CRS.
+
+    ``levels`` is what the object itself reflects and ``score`` the probability of coal from it; None where
+    its surroundings do not tell.
+    """
 
     scene_id: str
     date: dt.date
@@ -49,6 +54,8 @@ class Observation:
     pile_level: float
     background_level: float
     clear_fraction: float
+    levels: Levels | None = None
+    score: float | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,11 @@ class PileYear:
 
     ``area_m2`` is None when the year cannot be judged (``reason`` says why) and 0 when the ground was
     seen and no pile was on it; ``sigma_m2`` is then that of the smallest pile that would be counted.
+    ``persistence`` is the share of outlined dates on which the object reflects as coal does, with its 95 %
+    interval; ``score`` the probability of coal from the year's median reflectance, ``material`` what explains
+    it best.
+    ``area_max_m2`` and ``area_end_m2`` are of the date with the largest outline and of the last.
+    ``parts`` are the separate heaps of the year, by name: a family that merges or splits keeps one name.
     """
 
     year: int
@@ -69,6 +81,12 @@ class PileYear:
     geometry: BaseGeometry | None
     observations: tuple[Observation, ...] = ()
     reason: str | None = None
+    persistence_95: tuple[float, float] | None = None
+    score: float | None = None
+    material: str | None = None
+    area_max_m2: float | None = None
+    area_end_m2: float | None = None
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

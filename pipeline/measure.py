@@ -3,6 +3,7 @@
 Pure.
 """
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -178,6 +179,29 @@ def pile_measurements(piles: Sequence[PileSeries]) -> list[Measurement]:
         for pile in piles
         for year in pile.years
     ]
+
+
+def stock_covariance(
+    piles: Sequence[PileSeries], zones: Sequence[Zone], config: Config
+) -> dict[tuple[str, str, int, int], float]:
+    """Covariance of the errors of every pile's area in two years, and of their sums by zone (science 3.3).
+
+    The ground beside a pile that stays is the same in both years, and so is most of the error it makes: the
+    correlation is ``uncertainty.year_correlation`` times the overlap of the two outlines.
+    """
+    found: dict[tuple[str, str, int, int], float] = {}
+    for pile in piles:
+        zone_ids = [zone.zone_id for zone in zones if zone.geometry.intersects(Point(pile.point))]
+        present = [(y, y.geometry, y.sigma_m2) for y in pile.years if y.geometry is not None and y.sigma_m2]
+        for (before, old, sigma_old), (after, new, sigma_new) in itertools.combinations(present, 2):
+            overlap = old.intersection(new).area / old.union(new).area
+            shared = config.uncertainty.year_correlation * overlap * sigma_old * sigma_new
+            years = before.year, after.year
+            found[pile.pile_id, "area_m2", *years] = shared
+            for zone_id in zone_ids if pile_tier(pile) == "probable" else ():
+                key = (zone_id, "stockpile_area_m2", *years)
+                found[key] = found.get(key, 0.0) + shared
+    return found
 
 
 def ground_measurements(

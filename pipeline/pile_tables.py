@@ -48,6 +48,13 @@ def pile_rows(pile: PileSeries, zones: Sequence[Zone], config: Config) -> list[S
                 zone_id,
                 *volume,
                 stockpile.MODEL.method,
+                year.score,
+                year.material,
+                None if year.persistence_95 is None else year.persistence_95[0],
+                None if year.persistence_95 is None else year.persistence_95[1],
+                year.area_max_m2,
+                year.area_end_m2,
+                " ".join(year.parts),
             )
         )
     return rows
@@ -79,6 +86,7 @@ def observation_rows(pile: PileSeries) -> list[ObservationRow]:
             o.pile_level,
             o.background_level,
             o.clear_fraction,
+            o.score,
         )
         for year in pile.years
         for o in year.observations

@@ -75,6 +75,13 @@ class StockpileRow:
     volume_lo_m3: float | None
     volume_hi_m3: float | None
     method: str
+    score: float | None
+    material: str | None
+    persistence_lo95: float | None
+    persistence_hi95: float | None
+    area_max_m2: float | None
+    area_end_m2: float | None
+    parts: str
 
 
 @dataclass(frozen=True)
@@ -91,6 +98,7 @@ class ObservationRow:
     pile_level: float | None
     background_level: float | None
     clear_fraction: float
+    score: float | None
 
 
 @dataclass(frozen=True)

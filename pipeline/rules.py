@@ -10,7 +10,7 @@ from pipeline.findings import PreparedScene, YearDates
 from pipeline.types import Site
 
 UNASSESSED_RANKS = {
-    "lignite": "lignite is not told from asphalt, spoil and tar on ten-metre pixels by this version (science 1.6)",
+    "unknown": "the rank of the site's coal is not known, and what separates coal from asphalt and spoil depends on it",
 }
 """Coal ranks whose stock is listed but not assessed, and why."""
 
@@ -29,18 +29,19 @@ def score_rules(site: Site, config: Config) -> ScoreRules:
     A site without a coal role is measured all the same: what is found there is the false-alarm rate.
     """
     s = config.stockpile
-    lignite = site.coal_rank == "lignite"
+    wide = site.coal_rank in ("lignite", "unknown")
     return ScoreRules(
-        brightness_max=s.brightness_max_lignite if lignite else s.brightness_max_hard,
+        brightness_max=s.brightness_max_lignite if wide else s.brightness_max_hard,
         swir16_min=s.swir16_min,
-        swir16_max=s.swir16_max_lignite if lignite else s.swir16_max_hard,
-        swir22_max=s.swir22_max_lignite if lignite else s.swir22_max_hard,
-        nd_swir_max=s.nd_swir_max_lignite if lignite else s.nd_swir_max_hard,
-        visible_slope_max=s.visible_slope_max_lignite if lignite else s.visible_slope_max_hard,
-        nbr2_abs_max=s.nbr2_abs_max_lignite if lignite else s.nbr2_abs_max_hard,
+        swir16_max=s.swir16_max_lignite if wide else s.swir16_max_hard,
         mndwi_max=s.mndwi_max,
-        ndvi_max=s.ndvi_max_lignite if lignite else s.ndvi_max_hard,
+        ndvi_max=s.ndvi_max_lignite if wide else s.ndvi_max_hard,
     )
+
+
+def score_rank(site: Site) -> str:
+    """Rank an object is held against; ``none`` is looked at as hard coal."""
+    return "hard" if site.coal_rank == "none" else site.coal_rank
 
 
 def site_rules(config: Config) -> SiteRules:

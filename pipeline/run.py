@@ -19,7 +19,14 @@ from pipeline.errors import ProductError, SourceError
 from pipeline.findings import PreparedScene
 from pipeline.grid import blocks, burn, choose_epsg, make_grid, make_zones, measured_ground, perimeter_of, reproject
 from pipeline.imagery import Refusal, Scene, StoredScene
-from pipeline.measure import as_candidates, boundary_measurements, common_baseline, measure_zones, pile_measurements
+from pipeline.measure import (
+    as_candidates,
+    boundary_measurements,
+    common_baseline,
+    measure_zones,
+    pile_measurements,
+    stock_covariance,
+)
 from pipeline.parallel import Pool
 from pipeline.passes.block import BlockJob, score_block
 from pipeline.passes.ground import ground_outline, measure_boundary, measure_year, year_pairs
@@ -28,7 +35,7 @@ from pipeline.passes.pile import measure_pile
 from pipeline.passes.scene import BANDS, calibrate, choose_reference, inspect, register, survey
 from pipeline.products.manifest import ManifestInputs, archive_root, content_key, is_current
 from pipeline.products.publish import Published, publish
-from pipeline.rules import UNASSESSED_RANKS, score_rules, site_rules, year_dates
+from pipeline.rules import UNASSESSED_RANKS, score_rank, score_rules, site_rules, year_dates
 from pipeline.scenes import select_scenes
 from pipeline.store import Store, fetch
 from pipeline.tables import Findings
@@ -138,10 +145,11 @@ def measure_site(
     # 5 outline
     labels = work / "labels.npy"
     families = label_families(grid, maps, burn(measured_ground(site, grid), grid), labels)
-    piles = pool.map(measure_pile, families, grid, (maps, labels), used, config)
+    outlined = pool.map(measure_pile, families, grid, (maps, labels), used, score_rank(site), config)
+    piles = [pile for pile in outlined if pile is not None]
     unassessed = UNASSESSED_RANKS.get(site.coal_rank)
     piles = as_candidates(piles) if unassessed else piles
-    log(f"{len(piles)} piles or candidates outlined")
+    log(f"{len(piles)} piles or candidates among {len(families)} dark objects")
     # 6 zones and ground
     dates = [year_dates(year, used, config) for year in config.years.all]
     ever = ever_occupied(maps, work / "ever.npy")
@@ -164,7 +172,8 @@ def measure_site(
     annual = measure_zones(piles, zones, ground, dates, config, unassessed)
     # 8 compare
     rules = CompareRules(config.stats.fdr_q, config.max_season_shift_days, base)
-    changes = compare([*annual, *boundary_measurements(zones, ground, boundary, config)], rules)
+    shared = stock_covariance(piles, zones, config)
+    changes = compare([*annual, *boundary_measurements(zones, ground, boundary, config)], rules, shared)
     trend_rules = TrendRules(config.stats.fdr_q, config.stats.min_trend_years, config.max_season_shift_days)
     # 9 claims
     judged = [(c, judge(c, site.id, changes, annual, zones, baseline=base)) for c in batch.claims]
@@ -179,7 +188,7 @@ def measure_site(
         boundary=boundary,
         measurements=annual,
         changes=changes,
-        pile_changes=compare(pile_measurements(piles), rules),
+        pile_changes=compare(pile_measurements(piles), rules, shared),
         trends=trends(annual, trend_rules),
         claims=[(claim, finding) for claim, finding in judged if finding is not None],
         baseline_year=base,

@@ -166,38 +166,35 @@ class AlignConfig(Section):
 class StockpileConfig(Section):
     """Coal score, persistence and outline (science 1.4, 1.7, 6.7-6.9). Reflectance is 0-1."""
 
-    brightness_max_hard: Positive = 0.065
-    """Mean of blue, green, red and nir08 of hard coal; anthracite has 0.04 to 0.06 (science 1.1, 1.4)."""
-    brightness_max_lignite: Positive = 0.10  # the same for lignite, which is brighter
-    swir16_min: float = 0.025
+    brightness_max_hard: Positive = 0.09
+    """Mean of blue, green, red and nir of what may be hard coal, a third of bright ground mixed in: anthracite
+    has 0.04, bituminous coal on a bright day 0.07 (science 1.1); asphalt yards begin at 0.09."""
+    brightness_max_lignite: Positive = 0.125  # the same for lignite, which is brighter
+    swir16_min: float = 0.018
     """Darker is water or full shadow (science 1.3)."""
-    swir16_max_hard: Positive = 0.14
-    """Brighter is soil, asphalt or char (science 1.4)."""
-    swir16_max_lignite: Positive = 0.24
+    swir16_max_hard: Positive = 0.24
+    """Brighter is not mostly coal, even where a pixel of 20 m holds half of a small pile."""
+    swir16_max_lignite: Positive = 0.32
     """The same for lignite: its prior is 0.17, a quarter more on a bright day."""
-    swir22_max_hard: Positive = 0.14
-    """Ceiling of swir22 (science 1.4)."""
-    swir22_max_lignite: Positive = 0.22  # the same for lignite
-    nd_swir_max_hard: float = 0.30
-    """(swir16 - nir08) / (swir16 + nir08): char and ash are steeper (science 1.3)."""
-    nd_swir_max_lignite: float = 0.40  # the same for lignite
-    visible_slope_max_hard: float = 0.18
-    """(red - blue) / (red + blue): wet soil is steeper (science 1.3)."""
-    visible_slope_max_lignite: float = 0.25  # the same for lignite
-    nbr2_abs_max_hard: Positive = 0.13
-    """|swir16 - swir22| / (swir16 + swir22): burnt ground is steeper (science 1.3)."""
-    nbr2_abs_max_lignite: Positive = 0.15  # the same for lignite
-    mndwi_max: float = 0.0
-    """(green - swir16) / (green + swir16): water lies above (science 1.3)."""
-    ndvi_max_hard: float = 0.15
-    """Vegetation lies above (science 1.4)."""
-    ndvi_max_lignite: float = 0.25  # lignite itself lies at 0.17 (science 1.1)
+    mndwi_max: float = 0.1
+    """(green - swir16) / (green + swir16): water lies above (science 1.3); noise of dark coal stays below."""
+    ndvi_max_hard: float = 0.30
+    """Vegetation lies above, also mixed with a pile at its edge."""
+    ndvi_max_lignite: float = 0.35  # lignite itself lies at 0.17 (science 1.1)
+    score_slope: Positive = 1.0
+    """Slope of the logarithm of the odds of coal; calibrated on implants (docs/accuracy.md)."""
+    score_shift: float = 0.0
+    """Shift of the same."""
+    score_listed: Share = 0.2
+    """Probability of coal from which an object is listed, as a candidate."""
+    score_counted: Share = 0.9
+    """Probability from which it is counted (tier probable)."""
     persistence_seed: Share = 0.6
     """Share of clear dates an object's core looks like coal: roofs and tar fall to half or less (science 1.6)."""
     persistence_grow: Share = 0.35
     """Share its edge needs (hysteresis, science 6.7)."""
-    min_detect_px: int = Field(10, ge=1)
-    """Smallest object listed: 0.1 ha (science 6)."""
+    min_detect_px: int = Field(6, ge=1)
+    """Smallest core of an object; the outline round it is a good part larger."""
     min_measure_px: int = Field(20, ge=1)
     """Smallest object measured and counted: below 0.2 ha presence only (science 5)."""
     water_share_max: Share = 0.3
@@ -259,8 +256,11 @@ class UncertaintyConfig(Section):
 
     c: float = Field(0.4, ge=0)
     """Random part, in c * pixel area * sqrt(perimeter / pixel); 0.3 to 0.4 in experiments."""
-    sigma_edge_m: float = Field(1.0, ge=0)
-    """Part common to the whole outline (threshold, point spread): 0.5 to 2 m; 4.8 % of 1 ha."""
+    sigma_edge_m: float = Field(0.4, ge=0)
+    """Part common to the whole outline (threshold, point spread), metres."""
+    year_correlation: float = Field(0.5, ge=0, lt=1)
+    """Of a pile's errors in two years, times the overlap of its outlines: the ground beside a pile that stays
+    is the same in both (science 3.3: 0.3 to 0.6)."""
 
 
 class StatsConfig(Section):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models._indices import brightness, ndvi
-from models.stockpile import ScoreRules, looks_like_coal, looks_like_water
+from models.stockpile import ScoreRules, looks_like_water, may_be_coal
 from pipeline.clear import CLEAR, CLOUD, NO_DATA, SHADOW, SNOW, classify, usable
 from pipeline.config import Config, in_windows
 from pipeline.findings import PreparedScene
@@ -31,7 +31,7 @@ class YearLayers:
     Attributes
     ----------
     hits, water, clear : NDArray[np.uint8]
-        Dates of the stockpile windows that look like coal, like water, and that were clear.
+        Dates of the stockpile windows that may be coal, that look like water, and that were clear.
     composite : NDArray[np.uint16]
         Shape (bands, rows, columns): median reflectance x 10000 of all clear dates, 0 is no data.
     ground_clear, ground_bare, ground_water : NDArray[np.uint8]
@@ -157,7 +157,7 @@ def _layers(dates: Sequence[_Date], grid: Grid, rules: ScoreRules, config: Confi
     for date, ok in zip(dates, good, strict=True):
         if date.in_stockpile:
             layers.clear[ok] += 1
-            layers.hits[ok & looks_like_coal(date.image.bands, rules)] += 1
+            layers.hits[ok & may_be_coal(date.image.bands, rules)] += 1
             layers.water[ok & looks_like_water(date.image.bands)] += 1
     ground = [(date, ok) for date, ok in zip(dates, good, strict=True) if date.in_footprint]
     for index, (date, ok) in enumerate(ground):

@@ -170,11 +170,17 @@ def label_families(grid: Grid, maps: Mapping[int, Path], measured: Bool, path: P
         member = labels[box] == label
         depth = ndimage.distance_transform_edt(np.pad(member, 1))[1:-1, 1:-1]
         row, column = np.unravel_index(int(np.argmax(depth)), depth.shape)
-        east = int((grid.left_m + (box[1].start + column + 0.5) * PIXEL_M) // PIXEL_M)
-        north = int((grid.top_m - (box[0].start + row + 0.5) * PIXEL_M) // PIXEL_M)
+        name = pile_name(grid, box[0].start + int(row), box[1].start + int(column))
         rows, columns = (_wide(s, size) for s, size in zip(box, grid.shape, strict=True))
-        found.append(Family(f"p{east:05d}-{north:06d}", label, rows, columns))
+        found.append(Family(name, label, rows, columns))
     return sorted(found, key=lambda family: family.pile_id)
+
+
+def pile_name(grid: Grid, row: int, column: int) -> str:
+    """Name of a pile whose deepest pixel this is: easting and northing of its cell in tens of metres."""
+    east = int((grid.left_m + (column + 0.5) * PIXEL_M) // PIXEL_M)
+    north = int((grid.top_m - (row + 0.5) * PIXEL_M) // PIXEL_M)
+    return f"p{east:05d}-{north:06d}"
 
 
 def _wide(span: slice, size: int) -> slice:

@@ -1,0 +1,55 @@
+"""Which worlds a set has. Tuning and reporting share no seed and no real place, so no pile is in both."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Literal, get_args
+
+from pipeline.validation.draw import Order
+from pipeline.validation.worlds import World
+
+SeedSet = Literal["tuning", "reporting"]
+SEED_SETS: tuple[SeedSet, ...] = get_args(SeedSet)
+_ROOT: Mapping[str, int] = {"tuning": 1, "reporting": 2}
+
+_YEARS = 4
+_SIMULATED = Order(piles=110, confusers=2, years=_YEARS)
+_STILL = replace(_SIMULATED, still=True)
+_LIGNITE = replace(_SIMULATED, lignite=True)
+_ON_WATERSIDE = Order(piles=90, confusers=1, years=_YEARS)
+_ON_FIELDS = Order(piles=10, confusers=0, years=_YEARS)
+_KINDS: Mapping[SeedSet, tuple[tuple[str, Order, int], ...]] = {
+    "tuning": (
+        ("simulated", _SIMULATED, 2),
+        ("simulated", _LIGNITE, 1),
+        ("belgium", _ON_FIELDS, 4),
+    ),
+    "reporting": (
+        ("simulated", _SIMULATED, 6),
+        ("simulated", _LIGNITE, 2),
+        ("simulated", _STILL, 3),
+        ("boadella", _ON_WATERSIDE, 5),
+        ("boadella", replace(_ON_WATERSIDE, still=True), 1),
+    ),
+}
+"""Ground, what stands on it, and how many worlds of it."""
+SIZE_PX = 480
+
+
+def worlds_of(seed_set: SeedSet, *, real: bool, most: int | None = None) -> list[World]:
+    """List the worlds of a set, those of every kind in turn.
+
+    Parameters
+    ----------
+    seed_set : {"tuning", "reporting"}
+    real : bool
+        Whether the real scenes are there.
+    most : int, optional
+        Largest number of worlds of a kind.
+    """
+    found = []
+    for kind, (ground, order, count) in enumerate(_KINDS[seed_set]):
+        if ground != "simulated" and not real:
+            continue
+        numbers = range(min(count, most or count))
+        found += [World(ground, (_ROOT[seed_set], kind, number), order, SIZE_PX) for number in numbers]
+    return found
