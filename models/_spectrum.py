@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
-from rasterio.features import rasterize
 from scipy import ndimage
 from shapely.geometry.base import BaseGeometry
 
@@ -63,9 +63,9 @@ def object_levels(bands: Bands, seen: Bool, shape: BaseGeometry, others: Bool) -
         None when there is too little background, or no pixel shows the object.
     """
     rows, columns = seen.shape
-    fine = rasterize(
-        [shape], out_shape=(rows * _FINE, columns * _FINE), transform=(1 / _FINE, 0, 0, 0, 1 / _FINE, 0)
-    ).astype(np.float64)
+    down, right = ((np.arange(size * _FINE) + 0.5) / _FINE for size in (rows, columns))
+    shapely.prepare(shape)
+    fine = shapely.contains_xy(shape, *np.meshgrid(right, down)).astype(np.float64)
     cover = fine.reshape(rows, _FINE, columns, _FINE).mean(axis=(1, 3))
     if not (cover > 0.5).any():  # noqa: PLR2004 - no pixel is mostly the object
         return None

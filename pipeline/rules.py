@@ -49,7 +49,13 @@ def site_rules(config: Config) -> SiteRules:
     s, f = config.stockpile, config.footprint
     return SiteRules(
         ObjectRules(
-            s.persistence_seed, s.persistence_grow, s.min_detect_px, config.min_dates, s.water_share_max, s.shore_px
+            s.persistence_seed,
+            s.persistence_grow,
+            s.min_detect_px,
+            # Ground seen too seldom still belongs to its object: whether the year can be judged is asked of it whole.
+            max(2, config.min_dates // 2),
+            s.water_share_max,
+            s.shore_px,
         ),
         FootprintRules(
             f.ndvi_max_bare, f.bare_share, s.water_share_max, f.dark_brightness, f.min_px, f.min_pixel_dates

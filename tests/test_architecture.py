@@ -32,7 +32,7 @@ LAYERS: list[set[str]] = [
     {"products"},
     {"passes"},
     {"run", "plan"},
-    {"batch"},
+    {"batch", "validation"},
     {"cli"},
 ]
 """Parts of pipeline/ from the ground up; a part may import its own layer and those below."""
@@ -47,7 +47,7 @@ PURE_THIRD_PARTY = ARITHMETIC | {"affine", "pyproj", "pydantic", "rasterio.featu
 
 MAY_OPEN = {
     "pipeline/sources", "pipeline/products", "pipeline/store.py", "pipeline/remote.py", "pipeline/pixels.py",
-    "pipeline/sites.py", "pipeline/settings.py", "pipeline/config.py", "pipeline/batch.py",
+    "pipeline/sites.py", "pipeline/settings.py", "pipeline/config.py", "pipeline/batch.py", "pipeline/validation",
 }  # fmt: skip
 """Folders and modules that open what they like."""
 MAY_ALSO = {

@@ -94,17 +94,11 @@ def test_defaults_are_good_values_themselves():
     ("name", "value"),
     # The table at the end of science section 6 and its sections 1.4, 2.2, 2.3, 3.3 and 3.4.
     {
-        "stockpile.brightness_max_hard": 0.065, "stockpile.mndwi_max": 0.0, "stockpile.ndvi_max_hard": 0.15,
-        "stockpile.nd_swir_max_hard": 0.30, "stockpile.nbr2_abs_max_hard": 0.13,
-        "stockpile.visible_slope_max_hard": 0.18, "stockpile.swir16_min": 0.025, "stockpile.swir16_max_hard": 0.14,
-        "stockpile.swir22_max_hard": 0.14, "stockpile.persistence_seed": 0.6, "stockpile.persistence_grow": 0.35,
-        "stockpile.min_detect_px": 10, "stockpile.min_measure_px": 20, "stockpile.outline_level": 0.5,
-        "stockpile.brightness_max_lignite": 0.10, "stockpile.nd_swir_max_lignite": 0.40,
-        "stockpile.visible_slope_max_lignite": 0.25, "stockpile.nbr2_abs_max_lignite": 0.15,
-        "stockpile.swir22_max_lignite": 0.22, "stockpile.min_contrast_sigma": 5.0,
+        "stockpile.persistence_seed": 0.6, "stockpile.persistence_grow": 0.35, "stockpile.min_measure_px": 20,
+        "stockpile.outline_level": 0.5, "stockpile.min_contrast_sigma": 5.0,
         "clear.cloud_dilate_m": 100.0, "clear.shadow_dilate_m": 60.0, "clear.max_sun_zenith_deg": 55.0,
         "clear.dark_protect_share": 0.6, "align.max_residual_m": 3.0, "uncertainty.c": 0.4,
-        "uncertainty.sigma_edge_m": 1.0, "boundary.rings_m": (1000.0, 3000.0, 10000.0),
+        "boundary.rings_m": (1000.0, 3000.0, 10000.0),
         "boundary.sigma_registration_m": 2.0, "footprint.ndvi_max_bare": 0.30, "footprint.bare_share": 0.60,
         "stats.fdr_q": 0.10, "volume.enabled": False, "volume.repose_deg": 37.0, "volume.height_max_m": (3.0, 12.0),
         "source.max_cloud_percent": 60.0, "radiometry.absent_share": 0.005,
@@ -207,8 +201,8 @@ def test_an_unknown_key_is_named_before_a_bad_value(tmp_path):
         ("min_dates: 6.5\n", ["min_dates = 6.5"]),
         ("max_season_shift_days: -1\n", ["max_season_shift_days = -1"]),
         ("adequate_fraction: 80\n", ["adequate_fraction = 80"]),
-        ("stockpile: {nbr2_abs_max_hard: 0}\n", ["stockpile.nbr2_abs_max_hard = 0"]),
-        ("stockpile: {nbr2_abs_max_hard: .nan}\n", ["stockpile.nbr2_abs_max_hard = nan"]),
+        ("stockpile: {swir16_max_hard: 0}\n", ["stockpile.swir16_max_hard = 0"]),
+        ("stockpile: {swir16_max_hard: .nan}\n", ["stockpile.swir16_max_hard = nan"]),
         ("stockpile: {mndwi_max: .inf}\n", ["stockpile.mndwi_max = inf"]),
         ("stockpile: {persistence_grow: 0.7}\n", ["persistence_grow (0.7) is above persistence_seed (0.6)"]),
         ("boundary: {rings_m: [3000, 1000, 10000]}\n", ["boundary.rings_m", "must grow"]),
@@ -229,9 +223,8 @@ def test_bad_value_is_named_with_key_value_and_remedy(tmp_path, text, words):
 @pytest.mark.parametrize("name", SECTIONS)
 def test_no_number_takes_minus_a_million(tmp_path, name):
     """Every number but differences of bands has a least value."""
-    signed = {"mndwi_max", "ndvi_max_hard", "ndvi_max_lignite", "nd_swir_max_hard", "nd_swir_max_lignite",
-              "visible_slope_max_hard", "visible_slope_max_lignite", "swir16_min", "ndvi_max_bare", "dark_brightness",
-              "dark_floor_dn"}  # fmt: skip
+    signed = {"mndwi_max", "ndvi_max_hard", "ndvi_max_lignite", "swir16_min", "ndvi_max_bare", "dark_brightness",
+              "dark_floor_dn", "score_shift"}  # fmt: skip
     for key, field in SECTIONS[name].model_fields.items():
         numbers = {int, float} & {field.annotation, *get_args(field.annotation)}
         if numbers and field.annotation is not bool and key not in signed:

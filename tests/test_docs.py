@@ -16,15 +16,14 @@ from pydantic import BaseModel
 from scipy import ndimage
 
 from models._delineate import OUTLINE_BANDS, outline
-from models._uncertainty import median_sigma, outline_sigma_m2
-from models.stockpile import MODEL, looks_like_coal
+from models._uncertainty import median_sigma, pile_sigma_m2
+from models.stockpile import MODEL, score
 from models.volume import volume_m3
 from pipeline.clear import sun_position
 from pipeline.cli import _parser
 from pipeline.config import Config
 from pipeline.passes.ground import positional_noise_m
 from pipeline.records import LAYERS
-from pipeline.rules import score_rules
 from pipeline.trend import trend
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -158,20 +157,21 @@ def morning_zenith(month: int) -> float:
 
 
 def pass_rates(spectrum: list[float]) -> list[float]:
-    """Per cent of draws that pass on one date and on 60 % of eight, for hard coal and for lignite."""
+    """Per cent of draws that are listed and that are counted, for hard coal and for lignite."""
     rng = np.random.default_rng(1)
-    level = rng.uniform(0.75, 1.35, (3000, 1, 1))
-    gain, common = 1 + rng.normal(0, 0.03, (3000, 8, 1)), rng.normal(0, 0.004, (3000, 8, 1))
-    drawn = np.array(spectrum) * level * gain + common + rng.normal(0, 0.004, (3000, 8, 7))
-    bands = {band: drawn[..., place].astype(np.float32) for place, band in enumerate(MODEL.bands)}
-    rates = []
+    drawn = np.array(spectrum) * rng.uniform(0.75, 1.35, (500, 1)) * (1 + rng.normal(0, 0.03, (500, 7)))
+    s, rates = Config().stockpile, []
     for rank in ("hard", "lignite"):
-        site = types.SimpleNamespace(coal_rank=rank)
-        hits = looks_like_coal(bands, score_rules(site, Config()))
-        rates += [
-            100 * float(hits.mean()),
-            100 * float((hits.mean(axis=1) >= Config().stockpile.persistence_seed).mean()),
+        probable = [
+            score(
+                dict(zip(MODEL.bands, map(float, levels), strict=True)),
+                dict(zip(MODEL.bands, map(float, 0.03 * levels), strict=True)),
+                rank,
+                (s.score_slope, s.score_shift),
+            ).probability
+            for levels in drawn
         ]
+        rates += [100 * float(np.mean(np.array(probable) >= limit)) for limit in (s.score_listed, s.score_counted)]
     return rates
 
 
@@ -237,8 +237,13 @@ def measured_pile(area_m2: float, rng: np.random.Generator) -> tuple[float, floa
         drawn = outline(bands, ~none, member, none, Config().stockpile.outline_level)
         areas.append(drawn.geometry.area * 100)
         sigmas.append(
-            outline_sigma_m2(
-                drawn.geometry.length * 10, 10.0, Config().uncertainty.c, Config().uncertainty.sigma_edge_m
+            pile_sigma_m2(
+                drawn.geometry.length * 10,
+                10.0,
+                drawn.contrast_sigma,
+                drawn.halo_px * 10,
+                Config().uncertainty.c,
+                Config().uncertainty.sigma_edge_m,
             )
         )
     return inside.sum() * 4.0, float(np.median(areas)), median_sigma(areas, float(np.median(sigmas)))

@@ -41,9 +41,10 @@ DECLARED = {
     "used BOOLEAN, reason TEXT, clear_fraction REAL, offset_verdict TEXT, shift_x_m REAL, shift_y_m REAL, sha256 TEXT",
     "stockpiles": "pile_id TEXT, year INTEGER, year_start DATE, year_end DATE, area_m2 REAL, area_lo95_m2 REAL, "
     "area_hi95_m2 REAL, n_dates INTEGER, persistence REAL, tier TEXT, zone_id TEXT, volume_lo_m3 REAL, "
-    "volume_hi_m3 REAL, method TEXT",
+    "volume_hi_m3 REAL, method TEXT, score REAL, material TEXT, persistence_lo95 REAL, persistence_hi95 REAL, "
+    "area_max_m2 REAL, area_end_m2 REAL, parts TEXT",
     "stockpile_observations": "pile_id TEXT, scene_id TEXT, date DATE, area_m2 REAL, area_lo95_m2 REAL, "
-    "area_hi95_m2 REAL, pile_level REAL, background_level REAL, clear_fraction REAL",
+    "area_hi95_m2 REAL, pile_level REAL, background_level REAL, clear_fraction REAL, score REAL",
     "footprints": "year INTEGER, year_start DATE, year_end DATE, class TEXT, zone_id TEXT, area_m2 REAL, "
     "area_lo95_m2 REAL, area_hi95_m2 REAL",
     "run": "key TEXT, value TEXT",

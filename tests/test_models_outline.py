@@ -160,7 +160,8 @@ def test_resampling_a_shifted_scene_keeps_the_area(shift_m):
             bands[band] = np.full_like(values, np.nan)
             reproject(values, bands[band], src_transform=grid, dst_transform=there, dst_nodata=np.nan, **options)
         drawn = outline(bands, mask(fill=True), pile.member, mask(), 0.5)
-        assert area(drawn) == pytest.approx(area(draw(pile)), rel=0.015)
+        # Of the small one noise alone decides whether a sign of dust is seen.
+        assert area(drawn) == pytest.approx(area(draw(pile)), rel=0.015 if shape.area > 5000 else 0.03)
         moved = affinity.translate(draw(pile).geometry, -shift_m[0] / PIXEL_M, shift_m[1] / PIXEL_M)
         assert drawn.geometry.centroid.distance(moved.centroid) < 0.1
 

@@ -237,7 +237,7 @@ BAD = {
     "control without name": (without(3, "name"), ["feature 4 (control)", "attribute name is missing"]),
     "misspelt attribute": (with_property(1, "vaild_to", "2017-01-01"), ["feature 2", "'vaild_to'", "'valid_to'"]),
     "kind": (aoi_property("kind", "prison"), ["kind is 'prison'", "camp, mine, port, power_plant, other"]),
-    "coal rank": (aoi_property("coal_rank", "soft"), ["coal_rank is 'soft'", "hard, lignite, none"]),
+    "coal rank": (aoi_property("coal_rank", "soft"), ["coal_rank is 'soft'", "hard, lignite, unknown, none"]),
     "id not the file name": (aoi_property("id", "other"), ["id is 'other'", "'place'", "rename"]),
     "id with capitals": (aoi_property("id", "Place"), ["id is 'Place'", "lower-case"]),
     "id is a number": (aoi_property("id", 14), ["id is 14", "as text"]),

@@ -95,12 +95,14 @@ def _point(own: Bool, grid: Grid) -> tuple[float, float]:
 
 def _measure_year(year: int, ground: _Ground, scenes: Sequence[PreparedScene], rank: str, config: Config) -> PileYear:
     dates = [s for s in scenes if in_windows(s.stored.scene.date, config.windows.stockpile)]
-    seen = float(np.mean(ground.maps.clear[ground.own] >= config.min_dates))
+    # With its surroundings: of a pile half hidden only the other half is in the masks.
+    around = ndimage.binary_dilation(ground.own, iterations=_AROUND_PX)
+    seen = float(np.mean(ground.maps.clear[around] >= config.min_dates))
     day = float(np.mean([s.stored.scene.date.timetuple().tm_yday for s in dates])) if dates else None
     n_dates = int(np.median(ground.maps.clear[ground.own]))
     unjudged = PileYear(year, None, None, n_dates, day, None, None, None)
     if seen < config.adequate_fraction:
-        return replace(unjudged, reason=f"seen on {n_dates} dates, {config.min_dates} are needed")
+        return replace(unjudged, reason=f"{seen:.0%} of its ground seen on {config.min_dates} dates or more")
     member = ground.own & ground.maps.objects
     if not member.any():
         return _absent(unjudged, config)

@@ -11,13 +11,14 @@ from typing import Any
 from pipeline import __version__
 from pipeline.errors import InputError, ProductError
 from pipeline.parallel import Pool
+from pipeline.validation.archive import World
 from pipeline.validation.figures import Figures, figures
-from pipeline.validation.measured import WorldResult, measure_world
+from pipeline.validation.measured import measure_world
+from pipeline.validation.outcomes import WorldResult
 from pipeline.validation.outlines_alone import measure_bolzano
 from pipeline.validation.pictures import draw_cases
 from pipeline.validation.plan import SeedSet, worlds_of
 from pipeline.validation.tables import page
-from pipeline.validation.worlds import World
 
 _BOLZANO = {"tuning": (1, 0), "reporting": (2, 4)}
 """Set to root of the seeds and number of worlds."""

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import stats
 
 from pipeline.compare import Z95
-from pipeline.validation.measured import ChangeResult, FalseResult, PileResult, WorldResult
+from pipeline.validation.outcomes import ChangeResult, FalseResult, PileResult, WorldResult
 from pipeline.validation.shapes import SIZE_CLASSES_HA, size_class
 
 _CHANGED = ("increase", "decrease")

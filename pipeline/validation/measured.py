@@ -3,7 +3,6 @@
 import itertools
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import shapely
@@ -23,99 +22,19 @@ from pipeline.sources import simulated
 from pipeline.store import Store, fetch
 from pipeline.tables import Findings
 from pipeline.types import Change
+from pipeline.validation.archive import Made, World
 from pipeline.validation.cases import Case, make_case
 from pipeline.validation.days import YEARS
 from pipeline.validation.draw import Thing, counts
+from pipeline.validation.outcomes import ChangeResult, FalseResult, PileResult, WorldResult
 from pipeline.validation.render import south_up, true_area_m2
-from pipeline.validation.worlds import Made, World, make_world
+from pipeline.validation.worlds import make_world
 
 _CASES = 4
 _SHOWN_M2 = 2000.0
 _NEAR_M = 250.0
 _HIT = 0.3
 """A pile is found when this share of its outline lies in one that is reported."""
-
-
-@dataclass(frozen=True)
-class PileResult:
-    """One implanted pile in one year, and what was reported of it.
-
-    ``adequate`` is False where the pile was not seen on enough dates, which the pipeline says; ``area_m2`` is
-    None there and where nothing was found, ``tier`` likewise. ``true_m2`` is 0 while the pile is not there.
-    """
-
-    world: str
-    ground: str
-    thing: int
-    year: int
-    true_m2: float
-    adequate: bool
-    area_m2: float | None
-    sigma_m2: float | None
-    tier: str | None
-    form: str
-    course: str
-    rank: float
-    brightness: float
-    halo: bool
-    shaded: bool
-    yard: bool
-    score: float | None = None
-
-
-@dataclass(frozen=True)
-class ChangeResult:
-    """One implanted pile between two years, and the verdict on it."""
-
-    world: str
-    ground: str
-    thing: int
-    year_from: int
-    year_to: int
-    true_from_m2: float
-    true_to_m2: float
-    delta_m2: float | None
-    sigma_m2: float | None
-    verdict: str
-    tier: str | None
-
-
-@dataclass(frozen=True)
-class FalseResult:
-    """Something reported in one year where no pile is; ``cause`` is the confuser there, else ``ground``."""
-
-    world: str
-    ground: str
-    cause: str
-    year: int
-    area_m2: float
-    tier: str
-    x_m: float
-    y_m: float
-    score: float | None = None
-
-
-@dataclass(frozen=True)
-class WorldResult:
-    """Everything a world showed.
-
-    ``confusers`` counts those that stood there; ``area_km2_years`` is the AOI's area times the years judged.
-    ``parts_changed`` says of each part of the AOI (a zone of its own) whether any pair of years has a verdict of
-    change of its stock.
-    """
-
-    world: str
-    ground: str
-    still: bool
-    lignite: bool
-    area_km2_years: float
-    piles: tuple[PileResult, ...]
-    changes: tuple[ChangeResult, ...]
-    false: tuple[FalseResult, ...]
-    confusers: Mapping[str, int]
-    parts_changed: tuple[bool, ...]
-    scenes_used: int
-    scenes: int
 
 
 def measure_world(world: World, folder: Path, data: Path | None) -> tuple[WorldResult, tuple[Case, ...]]:
@@ -295,7 +214,7 @@ def _pile_result(
 
 def _unseen(year: PileYear | None) -> bool:
     """Whether a year of a pile was left open because the pile was hidden on too many dates."""
-    return year is not None and year.area_m2 is None and str(year.reason).startswith("seen on")
+    return year is not None and year.area_m2 is None and str(year.reason).endswith("dates or more")
 
 
 def _scale(made: Made) -> float:

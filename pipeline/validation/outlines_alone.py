@@ -20,7 +20,7 @@ from pipeline.config import Config
 from pipeline.errors import InputError
 from pipeline.validation.days import draw_days
 from pipeline.validation.draw import Order, draw_things
-from pipeline.validation.measured import PileResult, WorldResult
+from pipeline.validation.outcomes import PileResult, WorldResult
 from pipeline.validation.render import make_patch, put, true_area_m2
 
 Float32 = NDArray[np.float32]

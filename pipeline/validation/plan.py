@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Literal, get_args
 
+from pipeline.validation.archive import World
 from pipeline.validation.draw import Order
-from pipeline.validation.worlds import World
 
 SeedSet = Literal["tuning", "reporting"]
 SEED_SETS: tuple[SeedSet, ...] = get_args(SeedSet)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pipeline.validation.figures import Figures, Rate, SizeFigures, reliability
-from pipeline.validation.measured import WorldResult
+from pipeline.validation.outcomes import WorldResult
 
 _EDGES = (0.0, 0.2, 0.4, 0.6, 0.8, 0.9, 0.95, 0.99, 1.0)
 
