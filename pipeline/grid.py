@@ -224,7 +224,10 @@ def perimeter_of(site: Site) -> Feature | None:
 
 
 def _zone(zone_id: str, role: str, name: str, geometry: BaseGeometry, epsg: int) -> Zone:
-    return Zone(zone_id, role, name, geometry, geodesic_area_m2(geometry, epsg))  # type: ignore[arg-type]
+    # Overlays leave points and lines where outlines touch; GEOS fails on some that are mixed with polygons.
+    parts = [p for part in shapely.get_parts(geometry) for p in shapely.get_parts(part)]
+    areal = shapely.union_all([p for p in parts if p.geom_type == "Polygon"])
+    return Zone(zone_id, role, name, areal, geodesic_area_m2(areal, epsg))  # type: ignore[arg-type]
 
 
 def _grown(shape: BaseGeometry, distance_m: float) -> BaseGeometry:

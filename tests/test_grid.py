@@ -372,3 +372,19 @@ def test_slug_refuses_a_name_without_latin_letters_and_shows_it(name):
     with pytest.raises(InputError, match="Latin name") as refused:
         slug(name)
     assert repr(name) in str(refused.value)
+
+
+def test_a_zone_is_areal_where_outlines_touch():
+    """A reference whose corner touches the AOI's edge leaves a point there, which is no part of a zone."""
+    site = Site("x", "x", "camp", "hard", box(126.0, 39.5, 126.02, 39.52))
+    grid = make_grid(site.aoi, 32652)
+    west, south, east, north = (
+        float(v)
+        for v in shapely.transform(
+            site.aoi, lambda p: np.column_stack(Transformer.from_crs(4326, 32652, always_xy=True).transform(*p.T))
+        ).bounds
+    )
+    corner = box(west - 500, north - 300, west + 400, north + 500)
+    lines = shapely.GeometryCollection([corner, shapely.LineString([(west, south), (east, south)])])
+    zones = make_zones(site, grid, lines, (100.0, 200.0, 300.0))
+    assert {zone.geometry.geom_type for zone in zones} <= {"Polygon", "MultiPolygon"}
