@@ -54,6 +54,8 @@ _BEND_PX2 = 2 * np.pi * (0.674 * _PSF_SIGMA_PX) ** 2
 _CLEAN_EXCESS_PX = 0.025
 """Asymmetry of piles without dust beyond that, 0.2 m on implants, is left alone."""
 _HALO_GAIN = 1.3
+_SHORT_PX, _LONG_PX = 12.0, 28.0
+"""Of an outline this short noise alone looks like dust; from the longer length (0.5 ha) on the sign is trusted."""
 _MAX_HALO_PX = 0.2
 """Dust moves the contour by 2 m on implants; more is another thing beside the pile."""
 _NOISE = 0.004
@@ -256,7 +258,8 @@ def _without_halo(fine: Float64, level: float, member: Bool) -> tuple[BaseGeomet
     if middle.is_empty or not low or not high:
         return middle, 0.0
     excess_px = ((low - middle.area) - (middle.area - high) - _BEND_PX2) / length - _CLEAN_EXCESS_PX
-    moved_px = float(np.clip(_HALO_GAIN * excess_px, 0.0, _MAX_HALO_PX))
+    trust = float(np.clip((length - _SHORT_PX) / (_LONG_PX - _SHORT_PX), 0.0, 1.0))
+    moved_px = float(np.clip(trust * _HALO_GAIN * excess_px, 0.0, _MAX_HALO_PX))
     if moved_px == 0.0:
         return middle, 0.0
     # Between the contours of two levels the edge moves evenly with the level.
