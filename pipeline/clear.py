@@ -1,8 +1,8 @@
-"""Which pixels of a scene can be used: cloud, shadow, snow and no data. Pure.
+"""Which pixels of one scene can be used: cloud, shadow, snow, light and no data. Pure.
 
 Sen2Cor calls coal "dark area", "cloud shadow" or "water", so classes 2 and 6 stay, class 3 is only
 suspected when a cloud can have cast it, and a pixel that is dark on most dates is never dropped for a
-shadow flag alone (science 1.3, 2.2, 2.3).
+shadow flag alone (science 1.3, 2.2, 2.3). What other dates of the same ground say is in :mod:`pipeline.history`.
 """
 
 import datetime as dt
@@ -16,8 +16,8 @@ from pipeline.config import ClearConfig
 from pipeline.imagery import Image
 from pipeline.types import PIXEL_M, Bool, Float32
 
-NO_DATA, CLEAR, SHADOW, CLOUD, SNOW = 0, 1, 2, 3, 4
-"""Codes of :func:`classify`. SHADOW is a suspicion that dark ground overrules."""
+NO_DATA, CLEAR, SHADOW, CLOUD, SNOW, DIM = 0, 1, 2, 3, 4, 5
+"""Codes of a date's pixels. SHADOW is a suspicion that dark ground overrules; DIM is a slope with too little light."""
 
 _SCL_INVALID = (0, 1)
 _SCL_SHADOW = 3
@@ -29,6 +29,13 @@ _HAZE_OFFSET = 0.08  # haze-optimised transform of Zhu and Woodcock 2012: blue -
 _CLOUD_VISIBLE = 0.12
 _BRIGHT_VISIBLE = 0.30
 _NDVI_CLOUD = 0.25
+_SHADE_LEFT = 0.6
+"""Without scene classes: share of the scene's usual nir and swir16 below which ground may be shaded. Full cloud
+shadow leaves a third to a half; a higher share takes conifers along."""
+_VEIL_DARKEST = 0.25
+"""Share of the clear ground a veil is measured on, the darkest in red: haze shows where little else is seen."""
+_VEIL_MIN_PX = 100
+"""Fewer pixels of clear ground (1 ha) tell nothing of a scene."""
 
 
 def sun_position(when: dt.datetime, longitude: float, latitude: float) -> tuple[float, float]:
@@ -57,7 +64,9 @@ def normalized_difference(a: Float32, b: Float32) -> Float32:
         return np.where(total > 0, (a - b) / total, np.float32(np.nan)).astype(np.float32)
 
 
-def classify(image: Image, sun_azimuth_deg: float, config: ClearConfig) -> NDArray[np.uint8]:
+def classify(
+    image: Image, sun_azimuth_deg: float, config: ClearConfig, found: tuple[Bool, Bool] | None = None
+) -> NDArray[np.uint8]:
     """Codes NO_DATA, CLEAR, SHADOW, CLOUD, SNOW for every pixel of an image.
 
     Parameters
@@ -67,6 +76,8 @@ def classify(image: Image, sun_azimuth_deg: float, config: ClearConfig) -> NDArr
     sun_azimuth_deg : float
         Clockwise from north.
     config : ClearConfig
+    found : (Bool, Bool) or None
+        Cloud and shadow of another mask, taken where the image has no ``scl``; None: found by colour.
 
     Returns
     -------
@@ -74,14 +85,18 @@ def classify(image: Image, sun_azimuth_deg: float, config: ClearConfig) -> NDArr
         Shape ``image.grid.shape``.
     """
     valid = np.all([np.isfinite(band) for band in image.bands.values()], axis=0)
-    if image.scl is None:
-        cloud, snow = spectral_cloud_and_snow(image.bands)
-        shadow = np.zeros_like(cloud)
-    else:
+    cloud, snow = spectral_cloud_and_snow(image.bands)
+    if image.scl is not None:
         valid &= ~np.isin(image.scl, _SCL_INVALID)
         cloud = np.isin(image.scl, _SCL_CLOUD)
-        snow = image.scl == _SCL_SNOW
-        shadow = (image.scl == _SCL_SHADOW) & _can_be_shaded(cloud, sun_azimuth_deg, config.shadow_reach_m)
+        # Thin snow is often class 5 or 7; by colour nothing on the ground is taken for it.
+        snow = snow | (image.scl == _SCL_SNOW)
+        shadow = image.scl == _SCL_SHADOW
+    elif found is not None:
+        cloud, shadow = found
+    else:
+        shadow = spectral_shadow(image.bands, valid & ~cloud & ~snow)
+    shadow = shadow & can_be_shaded(cloud, sun_azimuth_deg, config.shadow_reach_m)
     codes = np.full(image.grid.shape, CLEAR, dtype=np.uint8)
     codes[_dilate(shadow, config.shadow_dilate_m)] = SHADOW
     codes[snow] = SNOW
@@ -94,7 +109,7 @@ def spectral_cloud_and_snow(bands: Mapping[str, Float32]) -> tuple[Bool, Bool]:
     """Cloud and snow without a scene classification.
 
     Cloud: the haze-optimised transform of Zhu and Woodcock (2012), or bright ground without vegetation;
-    snow: NDSI above 0.4 with dark swir16 (science 6.5). Thin: an archive with SCL is preferred.
+    snow: NDSI above 0.4 with dark swir16 (science 6.5). An archive with SCL is preferred.
     """
     visible = (bands["blue"] + bands["green"] + bands["red"]) / 3
     with np.errstate(invalid="ignore"):
@@ -105,6 +120,46 @@ def spectral_cloud_and_snow(bands: Mapping[str, Float32]) -> tuple[Bool, Bool]:
         bright = (visible > _BRIGHT_VISIBLE) & (ndvi < _NDVI_CLOUD)
         cloud = ((haze & (visible > _CLOUD_VISIBLE)) | bright) & ~snow
     return ndimage.binary_opening(cloud), snow
+
+
+def spectral_shadow(bands: Mapping[str, Float32], ground: Bool) -> Bool:
+    """Ground with much less nir and swir16 than the scene usually has, without a scene classification.
+
+    Water, wet fields and coal are among it: only what can lie behind a cloud may be called shadow.
+
+    Parameters
+    ----------
+    bands : Mapping[str, Float32]
+    ground : Bool
+        What is neither cloud, snow nor no data.
+    """
+    if not ground.any():
+        return ground
+    with np.errstate(invalid="ignore"):
+        dark = np.logical_and(
+            *(bands[band] < _SHADE_LEFT * np.median(bands[band][ground]) for band in ("nir", "swir16"))
+        )
+    return np.asarray(ndimage.binary_opening(dark & ground))
+
+
+def veil(bands: Mapping[str, Float32], clear: Bool) -> float:
+    """Haze of one date: the median of ``blue - 0.5 red`` over the darkest quarter of its clear ground.
+
+    The haze-optimised transform of Zhu and Woodcock (2012): 0.005 to 0.025 over dark land under clear sky
+    (science 2.3), more by 0.7 of what haze adds to blue. Water is left out: silt is as blue as haze.
+
+    Returns
+    -------
+    float
+        Reflectance; NaN where there is not enough clear ground.
+    """
+    with np.errstate(invalid="ignore"):
+        land = clear & (normalized_difference(bands["green"], bands["swir16"]) < 0)
+    blue, red = bands["blue"][land], bands["red"][land]
+    if blue.size < _VEIL_MIN_PX:
+        return float("nan")
+    dark = red <= np.quantile(red, _VEIL_DARKEST)
+    return float(np.median(blue[dark] - 0.5 * red[dark]))
 
 
 def usable(codes: NDArray[np.uint8], protected: Bool) -> Bool:
@@ -120,7 +175,7 @@ def _dilate(mask: Bool, distance_m: float) -> Bool:
     return np.asarray(ndimage.distance_transform_edt(~mask) * PIXEL_M <= distance_m, dtype=bool)
 
 
-def _can_be_shaded(cloud: Bool, sun_azimuth_deg: float, reach_m: float) -> Bool:
+def can_be_shaded(cloud: Bool, sun_azimuth_deg: float, reach_m: float) -> Bool:
     """Pixels that have a cloud, or the unseen ground beyond the image's edge, between them and the sun.
 
     Without any cloud in view nothing is shaded: an unseen cloud is then improbable, and the price of a

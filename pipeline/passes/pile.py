@@ -5,19 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 from shapely import affinity
 
 from models._delineate import OUTLINE_BANDS, outline
 from models._uncertainty import median_sigma, outline_sigma_m2
 from models.stockpile import persistence_interval
-from pipeline.clear import classify, usable
 from pipeline.config import Config, in_windows
 from pipeline.findings import Observation, PileSeries, PileYear, PreparedScene
 from pipeline.grid import areal_scale, window
 from pipeline.passes.label import Family, YearMaps, read_maps
-from pipeline.passes.scene import CLEAR_BANDS
+from pipeline.passes.mask import DateMask, masks_beside, read_masks
 from pipeline.pixels import read_image
 from pipeline.types import PIXEL_M, Bool, Grid, Tier
 
@@ -51,18 +49,21 @@ def measure_pile(
     for year, path in sorted(maps[0].items()):
         year_maps = _cut(read_maps(path), at)
         of_year = [s for s in scenes if s.stored.scene.date.year == year]
-        years.append(_measure_year(year, _Ground(part, own, any_pile & ~own, year_maps), of_year, config))
+        masks = read_masks(masks_beside(path), at, len(of_year))
+        seen = {s.stored.scene.scene_id: mask for s, mask in zip(of_year, masks, strict=True)}
+        years.append(_measure_year(year, _Ground(part, own, any_pile & ~own, year_maps, seen), of_year, config))
     return PileSeries(family.pile_id, _point(own, part), tuple(years))
 
 
 @dataclass(frozen=True)
 class _Ground:
-    """A pile's window: where it ever was, where others are, and the year's maps."""
+    """A pile's window: where it ever was, where others are, the year's maps, and by scene what can be used of it."""
 
     grid: Grid
     own: Bool
     others: Bool
     maps: YearMaps
+    masks: Mapping[str, DateMask]
 
 
 def _cut(maps: YearMaps, at: tuple[slice, slice]) -> YearMaps:
@@ -127,14 +128,13 @@ def _is_probable(member: Bool, area_m2: float, persistence: tuple[float, int], c
 
 def _observe(scene: PreparedScene, ground: _Ground, member: Bool, config: Config) -> Observation | None:
     """Outline the pile on one date; None when the date does not show it whole."""
-    bands = tuple(dict.fromkeys((*OUTLINE_BANDS, *CLEAR_BANDS)))
-    image = read_image(scene.stored, ground.grid, bands, scene.calibration)
-    codes: NDArray[np.uint8] = classify(image, scene.sun_azimuth_deg, config.clear)
-    clear = usable(codes, member)
+    mask = ground.masks[scene.stored.scene.scene_id]
+    clear = mask.usable | (mask.suspected & member)
     around = ndimage.binary_dilation(member, iterations=_AROUND_PX)
     clear_share = float(clear[around].mean())
     if clear_share < config.stockpile.min_clear_share:
         return None
+    image = read_image(scene.stored, ground.grid, OUTLINE_BANDS, scene.calibration)
     drawn = outline(image.bands, clear, member, ground.others | ground.maps.water, config.stockpile.outline_level)
     if drawn is None or drawn.contrast_sigma < config.stockpile.min_contrast_sigma:
         return None
