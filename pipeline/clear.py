@@ -6,7 +6,7 @@ shadow flag alone (science 1.3, 2.2, 2.3). What other dates of the same ground s
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,15 +23,24 @@ _SCL_INVALID = (0, 1)
 _SCL_SHADOW = 3
 _SCL_CLOUD = (8, 9, 10)
 _SCL_SNOW = 11
+_STEP_PX = 5
+"""Steps in which shadows are looked for; clouds are wider."""
 _NDSI_SNOW = 0.4
 _SWIR_SNOW = 0.2
 _HAZE_OFFSET = 0.08  # haze-optimised transform of Zhu and Woodcock 2012: blue - 0.5 red - 0.08 > 0
 _CLOUD_VISIBLE = 0.12
 _BRIGHT_VISIBLE = 0.30
 _NDVI_CLOUD = 0.25
-_SHADE_LEFT = 0.6
-"""Without scene classes: share of the scene's usual nir and swir16 below which ground may be shaded. Full cloud
-shadow leaves a third to a half; a higher share takes conifers along."""
+_SHADE_LEFT = 0.7
+"""Without scene classes: share of the scene's usual nir and swir16 below which ground may be shaded; full cloud
+shadow leaves a third to a half."""
+_SHADOW_FIT = 0.3
+"""Least share of the moved clouds that must cover dark ground: 0.7 on a scene with true shadows, less than 0.2 on
+scenes whose dark ground is water and slopes."""
+_SHADOW_MIN_PX = 50
+"""A fit on fewer pixels of ground is chance."""
+_SHADOW_SPREAD_M = 300.0
+"""Clouds of one scene differ in height: their shadows lie so far from where one height puts them."""
 _VEIL_DARKEST = 0.25
 """Share of the clear ground a veil is measured on, the darkest in red: haze shows where little else is seen."""
 _VEIL_MIN_PX = 100
@@ -95,7 +104,7 @@ def classify(
     elif found is not None:
         cloud, shadow = found
     else:
-        shadow = spectral_shadow(image.bands, valid & ~cloud & ~snow)
+        shadow = spectral_shadow(image.bands, cloud, valid & ~cloud & ~snow, sun_azimuth_deg, config.shadow_reach_m)
     shadow = shadow & can_be_shaded(cloud, sun_azimuth_deg, config.shadow_reach_m)
     codes = np.full(image.grid.shape, CLEAR, dtype=np.uint8)
     codes[_dilate(shadow, config.shadow_dilate_m)] = SHADOW
@@ -122,24 +131,37 @@ def spectral_cloud_and_snow(bands: Mapping[str, Float32]) -> tuple[Bool, Bool]:
     return ndimage.binary_opening(cloud), snow
 
 
-def spectral_shadow(bands: Mapping[str, Float32], ground: Bool) -> Bool:
-    """Ground with much less nir and swir16 than the scene usually has, without a scene classification.
+def spectral_shadow(
+    bands: Mapping[str, Float32], cloud: Bool, ground: Bool, sun_azimuth_deg: float, reach_m: float
+) -> Bool:
+    """Shadow without a scene classification: dark ground that lies as the clouds lie, moved away from the sun.
 
-    Water, wet fields and coal are among it: only what can lie behind a cloud may be called shadow.
+    Water, conifers and slopes are as dark as shadow. So the clouds are moved to where they cover the largest
+    share of dark ground, and only dark ground near them there is shadow; where they fit nowhere nothing is.
 
     Parameters
     ----------
     bands : Mapping[str, Float32]
-    ground : Bool
-        What is neither cloud, snow nor no data.
+    cloud, ground : Bool
+        Clouds as found, and what is neither cloud, snow nor no data.
+    sun_azimuth_deg : float
+        Clockwise from north.
+    reach_m : float
+        Longest shadow looked for.
     """
-    if not ground.any():
-        return ground
+    nowhere = np.zeros_like(cloud)
+    if not (cloud.any() and ground.any()):
+        return nowhere
     with np.errstate(invalid="ignore"):
-        dark = np.logical_and(
-            *(bands[band] < _SHADE_LEFT * np.median(bands[band][ground]) for band in ("nir", "swir16"))
-        )
-    return np.asarray(ndimage.binary_opening(dark & ground))
+        dark = [bands[band] < _SHADE_LEFT * np.median(bands[band][ground]) for band in ("nir", "swir16")]
+    dark_ground = ndimage.binary_opening(dark[0] & dark[1] & ground)
+    best, at = _SHADOW_FIT, nowhere
+    for offset in _shadow_offsets(cloud.shape, sun_azimuth_deg, reach_m):
+        moved = _shifted(cloud, offset, beyond=False) & ground
+        fit = float(dark_ground[moved].mean()) if moved.sum() >= _SHADOW_MIN_PX else 0.0
+        if fit > best:
+            best, at = fit, moved
+    return np.asarray(dark_ground & _dilate(at, _SHADOW_SPREAD_M))
 
 
 def veil(bands: Mapping[str, Float32], clear: Bool) -> float:
@@ -183,16 +205,20 @@ def can_be_shaded(cloud: Bool, sun_azimuth_deg: float, reach_m: float) -> Bool:
     """
     if not cloud.any():
         return cloud
-    step_px = 5
-    east, north = np.sin(np.radians(sun_azimuth_deg)), np.cos(np.radians(sun_azimuth_deg))
-    wide = ndimage.binary_dilation(cloud, iterations=step_px)
+    wide = ndimage.binary_dilation(cloud, iterations=_STEP_PX)
     shaded = np.zeros_like(cloud)
-    longest = min(reach_m / PIXEL_M, float(np.hypot(*cloud.shape)))
-    for distance in np.arange(step_px, longest + step_px, step_px):
-        # The pixel's sun side at this distance: row decreases to the north, column grows to the east.
-        offset = (round(float(distance * north)), round(float(-distance * east)))
+    for offset in _shadow_offsets(cloud.shape, sun_azimuth_deg, reach_m):
         shaded |= _shifted(wide, offset, beyond=True)
     return shaded
+
+
+def _shadow_offsets(shape: tuple[int, ...], sun_azimuth_deg: float, reach_m: float) -> Iterator[tuple[int, int]]:
+    """Whole (rows, columns) from a cloud to its shadow, for clouds of growing height."""
+    east, north = np.sin(np.radians(sun_azimuth_deg)), np.cos(np.radians(sun_azimuth_deg))
+    longest = min(reach_m / PIXEL_M, float(np.hypot(shape[0], shape[1])))
+    for distance in np.arange(_STEP_PX, longest + _STEP_PX, _STEP_PX):
+        # Away from the sun: row increases to the south, column decreases to the west.
+        yield round(float(distance * north)), round(float(-distance * east))
 
 
 def _shifted(mask: Bool, offset: tuple[int, int], *, beyond: bool) -> Bool:
