@@ -1,8 +1,8 @@
 """Dates on which a pixel departs from its own history of the year as under cloud, haze or shadow. Pure.
 
 A mask of one date misses thin cloud, haze and one shadow in five; the other dates of the pixel know better.
-What departs alone in time is sky; what the date before or after shares is a change of the ground: a pile that
-comes, grows or goes is never dropped for that (science 2.3).
+What departs alone in time is sky; what another date shares is a change of the ground: a pile that comes, grows
+or goes is never dropped for that (science 2.3).
 """
 
 from collections.abc import Mapping, Sequence
@@ -61,8 +61,9 @@ def sky_departures(
     """Pixels and dates that look like sky against their own history.
 
     Veiled: brighter in blue than the median of the other usable dates and than both dates beside it, and as
-    white as cloud. Shaded: darker in nir and swir16 than all three, where ``shadable``; the first and the last
-    date of a pixel have no date on one side and are never shaded, since a pile that has just come looks the same.
+    white as cloud. Shaded: darker in nir and swir16 than all three, where ``shadable``, on one date of the year
+    alone: what is dark more often may be a pile that comes and goes. The first and the last date of a pixel have no
+    date on one side and are never shaded, since a pile that has just come looks the same.
 
     Parameters
     ----------
@@ -111,10 +112,11 @@ def _departures(strip: Mapping[str, Float32], rules: HistoryRules) -> tuple[Bool
         veiled = _veiled(strip, reference.median, veil)
         veiled &= (first | _veiled(strip, reference.before, veil)) & (last | _veiled(strip, reference.after, veil))
         shaded = _shaded(strip, reference.median, shade)
-        shaded &= _shaded(strip, reference.before, shade) & _shaded(strip, reference.after, shade)
+        alone = (shaded.sum(axis=0) <= 1) & ~first & ~last
+        shaded &= alone & _shaded(strip, reference.before, shade) & _shaded(strip, reference.after, shade)
         rim = (
             _veiled(strip, reference.median, _RIM * veil),
-            _shaded(strip, reference.median, _RIM * shade) & ~first & ~last,
+            alone & _shaded(strip, reference.median, _RIM * shade),
         )
     return np.stack([veiled, shaded]) & enough, np.stack(rim) & enough
 

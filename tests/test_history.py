@@ -31,8 +31,7 @@ def series(ground, patch=None, dates=(), seed=0):
     stack = np.broadcast_to(ground, (DATES, SIZE, SIZE, 3)).copy()
     for date in dates:
         stack[(date, *PATCH)] = patch
-    stack = stack * (1 + rng.normal(0, 0.03, (DATES, 1, 1, 3))) + rng.normal(0, 0.004, stack.shape)
-    return stack
+    return stack * (1 + rng.normal(0, 0.03, (DATES, 1, 1, 3))) + rng.normal(0, 0.004, stack.shape)
 
 
 def departures(stack, usable=None, shadable=None):
@@ -116,6 +115,11 @@ def test_a_pile_that_goes_is_kept(ground, last):
 @pytest.mark.parametrize("first", range(DATES - 1))
 def test_a_pile_of_two_dates_is_kept(first):
     assert not np.any(departures(series(GROUND["soil"], COAL, dates=[first, first + 1], seed=first)))
+
+
+@pytest.mark.parametrize("dates", [(1, 8), (2, 5, 8), (0, 2, 4, 6, 8), (1, 3, 5, 7, 9)])
+def test_a_pile_that_comes_and_goes_is_kept(dates):
+    assert not np.any(departures(series(GROUND["soil"], COAL, dates=dates)))
 
 
 @pytest.mark.parametrize("gone", range(DATES))

@@ -84,7 +84,7 @@ def test_gaps_alone_are_neither(network):
 
 
 def test_asking_for_it_without_the_extra_is_refused_before_any_work(settings, monkeypatch, capsys):
-    monkeypatch.setattr(learned.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(learned.importlib.util, "find_spec", {}.get)
     with pytest.raises(InputError, match=r"ukis_csmask and onnxruntime not installed; pip install"):
         learned.check_installed()
     status = cli.main(["plan", "--config", str(settings(clear={"without_scl": "csmask"}))])
