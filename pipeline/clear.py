@@ -167,7 +167,7 @@ def spectral_shadow(
 def veil(bands: Mapping[str, Float32], clear: Bool) -> float:
     """Haze of one date: the median of ``blue - 0.5 red`` over the darkest quarter of its clear ground.
 
-    The haze-optimised transform of Zhu and Woodcock (2012): 0.005 to 0.025 over dark land under clear sky
+    The haze-optimised transform of Zhu and Woodcock (2012): 0.003 to 0.021 over dark land under clear sky
     (science 2.3), more by 0.7 of what haze adds to blue. Water is left out: silt is as blue as haze.
 
     Returns

@@ -26,8 +26,8 @@ class ClearConfig(Section):
     dark_protect_share: float = Field(0.6, ge=0, le=1)
     """A pixel dark on this share of cloud-free dates is never removed as shadow (science 2.3)."""
     max_veil: Positive = 0.043
-    """Haze over a scene's darkest ground (blue - 0.5 red) above which it is not used: clear scenes have 0.005 to
-    0.025; at 0.043 the darkest anthracite is lifted to brightness_max_hard: no coal can be seen (science 2.3)."""
+    """Haze over a scene's darkest ground (blue - 0.5 red) above which it is not used: clear scenes have 0.003 to
+    0.021; at 0.043 the darkest anthracite is lifted to brightness_max_hard: no coal can be seen (science 2.3)."""
     history_min_dates: int = Field(4, ge=3)
     """Usable dates of the year a pixel needs to be judged by its history: the median of three others bears one
     bad one (science 2.3)."""
