@@ -97,6 +97,26 @@ def test_single_pixels_are_no_sky():
     assert not np.any(departures(stack))
 
 
+def test_the_rim_of_a_shadow_goes_with_it():
+    """Half shaded pixels beside a shadow, within 30 m: not clear ground there, nor what cannot be shaded."""
+    stack = series(GROUND["soil"], GROUND["soil"] * SHADOW, dates=[5])
+    stack[5, 7, 8:16] *= 0.8
+    _, shaded = departures(stack)
+    assert shaded[5, 7, 9:15].all()
+    assert not shaded[5, 6].any()
+    dry = np.ones(stack.shape[:3], bool)
+    dry[:, 7] = False
+    assert not departures(stack, shadable=dry)[1][5, 7].any()
+    late = np.ones(stack.shape[:3], bool)
+    late[:5, 7] = False  # the first date these pixels are seen on: they may have been so all the time
+    assert not departures(stack, late)[1][5, 7].any()
+
+
+def test_trees_bare_for_one_date_are_no_shadow():
+    bare = np.array([0.048, 0.165, 0.225])  # half the nir, more swir16
+    assert not departures(series(GROUND["forest"], bare, dates=[5]))[1].any()
+
+
 # --- change of the ground: never dropped, whatever cloud is in view ---
 
 

@@ -110,7 +110,8 @@ def test_one_used_pixel_in_a_hundred_may_be_cloud_or_shadow(dates, classes):
     assert seen[calm].mean() > (0.999 if classes else 0.98)
     veiled = (haze > 0.04) & clean
     assert veiled.sum() > 1000
-    assert seen[veiled].mean() < 0.1
+    # Two hazy dates in succession vouch for each other where both are as hazy.
+    assert seen[veiled].mean() < 0.3
 
 
 def test_nothing_is_usable_and_suspected_at_once(dates):
@@ -123,10 +124,10 @@ def test_nothing_is_usable_and_suspected_at_once(dates):
 
 
 def slope(path, grid, dip_deg):
-    """Write a plane that rises to the north-east in the west of a grid, and level ground in its east."""
+    """Write a plane that falls to the north-west in the west of a grid, and level ground in its east."""
     left, top = grid.left_m - 3000.0, grid.top_m + 3000.0
     rows, columns = np.indices((grid.height // 2 + 300, grid.width // 2 + 300))
-    along = (20.0 * columns - 20.0 * rows) / np.sqrt(2)
+    along = (20.0 * columns + 20.0 * rows) / np.sqrt(2)
     steep = columns < grid.width / 4 + 150
     heights = np.where(steep, np.tan(np.radians(dip_deg)) * along, 0.0).astype(np.float32)
     with rasterio.open(
@@ -140,21 +141,24 @@ def test_slopes_turned_from_the_sun_are_left_out_on_low_sun_only(dates, tmp_path
     """A plane of 30 degrees, by hand from zenith and azimuth of each date."""
     config, grid, scenes = dates
     slope(tmp_path / "dem.tif", grid, 30.0)
-    part = window(grid, slice(100, 140), slice(20, 60))
+    edge = grid.width // 2
+    part = window(grid, slice(20, 60), slice(edge - edge % 2 - 20, edge - edge % 2 + 20))
     plain = read_dates(part, scenes, config.clear)
     lit = read_dates(part, scenes, config.clear.model_copy(update={"dem": str(tmp_path / "dem.tif")}))
     outcomes = set()
     for scene, (_, before), (_, after) in zip(scenes, plain, lit, strict=True):
         zenith, azimuth = sun_position(scene.stored.scene.datetime, 130.0, 38.5)
-        # The sun on a plane that rises to the north-east: Soenen et al. 2005.
-        s, z, turn = np.radians([30.0, zenith, azimuth - 225.0])
+        # The sun on a plane that falls to the north-west: Soenen et al. 2005.
+        s, z, turn = np.radians([30.0, zenith, azimuth - 315.0])
         by_hand = np.cos(z) * np.cos(s) + np.sin(z) * np.sin(s) * np.cos(turn)
         assert abs(by_hand - 0.5) > 0.02, "no date may stand on the limit"
         outcomes.add(by_hand >= 0.5)
+        west, level = np.s_[:, :15], np.s_[:, 25:]
         expected = before.usable if by_hand >= 0.5 else np.zeros_like(before.usable)
-        # A neighbour's history may change with the dates left: only the light is looked at.
-        assert np.mean(after.usable == expected) > 0.98, scene.stored.scene.scene_id
-    assert True in outcomes
+        # A pixel's history may change with the dates left to it: only the light is looked at.
+        assert np.mean((after.usable == expected)[west]) > 0.98, scene.stored.scene.scene_id
+        assert np.mean((after.usable == before.usable)[level]) > 0.98, scene.stored.scene.scene_id
+    assert outcomes == {True, False}
 
 
 # --- what the products say ---
