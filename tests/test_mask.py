@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,14 +13,16 @@ from affine import Affine
 from conftest import call
 from hypothesis import given
 from hypothesis import strategies as st
+from shapely import affinity
 
 from models._indices import brightness
 from pipeline import cli, sources
 from pipeline.clear import sun_position
 from pipeline.config import read_config
-from pipeline.grid import Block, blocks, window
+from pipeline.grid import Block, blocks, burn, window
 from pipeline.imagery import StoredScene
 from pipeline.passes.mask import DateMask, join_masks, read_dates, read_masks, write_masks
+from pipeline.passes.pile import _Ground, _observe
 from pipeline.passes.scene import BANDS, calibrate, inspect, survey
 from pipeline.products.geopackage import read_tables
 from pipeline.run import plan_site
@@ -123,13 +126,17 @@ def test_nothing_is_usable_and_suspected_at_once(dates):
 # --- light ---
 
 
-def slope(path, grid, dip_deg):
-    """Write a plane that falls to the north-west in the west of a grid, and level ground in its east."""
+def slope(path, grid, dip_deg, wall_m=0.0):
+    """Write a plane that falls to the north-west in the west of a grid, level ground in its east, and a wall on it.
+
+    The wall is 100 m thick and runs north, from 300 m east of the plane's end on.
+    """
     left, top = grid.left_m - 3000.0, grid.top_m + 3000.0
     rows, columns = np.indices((grid.height // 2 + 300, grid.width // 2 + 300))
     along = (20.0 * columns + 20.0 * rows) / np.sqrt(2)
     steep = columns < grid.width / 4 + 150
     heights = np.where(steep, np.tan(np.radians(dip_deg)) * along, 0.0).astype(np.float32)
+    heights[:, (columns[0] >= grid.width / 4 + 165) & (columns[0] < grid.width / 4 + 170)] += wall_m
     with rasterio.open(
         path, "w", driver="GTiff", count=1, height=heights.shape[0], width=heights.shape[1], dtype="float32",
         crs=f"EPSG:{grid.epsg}", transform=Affine(20.0, 0, left, 0, -20.0, top),
@@ -159,6 +166,47 @@ def test_slopes_turned_from_the_sun_are_left_out_on_low_sun_only(dates, tmp_path
         assert np.mean((after.usable == expected)[west]) > 0.98, scene.stored.scene.scene_id
         assert np.mean((after.usable == before.usable)[level]) > 0.98, scene.stored.scene.scene_id
     assert outcomes == {True, False}
+
+
+def test_ground_behind_a_wall_is_left_out(dates, tmp_path):
+    """Its height times the tangent of the zenith, across the wall the sine of the azimuth of that."""
+    config, grid, scenes = dates
+    slope(tmp_path / "dem.tif", grid, 0.0, wall_m=1500.0)
+    edge = grid.width // 2
+    part = window(grid, slice(100, 140), slice(edge - edge % 2 - 2, edge - edge % 2 + 24))
+    lit = read_dates(part, scenes, config.clear.model_copy(update={"dem": str(tmp_path / "dem.tif")}))
+    for scene, (_, mask) in zip(scenes, lit, strict=True):
+        zenith, azimuth = sun_position(scene.stored.scene.datetime, 130.0, 38.5)
+        shadow_m = 1500.0 * np.tan(np.radians(zenith)) * np.sin(np.radians(azimuth))
+        dark_px = min(round(shadow_m / 10), 32)
+        assert dark_px > 15, "the sun is low enough on every date"
+        assert not mask.usable[:, 32 - dark_px + 2 :].any()
+        assert not mask.suspected[:, 32 - dark_px + 2 :].any()
+
+
+# --- the outline looks through the same mask ---
+
+
+def test_an_outline_needs_its_surroundings_usable_and_its_pile_not_hidden_by_more_than_shadow(dates):
+    config, grid, scenes = dates
+    site = SITES["sim-port"]
+    outlines = {p.pile_id: p.outline(YEAR) for p in site.patches if p.material == "coal"}
+    pile = affinity.translate(next(iter(outlines.values())), *site.origin_m)
+    rows, columns = np.nonzero(burn(pile, grid))
+    at = tuple(slice((axis.min() - 16) // 2 * 2, (axis.max() + 16) // 2 * 2) for axis in (rows, columns))
+    part, member = window(grid, *at), burn(pile, grid)[at]
+    nothing, everything = np.zeros_like(member), np.ones_like(member)
+    maps = SimpleNamespace(water=nothing)
+    scene = scenes[0]  # of a day without cloud
+
+    def drawn(usable, suspected):
+        masks = {scene.stored.scene.scene_id: DateMask(usable, suspected)}
+        return _observe(scene, _Ground(part, member, nothing, maps, masks), member, config)
+
+    assert drawn(everything, nothing).area_m2 == pytest.approx(pile.area, rel=0.1)
+    assert drawn(~member, member).area_m2 == pytest.approx(pile.area, rel=0.1)
+    assert drawn(~member, nothing) is None
+    assert drawn(member, ~member) is None
 
 
 # --- what the products say ---
