@@ -1,12 +1,12 @@
-"""Which pixels of a scene can be used: cloud, shadow, snow and no data. Pure.
+"""Which pixels of one scene can be used: cloud, shadow, snow, light and no data. Pure.
 
 Sen2Cor calls coal "dark area", "cloud shadow" or "water", so classes 2 and 6 stay, class 3 is only
 suspected when a cloud can have cast it, and a pixel that is dark on most dates is never dropped for a
-shadow flag alone (science 1.3, 2.2, 2.3).
+shadow flag alone (science 1.3, 2.2, 2.3). What other dates of the same ground say is in :mod:`pipeline.history`.
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,19 +16,35 @@ from pipeline.config import ClearConfig
 from pipeline.imagery import Image
 from pipeline.types import PIXEL_M, Bool, Float32
 
-NO_DATA, CLEAR, SHADOW, CLOUD, SNOW = 0, 1, 2, 3, 4
-"""Codes of :func:`classify`. SHADOW is a suspicion that dark ground overrules."""
+NO_DATA, CLEAR, SHADOW, CLOUD, SNOW, DIM = 0, 1, 2, 3, 4, 5
+"""Codes of a date's pixels. SHADOW is a suspicion that dark ground overrules; DIM is a slope with too little light."""
 
 _SCL_INVALID = (0, 1)
 _SCL_SHADOW = 3
 _SCL_CLOUD = (8, 9, 10)
 _SCL_SNOW = 11
+_STEP_PX = 5
+"""Steps in which shadows are looked for; clouds are wider."""
 _NDSI_SNOW = 0.4
 _SWIR_SNOW = 0.2
 _HAZE_OFFSET = 0.08  # haze-optimised transform of Zhu and Woodcock 2012: blue - 0.5 red - 0.08 > 0
 _CLOUD_VISIBLE = 0.12
 _BRIGHT_VISIBLE = 0.30
 _NDVI_CLOUD = 0.25
+_SHADE_LEFT = 0.7
+"""Without scene classes: share of the scene's usual nir and swir16 below which ground may be shaded; full cloud
+shadow leaves a third to a half."""
+_SHADOW_FIT = 0.3
+"""Least share of the moved clouds that must cover dark ground: 0.7 on a scene with true shadows, less than 0.2 on
+scenes whose dark ground is water and slopes."""
+_SHADOW_MIN_PX = 50
+"""A fit on fewer pixels of ground is chance."""
+_SHADOW_SPREAD_M = 300.0
+"""Clouds of one scene differ in height: their shadows lie so far from where one height puts them."""
+_VEIL_DARKEST = 0.25
+"""Share of the clear ground a veil is measured on, the darkest in red: haze shows where little else is seen."""
+_VEIL_MIN_PX = 100
+"""Fewer pixels of clear ground (1 ha) tell nothing of a scene."""
 
 
 def sun_position(when: dt.datetime, longitude: float, latitude: float) -> tuple[float, float]:
@@ -57,7 +73,9 @@ def normalized_difference(a: Float32, b: Float32) -> Float32:
         return np.where(total > 0, (a - b) / total, np.float32(np.nan)).astype(np.float32)
 
 
-def classify(image: Image, sun_azimuth_deg: float, config: ClearConfig) -> NDArray[np.uint8]:
+def classify(
+    image: Image, sun_azimuth_deg: float, config: ClearConfig, found: tuple[Bool, Bool] | None = None
+) -> NDArray[np.uint8]:
     """Codes NO_DATA, CLEAR, SHADOW, CLOUD, SNOW for every pixel of an image.
 
     Parameters
@@ -67,6 +85,8 @@ def classify(image: Image, sun_azimuth_deg: float, config: ClearConfig) -> NDArr
     sun_azimuth_deg : float
         Clockwise from north.
     config : ClearConfig
+    found : (Bool, Bool) or None
+        Cloud and shadow of another mask, taken where the image has no ``scl``; None: found by colour.
 
     Returns
     -------
@@ -74,14 +94,18 @@ def classify(image: Image, sun_azimuth_deg: float, config: ClearConfig) -> NDArr
         Shape ``image.grid.shape``.
     """
     valid = np.all([np.isfinite(band) for band in image.bands.values()], axis=0)
-    if image.scl is None:
-        cloud, snow = spectral_cloud_and_snow(image.bands)
-        shadow = np.zeros_like(cloud)
-    else:
+    cloud, snow = spectral_cloud_and_snow(image.bands)
+    if image.scl is not None:
         valid &= ~np.isin(image.scl, _SCL_INVALID)
         cloud = np.isin(image.scl, _SCL_CLOUD)
-        snow = image.scl == _SCL_SNOW
-        shadow = (image.scl == _SCL_SHADOW) & _can_be_shaded(cloud, sun_azimuth_deg, config.shadow_reach_m)
+        # Thin snow is often class 5 or 7; by colour nothing on the ground is taken for it.
+        snow = snow | (image.scl == _SCL_SNOW)
+        shadow = image.scl == _SCL_SHADOW
+    elif found is not None:
+        cloud, shadow = found
+    else:
+        shadow = spectral_shadow(image.bands, cloud, valid & ~cloud & ~snow, sun_azimuth_deg, config.shadow_reach_m)
+    shadow = shadow & can_be_shaded(cloud, sun_azimuth_deg, config.shadow_reach_m)
     codes = np.full(image.grid.shape, CLEAR, dtype=np.uint8)
     codes[_dilate(shadow, config.shadow_dilate_m)] = SHADOW
     codes[snow] = SNOW
@@ -94,7 +118,7 @@ def spectral_cloud_and_snow(bands: Mapping[str, Float32]) -> tuple[Bool, Bool]:
     """Cloud and snow without a scene classification.
 
     Cloud: the haze-optimised transform of Zhu and Woodcock (2012), or bright ground without vegetation;
-    snow: NDSI above 0.4 with dark swir16 (science 6.5). Thin: an archive with SCL is preferred.
+    snow: NDSI above 0.4 with dark swir16 (science 6.5). An archive with SCL is preferred.
     """
     visible = (bands["blue"] + bands["green"] + bands["red"]) / 3
     with np.errstate(invalid="ignore"):
@@ -105,6 +129,59 @@ def spectral_cloud_and_snow(bands: Mapping[str, Float32]) -> tuple[Bool, Bool]:
         bright = (visible > _BRIGHT_VISIBLE) & (ndvi < _NDVI_CLOUD)
         cloud = ((haze & (visible > _CLOUD_VISIBLE)) | bright) & ~snow
     return ndimage.binary_opening(cloud), snow
+
+
+def spectral_shadow(
+    bands: Mapping[str, Float32], cloud: Bool, ground: Bool, sun_azimuth_deg: float, reach_m: float
+) -> Bool:
+    """Shadow without a scene classification: dark ground that lies as the clouds lie, moved away from the sun.
+
+    Water, conifers and slopes are as dark as shadow. So the clouds are moved to where they cover the largest
+    share of dark ground, and only dark ground near them there is shadow; where they fit nowhere nothing is.
+
+    Parameters
+    ----------
+    bands : Mapping[str, Float32]
+    cloud, ground : Bool
+        Clouds as found, and what is neither cloud, snow nor no data.
+    sun_azimuth_deg : float
+        Clockwise from north.
+    reach_m : float
+        Longest shadow looked for.
+    """
+    nowhere = np.zeros_like(cloud)
+    if not (cloud.any() and ground.any()):
+        return nowhere
+    with np.errstate(invalid="ignore"):
+        dark = [bands[band] < _SHADE_LEFT * np.median(bands[band][ground]) for band in ("nir", "swir16")]
+    dark_ground = ndimage.binary_opening(dark[0] & dark[1] & ground)
+    best, at = _SHADOW_FIT, nowhere
+    for offset in _shadow_offsets(cloud.shape, sun_azimuth_deg, reach_m):
+        moved = _shifted(cloud, offset, beyond=False) & ground
+        fit = float(dark_ground[moved].mean()) if moved.sum() >= _SHADOW_MIN_PX else 0.0
+        if fit > best:
+            best, at = fit, moved
+    return np.asarray(dark_ground & _dilate(at, _SHADOW_SPREAD_M))
+
+
+def veil(bands: Mapping[str, Float32], clear: Bool) -> float:
+    """Haze of one date: the median of ``blue - 0.5 red`` over the darkest quarter of its clear ground.
+
+    The haze-optimised transform of Zhu and Woodcock (2012): 0.003 to 0.021 over dark land under clear sky
+    (science 2.3), more by 0.7 of what haze adds to blue. Water is left out: silt is as blue as haze.
+
+    Returns
+    -------
+    float
+        Reflectance; NaN where there is not enough clear ground.
+    """
+    with np.errstate(invalid="ignore"):
+        land = clear & (normalized_difference(bands["green"], bands["swir16"]) < 0)
+    blue, red = bands["blue"][land], bands["red"][land]
+    if blue.size < _VEIL_MIN_PX:
+        return float("nan")
+    dark = red <= np.quantile(red, _VEIL_DARKEST)
+    return float(np.median(blue[dark] - 0.5 * red[dark]))
 
 
 def usable(codes: NDArray[np.uint8], protected: Bool) -> Bool:
@@ -120,7 +197,7 @@ def _dilate(mask: Bool, distance_m: float) -> Bool:
     return np.asarray(ndimage.distance_transform_edt(~mask) * PIXEL_M <= distance_m, dtype=bool)
 
 
-def _can_be_shaded(cloud: Bool, sun_azimuth_deg: float, reach_m: float) -> Bool:
+def can_be_shaded(cloud: Bool, sun_azimuth_deg: float, reach_m: float) -> Bool:
     """Pixels that have a cloud, or the unseen ground beyond the image's edge, between them and the sun.
 
     Without any cloud in view nothing is shaded: an unseen cloud is then improbable, and the price of a
@@ -128,16 +205,20 @@ def _can_be_shaded(cloud: Bool, sun_azimuth_deg: float, reach_m: float) -> Bool:
     """
     if not cloud.any():
         return cloud
-    step_px = 5
-    east, north = np.sin(np.radians(sun_azimuth_deg)), np.cos(np.radians(sun_azimuth_deg))
-    wide = ndimage.binary_dilation(cloud, iterations=step_px)
+    wide = ndimage.binary_dilation(cloud, iterations=_STEP_PX)
     shaded = np.zeros_like(cloud)
-    longest = min(reach_m / PIXEL_M, float(np.hypot(*cloud.shape)))
-    for distance in np.arange(step_px, longest + step_px, step_px):
-        # The pixel's sun side at this distance: row decreases to the north, column grows to the east.
-        offset = (round(float(distance * north)), round(float(-distance * east)))
+    for offset in _shadow_offsets(cloud.shape, sun_azimuth_deg, reach_m):
         shaded |= _shifted(wide, offset, beyond=True)
     return shaded
+
+
+def _shadow_offsets(shape: tuple[int, ...], sun_azimuth_deg: float, reach_m: float) -> Iterator[tuple[int, int]]:
+    """Whole (rows, columns) from a cloud to its shadow, for clouds of growing height."""
+    east, north = np.sin(np.radians(sun_azimuth_deg)), np.cos(np.radians(sun_azimuth_deg))
+    longest = min(reach_m / PIXEL_M, float(np.hypot(shape[0], shape[1])))
+    for distance in np.arange(_STEP_PX, longest + _STEP_PX, _STEP_PX):
+        # Away from the sun: row increases to the south, column decreases to the west.
+        yield round(float(distance * north)), round(float(-distance * east))
 
 
 def _shifted(mask: Bool, offset: tuple[int, int], *, beyond: bool) -> Bool:

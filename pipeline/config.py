@@ -11,11 +11,11 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, Field, ValidationError
 
+from pipeline.clear_section import ClearConfig
 from pipeline.errors import InputError
 from pipeline.sections import (
     AlignConfig,
     BoundaryConfig,
-    ClearConfig,
     FootprintConfig,
     LimitsConfig,
     RadiometryConfig,
@@ -124,6 +124,9 @@ def _with_absolute_paths(document: dict[str, Any], folder: Path) -> dict[str, An
             resolved[key] = (folder / resolved[key]).resolve()
         elif key not in resolved and key != "claims":
             resolved[key] = (folder / Config.model_fields[key].default).resolve()
+    clear = resolved.get("clear")
+    if isinstance(clear, dict) and isinstance(clear.get("dem"), str):
+        resolved["clear"] = {**clear, "dem": str((folder / clear["dem"]).resolve())}
     source = resolved.get("source")
     if isinstance(source, dict) and isinstance(source.get("url"), str) and "://" not in source["url"]:
         # A catalogue named without a sign_url is not the default provider: nothing is to be signed.

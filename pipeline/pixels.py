@@ -23,7 +23,7 @@ from rasterio.warp import transform_bounds
 from rasterio.windows import Window, from_bounds
 
 from pipeline.addresses import file_name, one_line
-from pipeline.errors import EvidenceError, SceneRefusedError
+from pipeline.errors import EvidenceError, InputError, SceneRefusedError
 from pipeline.imagery import Calibration, Image, StoredBand, StoredScene
 from pipeline.radiometry import to_reflectance
 from pipeline.resample import Method, resample
@@ -37,6 +37,8 @@ _COARSE_M = 15.0
 """Between the 10 m and the 20 m bands."""
 _METRES_PER_DEGREE = 111_320.0
 _SAME_LATTICE_PX = 1e-3
+_LOWEST_LAND_M = -450.0
+"""Shore of the Dead Sea; what an elevation model says below it is a mark for no data it does not declare."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +135,33 @@ def read_raw(stored: StoredScene, grid: Grid, bands: Sequence[str]) -> dict[str,
     """DN of some bands on a grid, neither calibrated nor moved; NaN is no data."""
     image = read_image(stored, grid, bands, Calibration(scale=1.0))
     return dict(image.bands) | ({"scl": image.scl.astype(np.float32)} if image.scl is not None else {})
+
+
+def read_elevation(path: str, grid: Grid) -> Float32:
+    """Elevation on a grid, metres; NaN where the model has none.
+
+    Parameters
+    ----------
+    path : str
+        Single-band raster in metres, in any CRS.
+    grid : Grid
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, is no such raster, or does not reach the grid.
+    """
+    try:
+        part = read_part(path, grid)
+    except SceneRefusedError as error:
+        raise InputError(f"clear.dem = {path}: {error}; name a raster in metres that covers the site") from error
+    except RasterioError as error:
+        raise InputError(f"clear.dem = {path}: cannot be read ({why(error)}); name a GeoTIFF or JPEG 2000") from error
+    pixels = part.pixels.astype(np.float32)
+    pixels[(pixels < _LOWEST_LAND_M) | ~np.isfinite(pixels)] = np.nan
+    if part.nodata is not None:
+        pixels[part.pixels == part.nodata] = np.nan
+    return resample(pixels, part.transform, part.crs, grid, (0.0, 0.0), _smooth(part))
 
 
 def _read_band(layers: Sequence[StoredBand], grid: Grid, calibration: Calibration) -> Float32:

@@ -137,23 +137,6 @@ class RadiometryConfig(Section):
     """A hypothesis nearer than this to the other scenes' median may be right; haze and season stay below it."""
 
 
-class ClearConfig(Section):
-    """Clear mask (science 2.2, 2.3)."""
-
-    cloud_dilate_m: float = Field(100.0, ge=0)
-    """Around clouds; a missed cloud edge hurts more than a lost pixel (science 2.3)."""
-    shadow_dilate_m: float = Field(60.0, ge=0)
-    """Around suspected cloud shadow (science 2.3)."""
-    shadow_reach_m: float = Field(8000.0, ge=0)
-    """Longest shadow looked for behind a cloud: 5 km cloud top at 58 deg zenith."""
-    max_sun_zenith_deg: float = Field(55.0, gt=0, le=90)
-    """Lower sun leaves grey slopes in grazing light that look like coal (science 1.6)."""
-    min_clear_fraction: float = Field(0.10, ge=0, le=1)
-    """Scenes clearer than this over the AOI are used; below it registration has nothing to hold on."""
-    dark_protect_share: float = Field(0.6, ge=0, le=1)
-    """A pixel dark on this share of cloud-free dates is never removed by a shadow flag alone (science 2.3)."""
-
-
 class AlignConfig(Section):
     """Registration to the reference scene (science 2.4)."""
 

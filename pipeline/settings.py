@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from pipeline.config import Config, YearsConfig
 from pipeline.errors import InputError
+from pipeline.learned import check_installed
 from pipeline.sites import read_claims, read_sites
 from pipeline.types import Claim, Site
 
@@ -31,7 +32,7 @@ class Settings:
         Raises
         ------
         InputError
-            A choice, a site file or the claims file is refused.
+            A choice, a site file or the claims file is refused, or what ``clear`` names is not there.
         """
         changes: dict[str, object] = {}
         if out is not None:
@@ -39,6 +40,10 @@ class Settings:
         if years is not None:
             changes["years"] = _years(years, config.years.baseline)
         config = config.model_copy(update=changes)
+        if config.clear.without_scl == "csmask":
+            check_installed()
+        if config.clear.dem is not None and not Path(config.clear.dem).is_file():
+            raise InputError(f"clear.dem = {config.clear.dem}: no such file; name a raster in metres, or leave it out")
         claims = read_claims(config.claims) if config.claims else ()
         digest = hashlib.sha256(config.claims.read_bytes()).hexdigest() if config.claims else None
         return cls(config, read_sites(config.sites, config.limits, wanted), tuple(claims), digest)

@@ -19,12 +19,17 @@ ROOT = Path(__file__).parents[1]
 
 # --- the rules ---
 
-NOUNS = {"errors": 0, "types": 1, "imagery": 2, "findings": 3, "records": 0, "sections": 1, "config": 2}
-PURE = {
-    "grid", "radiometry", "clear", "align", "scenes", "compare", "trend", "claims", "rules", "measure", "tables",
-    "pile_tables",
+NOUNS = {
+    "errors": 0, "types": 1, "imagery": 2, "findings": 3, "records": 0, "sections": 1, "clear_section": 2, "config": 3,
 }  # fmt: skip
-FILES = {"sources", "store", "addresses", "remote", "pixels", "resample", "sites", "drawn", "settings", "parallel"}
+PURE = {
+    "grid", "radiometry", "clear", "history", "terrain", "align", "scenes", "compare", "trend", "claims", "rules",
+    "measure", "tables", "pile_tables",
+}  # fmt: skip
+FILES = {
+    "sources", "store", "addresses", "remote", "pixels", "resample", "learned", "sites", "drawn", "settings",
+    "parallel",
+}  # fmt: skip
 LAYERS: list[set[str]] = [
     set(NOUNS),
     PURE,

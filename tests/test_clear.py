@@ -13,6 +13,7 @@ from imagery_fixture import an_image
 from pipeline.clear import (
     CLEAR,
     CLOUD,
+    DIM,
     NO_DATA,
     SHADOW,
     SNOW,
@@ -21,6 +22,7 @@ from pipeline.clear import (
     spectral_cloud_and_snow,
     sun_position,
     usable,
+    veil,
 )
 from pipeline.config import ClearConfig
 
@@ -210,9 +212,9 @@ def test_negative_reflectance_is_data():
 
 
 def test_suspected_shadow_is_used_only_over_ground_that_is_dark_on_most_dates():
-    codes = np.array([NO_DATA, CLEAR, SHADOW, CLOUD, SNOW], dtype=np.uint8)
-    assert usable(codes, np.zeros(5, bool)).tolist() == [False, True, False, False, False]
-    assert usable(codes, np.ones(5, bool)).tolist() == [False, True, True, False, False]
+    codes = np.array([NO_DATA, CLEAR, SHADOW, CLOUD, SNOW, DIM], dtype=np.uint8)
+    assert usable(codes, np.zeros(6, bool)).tolist() == [False, True, False, False, False, False]
+    assert usable(codes, np.ones(6, bool)).tolist() == [False, True, True, False, False, False]
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(0, 360))
@@ -261,14 +263,18 @@ def test_single_bright_pixels_are_no_cloud():
     assert not cloud.any()
 
 
-def test_cloud_without_scl_against_a_reference_mask(capsys):
-    """Real top-of-atmosphere scene, mask by hand: 4 cloud, 3 land, 0 water, 1 shadow; surface reflectance is easier."""
+def reference_mask():
+    """Real top-of-atmosphere scene of 30 m pixels, mask by hand: 4 cloud, 3 land, 1 water, 0 cloud shadow."""
     path = DATA / "cloud-reference" / "sentinel2.npz"
     if not path.is_file():
         pytest.skip(f"{path} is absent")
     with np.load(path) as file:
         image, mask = file["img"], file["msk"][..., 0]
-    bands = {band: image[..., i] for i, band in enumerate(("blue", "green", "red", "nir", "swir16", "swir22"))}
+    return {band: image[..., i] for i, band in enumerate(("blue", "green", "red", "nir", "swir16", "swir22"))}, mask
+
+
+def test_cloud_without_scl_against_a_reference_mask(capsys):
+    bands, mask = reference_mask()
     cloud, snow = spectral_cloud_and_snow(bands)
     recall = cloud[mask == 4].mean()
     precision = (mask[cloud] == 4).mean()
@@ -277,6 +283,83 @@ def test_cloud_without_scl_against_a_reference_mask(capsys):
     assert recall > 0.90
     assert precision > 0.85
     assert snow.mean() < 0.001
+
+
+REFERENCE_SUN_DEG = 155.0
+"""Away from it every cloud of the reference mask has a shadow of the same mask."""
+
+
+def test_shadow_without_scl_against_a_reference_mask(capsys):
+    bands, mask = reference_mask()
+    third = ClearConfig(cloud_dilate_m=100 / 3, shadow_dilate_m=20, shadow_reach_m=8000 / 3)  # its pixels are 30 m
+    codes = classify(an_image(mask.shape, None, **bands), REFERENCE_SUN_DEG, third)
+    hidden = np.isin(codes, (SHADOW, CLOUD))
+    found = np.isin(mask, (0, 4))[~hidden].mean()
+    with capsys.disabled():
+        print(f"\nshadow found {hidden[mask == 0].mean():.3f}, hidden among clear {found:.4f}")  # noqa: T201
+    assert hidden[mask == 0].mean() > 0.95
+    assert found < 0.01
+    # The sun on the other side: what is dark does not lie where a cloud could have cast it.
+    assert np.mean(classify(an_image(mask.shape, None, **bands), 335.0, third)[mask == 0] == SHADOW) < 0.2
+
+
+def test_dark_ground_that_fits_no_cloud_is_no_shadow_without_scl():
+    nir = np.full((120, 120), 0.25)
+    nir[70:100, 10:50] = 0.03  # a lake, not where the cloud's shadow falls
+    dark = nir < 0.1
+    cloudy = {band: np.full(nir.shape, 0.1) for band in ("blue", "green", "red")}
+    for values in cloudy.values():
+        values[10:30, 80:100] = 0.5
+    nir[10:30, 80:100], swir = 0.5, np.where(dark, 0.02, 0.2)
+    image = an_image(nir.shape, None, nir=nir, swir16=swir, **cloudy)
+    assert not np.any(classify(image, 270.0, BARE) == SHADOW)
+    # With the sun in the north-east, 45 degrees, the lake's corner lies 60 to 90 pixels behind the cloud.
+    assert np.mean((classify(image, 45.0, BARE) == SHADOW)[dark]) > 0.5
+
+
+def test_snow_is_found_by_colour_where_the_classes_miss_it():
+    snow = {"blue": 0.8, "green": 0.8, "red": 0.8, "nir": 0.75, "swir16": 0.08}
+    assert (classify(an_image((20, 20), 7, **snow), EAST, CONFIG) == SNOW).all()
+    assert (classify(an_image((20, 20), 9, **snow), EAST, CONFIG) == CLOUD).all()
+    assert (classify(an_image((20, 20), 0, **snow), EAST, CONFIG) == NO_DATA).all()
+
+
+def test_another_mask_is_taken_where_there_is_no_scl():
+    cloud, shadow = np.zeros((60, 60), bool), np.zeros((60, 60), bool)
+    cloud[20:25, 40:45], shadow[20:25, 10:15] = True, True  # the sun is in the east
+    codes = classify(an_image(cloud.shape), EAST, BARE, (cloud, shadow))
+    assert np.array_equal(codes == CLOUD, cloud)
+    assert np.array_equal(codes == SHADOW, shadow)
+    assert (classify(an_image(cloud.shape, 5), EAST, BARE, (cloud, shadow)) == CLEAR).all()
+
+
+# --- haze of one scene ---
+
+
+def test_veil_by_hand():
+    """Darkest quarter: forest, blue 0.03 and red 0.03; haze adds its own blue, and 0.62 of it to red."""
+    red, blue, swir = np.full((40, 40), 0.2), np.full((40, 40), 0.1), np.full((40, 40), 0.3)
+    red[:, :12], blue[:, :12] = 0.03, 0.03
+    red[:, 30:], blue[:, 30:], swir[:, 30:] = 0.01, 0.07, 0.01  # silty water, bluer than any haze
+    bands = an_image(red.shape, None, red=red, blue=blue, swir16=swir, green=0.05).bands
+    everywhere = np.ones(red.shape, bool)
+    assert veil(bands, everywhere) == pytest.approx(0.015, abs=1e-6)
+    hazy = dict(bands) | {"blue": bands["blue"] + 0.04, "red": bands["red"] + 0.62 * 0.04}
+    assert veil(hazy, everywhere) == pytest.approx(0.015 + 0.69 * 0.04, abs=1e-6)
+    assert np.isnan(veil(bands, np.zeros(red.shape, bool)))
+
+
+@pytest.mark.parametrize(
+    ("date", "veiled"),
+    [("20200113", True), ("20200202", False), ("20200621", False), ("20210626", False), ("20210716", False),
+     ("20220308", False)],
+)  # fmt: skip
+def test_the_hazy_real_scene_is_veiled_and_no_other(date, veiled):
+    bands = boadella(date, "blue", "green", "red", "nir", "swir16")
+    codes = classify(an_image(bands["blue"].shape, None, **bands), SOUTH_EAST, CONFIG)
+    haze = veil(bands, codes == CLEAR)
+    assert (haze > CONFIG.max_veil) == veiled
+    assert veiled or haze < 0.025
 
 
 def boadella(date: str, *bands: str) -> dict[str, np.ndarray]:

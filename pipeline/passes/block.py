@@ -9,19 +9,15 @@ from numpy.typing import NDArray
 
 from models._indices import brightness, ndvi
 from models.stockpile import ScoreRules, looks_like_water, may_be_coal
-from pipeline.clear import CLEAR, CLOUD, NO_DATA, SHADOW, SNOW, classify, usable
 from pipeline.config import Config, in_windows
 from pipeline.findings import PreparedScene
 from pipeline.grid import Block
 from pipeline.imagery import Image
-from pipeline.passes.scene import BANDS
-from pipeline.pixels import read_image
+from pipeline.passes.mask import masks_beside, read_dates, write_masks
 from pipeline.types import Bool, Float32, Grid
 
 DISPLAY_BANDS = ("blue", "green", "red", "nir", "swir16", "swir22")
 HALVES = 2
-_DARK_V = 0.08
-"""Brightness below which ground counts as dark for the protection against shadow flags (science 2.3)."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +78,10 @@ class YearLayers:
 
 @dataclass(frozen=True)
 class _Date:
-    """One scene on a block."""
+    """One scene on a block; ``ok`` are the pixels that may be used."""
 
     image: Image
-    codes: NDArray[np.uint8]
-    dark: Bool
+    ok: Bool
     in_stockpile: bool
     in_footprint: bool
 
@@ -117,10 +112,13 @@ def score_block(job: BlockJob, rules: ScoreRules, config: Config, folder: Path) 
         Of the written layers, for :func:`read_layers`.
     """
     block = job.block
-    layers = _layers([_read(block.grid, scene, config) for scene in job.scenes], block.grid, rules, config)
+    dates = read_dates(block.grid, job.scenes, config.clear)
+    seen = [_date(image, mask.usable, s, config) for (image, mask), s in zip(dates, job.scenes, strict=True)]
+    layers = _layers(seen, block.grid, rules, config)
     path = folder / f"{job.year}_{block.row}_{block.column}.npz"
     rows, columns = block.inner
     np.savez(path, **{f.name: getattr(layers, f.name)[..., rows, columns] for f in fields(layers)})
+    write_masks(masks_beside(path), [mask for _, mask in dates], block.inner)
     return path
 
 
@@ -130,49 +128,34 @@ def read_layers(path: Path) -> YearLayers:
         return YearLayers(**{f.name: arrays[f.name] for f in fields(YearLayers)})
 
 
-def _read(grid: Grid, scene: PreparedScene, config: Config) -> _Date:
-    image = read_image(scene.stored, grid, BANDS, scene.calibration)
-    codes = classify(image, scene.sun_azimuth_deg, config.clear)
-    day = scene.stored.scene.date
-    with np.errstate(invalid="ignore"):
-        dark = brightness(image.bands) < _DARK_V
-    return _Date(
-        image, codes, dark, in_windows(day, config.windows.stockpile), in_windows(day, config.windows.footprint)
-    )
-
-
-def _protected(dates: Sequence[_Date], share: float) -> Bool:
-    """Ground dark on most of the dates no cloud hides: a shadow flag there is not believed (science 2.3)."""
-    seen = np.sum([~np.isin(d.codes, (NO_DATA, CLOUD, SNOW)) for d in dates], axis=0)
-    dark = np.sum([d.dark & np.isin(d.codes, (CLEAR, SHADOW)) for d in dates], axis=0)
-    return np.asarray((seen > 0) & (dark >= share * seen))
+def _date(image: Image, ok: Bool, scene: PreparedScene, config: Config) -> _Date:
+    day, windows = scene.stored.scene.date, config.windows
+    return _Date(image, ok, in_windows(day, windows.stockpile), in_windows(day, windows.footprint))
 
 
 def _layers(dates: Sequence[_Date], grid: Grid, rules: ScoreRules, config: Config) -> YearLayers:
     layers = YearLayers.empty(grid)
     if not dates:
         return layers
-    protected = _protected(dates, config.clear.dark_protect_share)
-    good = [usable(date.codes, protected) for date in dates]
-    for date, ok in zip(dates, good, strict=True):
+    for date in dates:
         if date.in_stockpile:
-            layers.clear[ok] += 1
-            layers.hits[ok & may_be_coal(date.image.bands, rules)] += 1
-            layers.water[ok & looks_like_water(date.image.bands)] += 1
-    ground = [(date, ok) for date, ok in zip(dates, good, strict=True) if date.in_footprint]
-    for index, (date, ok) in enumerate(ground):
-        _count_ground(layers, date, ok, index % HALVES + 1, config)
+            layers.clear[date.ok] += 1
+            layers.hits[date.ok & may_be_coal(date.image.bands, rules)] += 1
+            layers.water[date.ok & looks_like_water(date.image.bands)] += 1
+    ground = [date for date in dates if date.in_footprint]
+    for index, date in enumerate(ground):
+        _count_ground(layers, date, index % HALVES + 1, config)
     if ground:
-        layers.brightness[:] = _median([brightness(d.image.bands) for d, _ in ground], [ok for _, ok in ground])
+        layers.brightness[:] = _median([brightness(d.image.bands) for d in ground], [d.ok for d in ground])
     for place, band in enumerate(DISPLAY_BANDS):
-        median = _median([d.image.bands[band] for d in dates], good)
+        median = _median([d.image.bands[band] for d in dates], [d.ok for d in dates])
         layers.composite[place] = np.nan_to_num(np.clip(np.round(median * 1e4), 1, 65535), nan=0.0).astype(np.uint16)
     return layers
 
 
-def _count_ground(layers: YearLayers, date: _Date, ok: Bool, half: int, config: Config) -> None:
+def _count_ground(layers: YearLayers, date: _Date, half: int, config: Config) -> None:
     green = ndvi(date.image.bands)
-    seen = ok & np.isfinite(green)
+    seen = date.ok & np.isfinite(green)
     with np.errstate(invalid="ignore"):
         bare = seen & (green < config.footprint.ndvi_max_bare)
     water = seen & looks_like_water(date.image.bands)

@@ -12,6 +12,7 @@ from models import footprint
 from models.stockpile import detect, families
 from pipeline.grid import Block
 from pipeline.passes.block import DISPLAY_BANDS, HALVES, YearLayers, read_layers
+from pipeline.passes.mask import join_masks, masks_beside
 from pipeline.products.cog import write_cog
 from pipeline.rules import SiteRules
 from pipeline.types import PIXEL_M, Bool, Float32, Grid
@@ -73,6 +74,7 @@ def join_year(job: YearJob, grid: Grid, rules: SiteRules) -> Path:
         layers.put(read_layers(path), block)
     maps = _maps(layers, rules)
     np.savez(job.maps, **{f.name: getattr(maps, f.name) for f in fields(maps)})
+    join_masks([(block, masks_beside(path)) for block, path in job.parts], grid, masks_beside(job.maps))
     bands = dict(zip(DISPLAY_BANDS, layers.composite, strict=True))
     # 0 is no data in the layers; the file's own no data is the largest value.
     write_cog(

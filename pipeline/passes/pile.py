@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 from shapely import affinity
 
@@ -13,13 +12,12 @@ from models._delineate import outline
 from models._spectrum import Levels, object_levels
 from models._uncertainty import median_sigma, pile_sigma_m2
 from models.stockpile import SPECTRUM_BANDS, Score, persistence_interval, score
-from pipeline.clear import classify, usable
 from pipeline.compare import Z95
 from pipeline.config import Config, in_windows
 from pipeline.findings import Observation, PileSeries, PileYear, PreparedScene
 from pipeline.grid import areal_scale, window
 from pipeline.passes.label import Family, YearMaps, pile_name, read_maps
-from pipeline.passes.scene import CLEAR_BANDS
+from pipeline.passes.mask import DateMask, masks_beside, read_masks
 from pipeline.pixels import read_image
 from pipeline.types import PIXEL_M, Bool, Grid, Tier
 
@@ -63,8 +61,10 @@ def measure_pile(
     own, any_pile = labels == family.label, labels > 0
     years, thickness = [], {}
     for year, path in sorted(maps[0].items()):
-        ground = _Ground(part, own, any_pile & ~own, _cut(read_maps(path), at))
         of_year = [s for s in scenes if s.stored.scene.date.year == year]
+        masks = read_masks(masks_beside(path), at, len(of_year))
+        seen = {s.stored.scene.scene_id: mask for s, mask in zip(of_year, masks, strict=True)}
+        ground = _Ground(part, own, any_pile & ~own, _cut(read_maps(path), at), seen)
         years.append(_measure_year(year, ground, of_year, rank, config))
         depth = ndimage.distance_transform_edt(np.pad(own & ground.maps.objects, 1))
         thickness[year] = float(depth.max())
@@ -74,12 +74,13 @@ def measure_pile(
 
 @dataclass(frozen=True)
 class _Ground:
-    """A pile's window: where it ever was, where others are, and the year's maps."""
+    """A pile's window: where it ever was, where others are, the year's maps, and by scene what can be used of it."""
 
     grid: Grid
     own: Bool
     others: Bool
     maps: YearMaps
+    masks: Mapping[str, DateMask]
 
 
 def _cut(maps: YearMaps, at: tuple[slice, slice]) -> YearMaps:
@@ -197,14 +198,13 @@ def heaps(member: Bool, grid: Grid) -> tuple[str, ...]:
 
 def _observe(scene: PreparedScene, ground: _Ground, member: Bool, rank: str, config: Config) -> Observation | None:
     """Outline the pile on one date; None when the date does not show it whole."""
-    bands = tuple(dict.fromkeys((*SPECTRUM_BANDS, *CLEAR_BANDS)))
-    image = read_image(scene.stored, ground.grid, bands, scene.calibration)
-    codes: NDArray[np.uint8] = classify(image, scene.sun_azimuth_deg, config.clear)
-    clear = usable(codes, member)
+    mask = ground.masks[scene.stored.scene.scene_id]
+    clear = mask.usable | (mask.suspected & member)
     around = ndimage.binary_dilation(member, iterations=_AROUND_PX)
     clear_share = float(clear[around].mean())
     if clear_share < config.stockpile.min_clear_share:
         return None
+    image = read_image(scene.stored, ground.grid, SPECTRUM_BANDS, scene.calibration)
     others = ground.others | ground.maps.water
     drawn = outline(image.bands, clear, member, others, config.stockpile.outline_level)
     if drawn is None or drawn.contrast_sigma < config.stockpile.min_contrast_sigma:

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.align import estimate_shift
-from pipeline.clear import CLEAR, SHADOW, classify, sun_position
-from pipeline.config import Config
+from pipeline.clear import CLEAR, SHADOW, classify, sun_position, veil
+from pipeline.config import ClearConfig, Config
 from pipeline.findings import PreparedScene
 from pipeline.grid import burn, reproject, window
-from pipeline.imagery import Calibration, StoredScene
+from pipeline.imagery import Calibration, Image, StoredScene
+from pipeline.learned import cloud_and_shadow
 from pipeline.pixels import read_image, read_raw
 from pipeline.radiometry import (
     PROBE_BANDS,
@@ -25,6 +27,7 @@ from pipeline.types import Bool, Grid, Site
 BANDS = ("blue", "green", "red", "nir", "nir08", "swir16", "swir22", "scl")
 """Every band that is fetched."""
 CLEAR_BANDS = ("blue", "green", "red", "nir", "swir16", "scl")
+"""What the mask of one date needs; a trained mask needs swir22 too."""
 _REGISTER_BANDS = ("red", "swir16")
 """One band of each resolution group: their disagreement is the residual."""
 _REGISTER_PX = 1024
@@ -89,16 +92,29 @@ def survey(scene: PreparedScene, site: Site, grid: Grid, config: Config) -> Prep
     """Measure how much of the AOI one scene shows; scenes that show too little are not used."""
     if not scene.used:
         return scene
-    image = read_image(scene.stored, grid, CLEAR_BANDS, scene.calibration)
+    image = read_image(scene.stored, grid, _clear_bands(config.clear), scene.calibration)
     inside = burn(reproject(site.aoi, 4326, grid.epsg), grid)
-    codes = classify(image, scene.sun_azimuth_deg, config.clear)
+    codes = scene_codes(image, scene.sun_azimuth_deg, config.clear)
     fraction = float(np.mean(np.isin(codes[inside], (CLEAR, SHADOW)))) if inside.any() else 0.0
     surveyed = replace(scene, clear_fraction=round(fraction, 4))
     if not np.any(codes):
         return surveyed.refuse("no data over the AOI")
     if fraction < config.clear.min_clear_fraction:
         return surveyed.refuse(f"only {fraction:.0%} of the AOI is clear, limit {config.clear.min_clear_fraction:.0%}")
+    haze = veil(image.bands, inside & (codes == CLEAR))
+    if haze > config.clear.max_veil:
+        return surveyed.refuse(f"veiled: haze of {haze:.3f} over dark ground, limit {config.clear.max_veil:g}")
     return surveyed
+
+
+def scene_codes(image: Image, sun_azimuth_deg: float, config: ClearConfig) -> NDArray[np.uint8]:
+    """Codes of one date by the mask the configuration names; see :func:`pipeline.clear.classify`."""
+    trained = image.scl is None and config.without_scl == "csmask"
+    return classify(image, sun_azimuth_deg, config, cloud_and_shadow(image.bands) if trained else None)
+
+
+def _clear_bands(config: ClearConfig) -> tuple[str, ...]:
+    return (*CLEAR_BANDS, "swir22") if config.without_scl == "csmask" else CLEAR_BANDS
 
 
 def choose_reference(scenes: Sequence[PreparedScene]) -> PreparedScene | None:
@@ -122,10 +138,11 @@ def register(scene: PreparedScene, reference: PreparedScene | None, grid: Grid, 
     if not scene.used or reference is None or scene.stored.scene == reference.stored.scene:
         return replace(scene, registered=scene.used)
     middle = _middle(grid)
-    image, fixed = (read_image(s.stored, middle, CLEAR_BANDS, s.calibration) for s in (scene, reference))
+    bands = _clear_bands(config.clear)
+    image, fixed = (read_image(s.stored, middle, bands, s.calibration) for s in (scene, reference))
     clear = np.ones(middle.shape, dtype=bool)
     for s, i in ((scene, image), (reference, fixed)):
-        clear &= np.isin(classify(i, s.sun_azimuth_deg, config.clear), (CLEAR, SHADOW))
+        clear &= np.isin(scene_codes(i, s.sun_azimuth_deg, config.clear), (CLEAR, SHADOW))
     shifts = [estimate_shift(fixed.bands[b], image.bands[b], clear) for b in _REGISTER_BANDS]
     if any(shift is None for shift in shifts):
         return scene.refuse("cannot be registered: too little in common with the reference scene")

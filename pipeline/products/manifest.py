@@ -105,10 +105,15 @@ def code_sha256(packages: Sequence[str] = PACKAGES) -> str:
 
 
 def settings_of(config: Config) -> dict[str, Any]:
-    """Return the settings a result depends on, as JSON; of a local catalogue's path the file name is kept."""
+    """Return the settings a result depends on, as JSON; of a path on this machine the file name is kept."""
     settings = config.model_dump(mode="json", exclude=_NOT_CONTENT)
     url = settings["source"]["url"]
     settings["source"]["url"] = url.split("?", maxsplit=1)[0] if "://" in url else Path(url).name
+    dem = config.clear.dem
+    if dem is not None:
+        settings["clear"]["dem"] = f"{Path(dem).name} {sha256_file(Path(dem))}"
+    if config.clear.without_scl == "csmask":
+        settings["clear"]["without_scl"] = f"csmask {importlib.metadata.version('ukis-csmask')}"
     return settings
 
 

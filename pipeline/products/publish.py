@@ -168,6 +168,7 @@ def _facts(found: Findings, inputs: ManifestInputs, config: Config) -> dict[str,
         "reference": "perimeter" if perimeter else "baseline_footprint",
         "fdr_q": f"{config.stats.fdr_q:g}",
         "evidence": _evidence(inputs),
+        "illumination_gate": illumination_gate(config),
         "setting_years": f"{config.years.first}-{config.years.last}",
         "setting_stockpile_windows": _windows(config.windows.stockpile),
         "setting_footprint_windows": _windows(config.windows.footprint),
@@ -192,7 +193,9 @@ def _notes(found: Findings, config: Config) -> list[str]:
     if found.site.note:
         notes.append(f"Site: {found.site.note}")
     if any("scl" not in item.assets for s in found.scenes for item in s.stored.scene.items):
-        notes.append("The archive has no scene classification: cloud is found by colour, cloud shadow is not found.")
+        way = "a trained mask (ukis-csmask)" if config.clear.without_scl == "csmask" else "colour"
+        notes.append(f"The archive has no scene classification: cloud and cloud shadow are found by {way}.")
+    notes.append(f"Illumination gate: {illumination_gate(config)}.")
     for band, substitute in sorted(config.source.band_substitutes.items()):
         notes.append(f"Band {band} is missing from the archive where band {substitute} was read in its place.")
     if found.site.coal_rank in UNASSESSED_RANKS:
@@ -202,6 +205,14 @@ def _notes(found: Findings, config: Config) -> list[str]:
     if not any(f.role == "control" for f in found.site.features):
         notes.append("The site has no control zone: chance gain is judged from halves of each year's dates only.")
     return notes
+
+
+def illumination_gate(config: Config) -> str:
+    """Say whether ground in poor light was left out, and by what."""
+    if config.clear.dem is None:
+        return "off, no elevation model"
+    least = config.clear.min_cos_incidence
+    return f"on, {Path(config.clear.dem).name}: cosine of incidence at least {least:g}, no cast shadow"
 
 
 def _report_facts(facts: Mapping[str, str]) -> ReportFacts:
