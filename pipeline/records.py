@@ -54,6 +54,7 @@ class SceneRow:
     shift_x_m: float | None
     shift_y_m: float | None
     sha256: str | None
+    residual_m: float | None = None
 
 
 @dataclass(frozen=True)

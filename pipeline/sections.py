@@ -161,6 +161,8 @@ class AlignConfig(Section):
     """Scenes of 2015-2016 are off by up to 1.6 px; more is a failed match."""
     max_residual_m: float = Field(3.0, gt=0)
     """0.3 px (science 6)."""
+    max_sigma_m: float = Field(1.5, gt=0)
+    """Standard error per axis: an outline whose place is known worse than 0.15 px makes a gain of its own."""
 
 
 class StockpileConfig(Section):

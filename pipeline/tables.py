@@ -146,6 +146,7 @@ def _scene_rows(found: Findings) -> list[SceneRow]:
                 c.shift_y_m if scene.registered else None,
                 # One hash for the scene: that of its files' hashes, which the manifest lists one by one.
                 scene.sha256,
+                scene.residual_m,
             )
         )
     rows += [

@@ -56,7 +56,12 @@ def test_a_layer_has_the_columns_of_the_contract_in_order(layer):
 
 
 @pytest.mark.parametrize(
-    ("layer", "added"), [("claims", ["not_observable"]), *((layer, []) for layer in CONTRACT if layer != "claims")]
+    ("layer", "added"),
+    [
+        ("claims", ["not_observable"]),
+        ("scenes", ["residual_m"]),
+        *((layer, []) for layer in CONTRACT if layer not in {"claims", "scenes"}),
+    ],
 )
 def test_what_is_added_to_the_contract_is_known(layer, added):
     assert [name for name in columns_of(layer) if name not in CONTRACT[layer].split(", ")] == added

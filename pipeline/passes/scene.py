@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline.align import estimate_shift
+from pipeline.align import Shift, estimate_shift
 from pipeline.clear import CLEAR, SHADOW, classify, sun_position
 from pipeline.config import Config
 from pipeline.findings import PreparedScene
 from pipeline.grid import burn, reproject, window
-from pipeline.imagery import Calibration, StoredScene
+from pipeline.imagery import Calibration, Image, StoredScene
 from pipeline.pixels import read_image, read_raw
 from pipeline.radiometry import (
     PROBE_BANDS,
@@ -20,13 +20,16 @@ from pipeline.radiometry import (
     declared_offset_dn,
     gather_evidence,
 )
-from pipeline.types import Bool, Grid, Site
+from pipeline.types import PIXEL_M, Bool, Grid, Site
 
 BANDS = ("blue", "green", "red", "nir", "nir08", "swir16", "swir22", "scl")
 """Every band that is fetched."""
 CLEAR_BANDS = ("blue", "green", "red", "nir", "swir16", "scl")
-_REGISTER_BANDS = ("red", "swir16")
-"""One band of each resolution group: their disagreement is the residual."""
+_REGISTER_BANDS = ("green", "red", "nir")
+"""Bands of 10 m a shift is measured in; blue adds haze, and what it knows red and green know."""
+_CHECK_BAND = "swir16"
+"""The other resolution group and detector: half its disagreement is the residual."""
+_CHECK_PIXEL_M = 20.0
 _REGISTER_PX = 1024
 """Registration looks at the middle of a large AOI: one shift per scene is all that is applied."""
 _BRIGHT_DN = 4000.0
@@ -126,18 +129,28 @@ def register(scene: PreparedScene, reference: PreparedScene | None, grid: Grid, 
     clear = np.ones(middle.shape, dtype=bool)
     for s, i in ((scene, image), (reference, fixed)):
         clear &= np.isin(classify(i, s.sun_azimuth_deg, config.clear), (CLEAR, SHADOW))
-    shifts = [estimate_shift(fixed.bands[b], image.bands[b], clear) for b in _REGISTER_BANDS]
-    if any(shift is None for shift in shifts):
+    shift = _shift(fixed, image, clear, _REGISTER_BANDS, PIXEL_M)
+    check = _shift(fixed, image, clear, (_CHECK_BAND,), _CHECK_PIXEL_M)
+    if shift is None or check is None:
         return scene.refuse("cannot be registered: too little in common with the reference scene")
-    x_m, y_m = (np.array([getattr(s, axis) for s in shifts]) for axis in ("x_m", "y_m"))
-    residual_m = float(np.hypot(np.ptp(x_m), np.ptp(y_m)) / 2)
-    shift_m = float(np.hypot(x_m.mean(), y_m.mean()))
+    residual_m = round(float(np.hypot(shift.x_m - check.x_m, shift.y_m - check.y_m)) / 2, 2)
+    placed = replace(scene, residual_m=residual_m)
     if residual_m > config.align.max_residual_m:
-        return scene.refuse(f"registration residual {residual_m:.1f} m, limit {config.align.max_residual_m:g} m")
+        return placed.refuse(f"registration residual {residual_m:.1f} m, limit {config.align.max_residual_m:g} m")
+    sigma_m = max(shift.sigma_x_m, shift.sigma_y_m)
+    if sigma_m > config.align.max_sigma_m:
+        return placed.refuse(f"shift known to {sigma_m:.1f} m only, limit {config.align.max_sigma_m:g} m")
+    shift_m = float(np.hypot(shift.x_m, shift.y_m))
     if shift_m > config.align.max_shift_m:
-        return scene.refuse(f"shift of {shift_m:.0f} m, limit {config.align.max_shift_m:g} m")
-    placed = replace(scene.calibration, shift_x_m=round(float(x_m.mean()), 2), shift_y_m=round(float(y_m.mean()), 2))
-    return replace(scene, calibration=placed, registered=True)
+        return placed.refuse(f"shift of {shift_m:.0f} m, limit {config.align.max_shift_m:g} m")
+    calibration = replace(scene.calibration, shift_x_m=round(shift.x_m, 2), shift_y_m=round(shift.y_m, 2))
+    return replace(placed, calibration=calibration, registered=True)
+
+
+def _shift(fixed: Image, image: Image, clear: Bool, bands: Sequence[str], pixel_m: float) -> Shift | None:
+    """Return the shift of some bands against the reference's."""
+    reference, scene = (np.stack([i.bands[band] for band in bands]) for i in (fixed, image))
+    return estimate_shift(reference, scene, clear, pixel_m)
 
 
 def _middle(grid: Grid) -> Grid:
