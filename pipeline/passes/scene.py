@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pipeline.align import Shift, estimate_shift
+from pipeline.band_check import band_faults
 from pipeline.clear import CLEAR, SHADOW, classify, sun_position
 from pipeline.config import Config
 from pipeline.findings import PreparedScene
@@ -13,7 +14,7 @@ from pipeline.grid import burn, reproject, window
 from pipeline.imagery import Calibration, Image, StoredScene
 from pipeline.pixels import read_image, read_raw
 from pipeline.radiometry import (
-    PROBE_BANDS,
+    SCALE,
     OffsetDecision,
     OffsetEvidence,
     decide_offsets,
@@ -47,31 +48,41 @@ class Inspection:
 
 def inspect(stored: StoredScene, grid: Grid, config: Config) -> Inspection:
     """Gather what settles the offset of one scene, from its metadata and its raw DN."""
-    raw = read_raw(stored, _middle(grid), (*PROBE_BANDS, "scl"))
+    raw = read_raw(stored, _middle(grid), BANDS)
     clear: Bool = raw["blue"] < _BRIGHT_DN
-    if "scl" in raw:
-        clear &= ~np.isin(raw["scl"], _SCL_BRIGHT)
-    item = stored.scene.items[0]
-    declared = {
-        declared_offset_dn(item, item.assets[band], config.source.raw_dn) for band in PROBE_BANDS if band in item.assets
-    }
-    # Bands that declare different offsets are as good as an offset that does not exist.
-    one = declared.pop() if len(declared) == 1 else float("nan")
-    return Inspection(one, gather_evidence({b: raw[b] for b in PROBE_BANDS}, clear, config.radiometry))
+    scl = raw.pop("scl", None)
+    if scl is not None:
+        clear &= ~np.isin(scl, _SCL_BRIGHT)
+    return Inspection(_declared_dn(stored, config), gather_evidence(raw, clear, config.radiometry))
+
+
+def _declared_dn(stored: StoredScene, config: Config) -> float | None:
+    """Return the offset all bands of a scene declare; NaN, which none can be, where offsets or scales differ."""
+    assets = [(item, asset) for item in stored.scene.items for band, asset in item.assets.items() if band != "scl"]
+    offsets = {declared_offset_dn(item, asset, config.source.raw_dn) for item, asset in assets}
+    scales = {asset.scale or SCALE for _, asset in assets}
+    return offsets.pop() if len(offsets) == 1 and scales == {SCALE} else float("nan")
 
 
 def calibrate(
     stored: Sequence[StoredScene], inspections: Sequence[Inspection], site: Site, config: Config
 ) -> list[PreparedScene]:
     """Settle the offset of every scene of a site; those that stay open are not used."""
-    decisions = decide_offsets(
-        [i.declared_dn for i in inspections], [i.evidence for i in inspections], config.radiometry
-    )
+    evidence = [i.evidence for i in inspections]
+    decisions = decide_offsets([i.declared_dn for i in inspections], evidence, config.radiometry)
     scenes = [_prepared(s, d, site, config) for s, d in zip(stored, decisions, strict=True)]
-    return [
-        scene if inspection.evidence.dark_dn else replace(scene, used=False, reason="no data over the AOI")
-        for scene, inspection in zip(scenes, inspections, strict=True)
-    ]
+    offsets = [scene.calibration.offset_dn if scene.used else None for scene in scenes]
+    wrong = band_faults(offsets, evidence, config.radiometry)
+    return [_checked(*known) for known in zip(scenes, evidence, wrong, strict=True)]
+
+
+def _checked(scene: PreparedScene, evidence: OffsetEvidence, wrong_band: str | None) -> PreparedScene:
+    """Refuse a scene without data, or one of whose bands carries another offset."""
+    if not evidence.dark_dn:
+        return scene.refuse("no data over the AOI")
+    if wrong_band is not None:
+        return replace(scene, offset_verdict="quarantined").refuse(f"offset quarantined: {wrong_band}")
+    return scene
 
 
 def _prepared(stored: StoredScene, decision: OffsetDecision, site: Site, config: Config) -> PreparedScene:
