@@ -26,6 +26,7 @@ from pipeline.passes.ground import ground_outline, measure_boundary, measure_yea
 from pipeline.passes.label import YearJob, ever_occupied, join_year, label_families
 from pipeline.passes.pile import measure_pile
 from pipeline.passes.scene import BANDS, calibrate, choose_reference, inspect, register, survey
+from pipeline.passes.steady import choose_steady, scene_departure
 from pipeline.products.manifest import ManifestInputs, archive_root, content_key, is_current
 from pipeline.products.publish import Published, publish
 from pipeline.rules import UNASSESSED_RANKS, score_rules, site_rules, year_dates
@@ -130,6 +131,9 @@ def _measure(
     unassessed = UNASSESSED_RANKS.get(site.coal_rank)
     piles = as_candidates(piles) if unassessed else piles
     log(f"{len(piles)} piles or candidates outlined")
+    # steady ground: is a year or a platform read brighter than the others?
+    steady = choose_steady(maps, burn(measured_ground(site, grid), grid), grid, config, work / "steady.npz")
+    departures = [d for d in pool.map(scene_departure, used, steady, grid, config) if d is not None]
     # 6 zones and ground
     dates = [year_dates(year, used, config) for year in config.years.all]
     ever = ever_occupied(maps, work / "ever.npy")
@@ -172,6 +176,7 @@ def _measure(
         claims=[(claim, finding) for claim, finding in judged if finding is not None],
         baseline_year=base,
         reference_scene=reference_scene.stored.scene.scene_id if reference_scene else None,
+        departures=departures,
     )
 
 

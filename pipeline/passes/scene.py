@@ -48,7 +48,7 @@ class Inspection:
 
 def inspect(stored: StoredScene, grid: Grid, config: Config) -> Inspection:
     """Gather what settles the offset of one scene, from its metadata and its raw DN."""
-    raw = read_raw(stored, _middle(grid), BANDS)
+    raw = read_raw(stored, middle(grid)[2], BANDS)
     clear: Bool = raw["blue"] < _BRIGHT_DN
     scl = raw.pop("scl", None)
     if scl is not None:
@@ -135,9 +135,9 @@ def register(scene: PreparedScene, reference: PreparedScene | None, grid: Grid, 
     """Measure one scene's shift against the reference; scenes that cannot be placed are not used."""
     if not scene.used or reference is None or scene.stored.scene == reference.stored.scene:
         return replace(scene, registered=scene.used)
-    middle = _middle(grid)
-    image, fixed = (read_image(s.stored, middle, CLEAR_BANDS, s.calibration) for s in (scene, reference))
-    clear = np.ones(middle.shape, dtype=bool)
+    part = middle(grid)[2]
+    image, fixed = (read_image(s.stored, part, CLEAR_BANDS, s.calibration) for s in (scene, reference))
+    clear = np.ones(part.shape, dtype=bool)
     for s, i in ((scene, image), (reference, fixed)):
         clear &= np.isin(classify(i, s.sun_azimuth_deg, config.clear), (CLEAR, SHADOW))
     shift = _shift(fixed, image, clear, _REGISTER_BANDS, PIXEL_M)
@@ -164,12 +164,13 @@ def _shift(fixed: Image, image: Image, clear: Bool, bands: Sequence[str], pixel_
     return estimate_shift(reference, scene, clear, pixel_m)
 
 
-def _middle(grid: Grid) -> Grid:
-    """Return the middle of a grid, at most _REGISTER_PX on a side."""
+def middle(grid: Grid) -> tuple[slice, slice, Grid]:
+    """Return rows and columns of the middle of a grid, at most _REGISTER_PX on a side, and that window."""
 
     def span(length: int) -> slice:
         size = min(length, _REGISTER_PX)
         start = (length - size) // 4 * 2
         return slice(start, start + size)
 
-    return window(grid, span(grid.height), span(grid.width))
+    rows, columns = span(grid.height), span(grid.width)
+    return rows, columns, window(grid, rows, columns)
