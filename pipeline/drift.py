@@ -134,18 +134,19 @@ def _half_width(values: NDArray[np.float64]) -> float | None:
     return float(_Z95 * _MEDIAN_TO_MEAN * np.std(values, ddof=1) / np.sqrt(len(values)))
 
 
-def drifts(row: Departure, limit: float) -> bool:
-    """Whether steady ground of a year departs by more than the limit: what differs may then be the calibration."""
-    return abs(row.median) > limit
+def drifts(row: Departure, limit: float) -> bool | None:
+    """Whether steady ground of a year departs by more than the limit; None where too few scenes show it."""
+    return abs(row.median) > limit if row.n_scenes >= _MIN_SCENES else None
 
 
 def drift_note(rows: Sequence[Departure], limit: float) -> str:
     """Say what steady ground shows of the years, for the report."""
-    if not rows:
+    judged = [row for row in rows if drifts(row, limit) is not None]
+    if not judged:
         return f"Drift between years is not watched: no steady ground was seen in at least {_MIN_YEARS} years."
-    beyond = [row for row in rows if drifts(row, limit)]
+    beyond = [row for row in judged if drifts(row, limit)]
     if not beyond:
-        worst = max(rows, key=lambda row: abs(row.median))
+        worst = max(judged, key=lambda row: abs(row.median))
         return (
             f"Steady ground departs by at most {worst.median:+.3f} ({worst.band}, {worst.group}) from its level "
             f"through the years; {limit:g} would be flagged."

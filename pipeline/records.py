@@ -223,7 +223,7 @@ class DriftRow:
     median: float
     lo95: float | None
     hi95: float | None
-    flag: bool
+    flag: bool | None
 
 
 @dataclass(frozen=True)
