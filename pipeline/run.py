@@ -15,6 +15,7 @@ from pipeline import sources
 from pipeline.claims import judge
 from pipeline.compare import CompareRules, compare
 from pipeline.config import Config
+from pipeline.drift import SceneDeparture
 from pipeline.errors import ProductError, SourceError
 from pipeline.findings import PreparedScene
 from pipeline.grid import blocks, burn, choose_epsg, make_grid, make_zones, measured_ground, perimeter_of, reproject
@@ -113,8 +114,7 @@ def _measure(
     site: Site, grid: Grid, fetched: tuple[Sequence[StoredScene], Sequence[Refusal]], batch: Batch, work: Path, log: Log
 ) -> Findings:
     """Everything from fetched pixels to verdicts."""
-    config, pool = batch.config, batch.pool
-    stored, refused = fetched
+    config, pool, (stored, refused) = batch.config, batch.pool, fetched
     # 3 calibrate, mask, align
     scenes = calibrate(stored, pool.map(inspect, stored, grid, config), site, config)
     scenes = pool.map(survey, scenes, site, grid, config)
@@ -131,9 +131,6 @@ def _measure(
     unassessed = UNASSESSED_RANKS.get(site.coal_rank)
     piles = as_candidates(piles) if unassessed else piles
     log(f"{len(piles)} piles or candidates outlined")
-    # steady ground: is a year or a platform read brighter than the others?
-    steady = choose_steady(maps, burn(measured_ground(site, grid), grid), grid, config, work / "steady.npz")
-    departures = [d for d in pool.map(scene_departure, used, steady, grid, config) if d is not None]
     # 6 zones and ground
     dates = [year_dates(year, used, config) for year in config.years.all]
     ever = ever_occupied(maps, work / "ever.npy")
@@ -176,7 +173,7 @@ def _measure(
         claims=[(claim, finding) for claim, finding in judged if finding is not None],
         baseline_year=base,
         reference_scene=reference_scene.stored.scene.scene_id if reference_scene else None,
-        departures=departures,
+        departures=_departures(site, grid, maps, used, batch, work),
     )
 
 
@@ -203,6 +200,16 @@ def _map_years(site: Site, grid: Grid, used: Sequence[PreparedScene], batch: Bat
         for year in years
     ]
     return dict(zip(years, pool.map(join_year, joins, grid, site_rules(config)), strict=True))
+
+
+def _departures(
+    site: Site, grid: Grid, maps: dict[int, Path], used: Sequence[PreparedScene], batch: Batch, work: Path
+) -> list[SceneDeparture]:
+    """Choose the steady ground of a site and measure how far each scene reads it from its level."""
+    ground = burn(measured_ground(site, grid), grid)
+    steady = choose_steady(maps, ground, grid, batch.config, work / "steady.npz")
+    found = batch.pool.map(scene_departure, used, steady, grid, batch.config)
+    return [departure for departure in found if departure is not None]
 
 
 def _need_scenes(site: Site, stored: Sequence[StoredScene], refused: Sequence[Refusal]) -> None:

@@ -158,8 +158,7 @@ class ClearConfig(Section):
 class AlignConfig(Section):
     """Registration to the reference scene (science 2.4)."""
 
-    max_shift_m: float = Field(30.0, gt=0)
-    """Scenes of 2015-2016 are off by up to 1.6 px; more is a failed match."""
+    max_shift_m: float = Field(30.0, gt=0)  # scenes of 2015-2016 are off by up to 1.6 px; more is a failed match
     max_residual_m: float = Field(3.0, gt=0)  # 0.3 px (science 2.4)
     max_sigma_m: float = Field(1.5, gt=0)  # standard error per axis; 0.15 px more make a gain of their own
 
