@@ -27,6 +27,7 @@ class PreparedScene:
     clear_fraction: float | None = None
     offset_verdict: OffsetVerdict | None = None
     registered: bool = False
+    residual_m: float | None = None
 
     @property
     def sha256(self) -> str:

@@ -7,7 +7,7 @@ word of its metadata, and none by its sensing date.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -23,6 +23,13 @@ SCALE = 1e-4
 """1 / BOA_QUANTIFICATION_VALUE."""
 PROBE_BANDS = ("blue", "swir22")
 """One band of each resolution group: nearly all land is dark in blue, haze does not reach swir22."""
+
+NEIGHBOURS = (("blue", "green"), ("green", "red"), ("nir", "nir08"))
+"""Pairs that differ by less than 0.05 on the darkest ground and on most of it (science 1.1)."""
+PAIRS = (*NEIGHBOURS, ("swir16", "swir22"), ("red", "nir"), ("red", "swir22"))
+"""Pairs that join all bands; the last three depend on the site."""
+_LAND_DN = 1000.0
+"""Raw nir or swir16 above this is land: water without the offset has 0.05 and less (science 1.1)."""
 
 PixelWord = Literal["present", "absent", "conflict", "impossible", "veiled", "silent"]
 _OFFSET_SAID: Mapping[PixelWord, float] = {"present": OFFSET_DN, "absent": 0.0}
@@ -64,13 +71,20 @@ class OffsetEvidence:
     level_dn : float or None
         First quartile of clear blue DN, compared between scenes; None where too little is clear.
     clipped_share : float
-        Share of valid blue pixels at the lowest count a file can hold, 1 (0 is no data), or below.
+        Share of valid blue pixels at the lowest count a file can hold, 1 (0 is no data), or below; or of the
+        land in another band, where that is more.
+    darkest_dn : Mapping[str, float]
+        Every band to the 0.5 % quantile of its clear DN; empty where too little is clear.
+    pairs_dn : Mapping[tuple[str, str], tuple[float, float]]
+        Pair of bands to the 0.5 % quantile and the first quartile of the second minus the first, pixel by pixel.
     """
 
     low_share: Mapping[str, float]
     dark_dn: Mapping[str, float]
     level_dn: float | None
     clipped_share: float = 0.0
+    darkest_dn: Mapping[str, float] = field(default_factory=dict)
+    pairs_dn: Mapping[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
 
 
 def gather_evidence(dn: Mapping[str, NDArray[np.float32]], clear: Bool, config: RadiometryConfig) -> OffsetEvidence:
@@ -79,7 +93,7 @@ def gather_evidence(dn: Mapping[str, NDArray[np.float32]], clear: Bool, config: 
     Parameters
     ----------
     dn : Mapping[str, Float32]
-        Raw DN of the probe bands, NaN is no data.
+        Raw DN of the probe bands and of any others, NaN is no data.
     clear : Bool
         True where neither cloud nor snow lies, whatever the offset is.
     config : RadiometryConfig
@@ -93,8 +107,29 @@ def gather_evidence(dn: Mapping[str, NDArray[np.float32]], clear: Bool, config: 
     valid = np.isfinite(dn["blue"])
     blue = dn["blue"][clear & valid]
     enough = blue.size > 0 and blue.size >= config.level_min_share * valid.sum()
-    clipped = float(np.mean(dn["blue"][valid] <= 1.0)) if valid.any() else 0.0
-    return OffsetEvidence(low, dark, float(np.quantile(blue, 0.25)) if enough else None, clipped)
+    clipped = max(_clipped(dn["blue"], valid), *(_clipped(band, _land(dn)) for band in dn.values()))
+    if not enough:
+        return OffsetEvidence(low, dark, None, clipped)
+    darkest = {band: _low(values, clear) for band, values in dn.items()}
+    pairs = {(a, b): dn[b] - dn[a] for a, b in PAIRS if a in dn and b in dn}
+    between = {pair: (_low(gap, clear), _low(gap, clear, 0.25)) for pair, gap in pairs.items()}
+    return OffsetEvidence(low, dark, float(np.quantile(blue, 0.25)), clipped, darkest, between)
+
+
+def _low(values: NDArray[np.float32], clear: Bool, share: float = 0.005) -> float:
+    """Quantile of the clear values; NaN where there is none."""
+    seen = values[clear & np.isfinite(values)]
+    return float(np.quantile(seen, share)) if seen.size else float("nan")
+
+
+def _land(dn: Mapping[str, NDArray[np.float32]]) -> Bool:
+    """Ground that is no water: only there is the lowest count of a band no reflectance."""
+    bright = [dn[band] > _LAND_DN for band in ("nir", "swir16") if band in dn]
+    return np.asarray(np.any([np.zeros(dn["blue"].shape, dtype=bool), *bright], axis=0))
+
+
+def _clipped(band: NDArray[np.float32], where: Bool) -> float:
+    return float(np.mean(band[where] <= 1.0)) if where.any() else 0.0
 
 
 def pixel_word(evidence: OffsetEvidence, config: RadiometryConfig) -> tuple[PixelWord, bool]:

@@ -54,6 +54,7 @@ class SceneRow:
     shift_x_m: float | None
     shift_y_m: float | None
     sha256: str | None
+    residual_m: float | None = None
 
 
 @dataclass(frozen=True)
@@ -220,6 +221,33 @@ class ClaimRow:
 
 
 @dataclass(frozen=True)
+class DriftRow:
+    """Departure of steady ground from its level through the years, of one year and band; ``flag`` beyond the limit."""
+
+    year: int
+    band: str
+    n_pixels: int
+    n_scenes: int
+    median: float
+    lo95: float | None
+    hi95: float | None
+    flag: bool | None
+
+
+@dataclass(frozen=True)
+class PlatformRow:
+    """Departure of steady ground in the scenes of one platform from the years they lie in, by band."""
+
+    platform: str
+    band: str
+    n_pixels: int
+    n_scenes: int
+    median: float
+    lo95: float | None
+    hi95: float | None
+
+
+@dataclass(frozen=True)
 class RunRow:
     """A key and a value that do not differ between two runs of the same inputs."""
 
@@ -240,6 +268,8 @@ Row: TypeAlias = (
     | ChangeRow
     | TrendRow
     | ClaimRow
+    | DriftRow
+    | PlatformRow
     | RunRow
 )
 
@@ -256,6 +286,8 @@ LAYERS: dict[str, type[Row]] = {
     "changes": ChangeRow,
     "trends": TrendRow,
     "claims": ClaimRow,
+    "drift": DriftRow,
+    "platforms": PlatformRow,
     "run": RunRow,
 }
 """Layer name to record, in the order the GeoPackage lists them. A trailing ``_`` is not in the column name."""

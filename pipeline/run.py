@@ -15,6 +15,7 @@ from pipeline import sources
 from pipeline.claims import judge
 from pipeline.compare import CompareRules, compare
 from pipeline.config import Config
+from pipeline.drift import SceneDeparture
 from pipeline.errors import ProductError, SourceError
 from pipeline.findings import PreparedScene
 from pipeline.grid import blocks, burn, choose_epsg, make_grid, make_zones, measured_ground, perimeter_of, reproject
@@ -33,6 +34,7 @@ from pipeline.passes.ground import ground_outline, measure_boundary, measure_yea
 from pipeline.passes.label import YearJob, ever_occupied, join_year, label_families
 from pipeline.passes.pile import measure_pile
 from pipeline.passes.scene import BANDS, calibrate, choose_reference, inspect, register, survey
+from pipeline.passes.steady import choose_steady, scene_departure
 from pipeline.products.manifest import ManifestInputs, archive_root, content_key, is_current
 from pipeline.products.publish import Published, publish
 from pipeline.rules import UNASSESSED_RANKS, score_rank, score_rules, site_rules, year_dates
@@ -193,6 +195,7 @@ def measure_site(
         claims=[(claim, finding) for claim, finding in judged if finding is not None],
         baseline_year=base,
         reference_scene=reference_scene.stored.scene.scene_id if reference_scene else None,
+        departures=_departures(site, grid, maps, used, batch, work),
     )
 
 
@@ -219,6 +222,16 @@ def _map_years(site: Site, grid: Grid, used: Sequence[PreparedScene], batch: Bat
         for year in years
     ]
     return dict(zip(years, pool.map(join_year, joins, grid, site_rules(config)), strict=True))
+
+
+def _departures(
+    site: Site, grid: Grid, maps: dict[int, Path], used: Sequence[PreparedScene], batch: Batch, work: Path
+) -> list[SceneDeparture]:
+    """Choose the steady ground of a site and measure how far each scene reads it from its level."""
+    ground = burn(measured_ground(site, grid), grid)
+    steady = choose_steady(maps, ground, grid, batch.config, work / "steady.npz")
+    found = batch.pool.map(scene_departure, used, steady, grid, batch.config)
+    return [departure for departure in found if departure is not None]
 
 
 def _need_scenes(site: Site, stored: Sequence[StoredScene], refused: Sequence[Refusal]) -> None:

@@ -133,6 +133,7 @@ class RadiometryConfig(Section):
     """Share of valid pixels that must be clear for that level: gaps in a cloud are its edges, not ground."""
     stack_tolerance: Positive = 0.05
     """Half of the 0.1 step: the hypothesis refuted must lie farther than this from the other scenes' median."""
+    max_drift: Positive = 0.01  # of steady ground in a year (science 2.6): a sixth of coal's brightness limit
     stack_spread: Positive = 0.035
     """A hypothesis nearer than this to the other scenes' median may be right; haze and season stay below it."""
 
@@ -140,10 +141,9 @@ class RadiometryConfig(Section):
 class AlignConfig(Section):
     """Registration to the reference scene (science 2.4)."""
 
-    max_shift_m: float = Field(30.0, gt=0)
-    """Scenes of 2015-2016 are off by up to 1.6 px; more is a failed match."""
-    max_residual_m: float = Field(3.0, gt=0)
-    """0.3 px (science 6)."""
+    max_shift_m: float = Field(30.0, gt=0)  # scenes of 2015-2016 are off by up to 1.6 px; more is a failed match
+    max_residual_m: float = Field(3.0, gt=0)  # 0.3 px (science 2.4)
+    max_sigma_m: float = Field(1.5, gt=0)  # standard error per axis; 0.15 px more make a gain of their own
 
 
 class StockpileConfig(Section):

@@ -8,6 +8,7 @@ from shapely.geometry.base import BaseGeometry
 from pipeline.claims import ClaimFinding
 from pipeline.compare import Z95
 from pipeline.config import Config
+from pipeline.drift import Departure, SceneDeparture, annual, by_platform, drifts
 from pipeline.findings import BoundaryPiece, PileSeries, PreparedScene, ZoneGround
 from pipeline.grid import reproject
 from pipeline.imagery import Refusal
@@ -17,8 +18,10 @@ from pipeline.records import (
     BoundaryChangeRow,
     ChangeRow,
     ClaimRow,
+    DriftRow,
     FootprintRow,
     MeasurementRow,
+    PlatformRow,
     RunRow,
     SceneRow,
     SiteRow,
@@ -52,6 +55,7 @@ class Findings:
     claims: Sequence[tuple[Claim, ClaimFinding]]
     baseline_year: int | None
     reference_scene: str | None
+    departures: Sequence[SceneDeparture] = ()
 
 
 def make_tables(found: Findings, facts: Mapping[str, str], config: Config) -> Tables:
@@ -88,8 +92,15 @@ def make_tables(found: Findings, facts: Mapping[str, str], config: Config) -> Ta
         )
         for c, f in found.claims
     ]
+    limit = config.radiometry.max_drift
+    tables["drift"] = [DriftRow(int(d.group), *_departed(d), drifts(d, limit)) for d in annual(found.departures)]
+    tables["platforms"] = [PlatformRow(d.group, *_departed(d)) for d in by_platform(found.departures)]
     tables["run"] = [RunRow(key, value) for key, value in sorted(facts.items())]
     return tables
+
+
+def _departed(d: Departure) -> tuple[str, int, int, float, float | None, float | None]:
+    return d.band, d.n_pixels, d.n_scenes, d.median, d.lo95, d.hi95
 
 
 def _with_counter(reason: str, counter_evidence: str) -> str:
@@ -146,6 +157,7 @@ def _scene_rows(found: Findings) -> list[SceneRow]:
                 c.shift_y_m if scene.registered else None,
                 # One hash for the scene: that of its files' hashes, which the manifest lists one by one.
                 scene.sha256,
+                scene.residual_m,
             )
         )
     rows += [

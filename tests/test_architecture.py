@@ -24,7 +24,7 @@ NOUNS = {
 }  # fmt: skip
 PURE = {
     "grid", "radiometry", "clear", "history", "terrain", "align", "scenes", "compare", "trend", "claims", "rules",
-    "measure", "tables", "pile_tables",
+    "measure", "tables", "pile_tables", "band_check", "drift",
 }  # fmt: skip
 FILES = {
     "sources", "store", "addresses", "remote", "pixels", "resample", "learned", "sites", "drawn", "settings",

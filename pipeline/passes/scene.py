@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.align import estimate_shift
+from pipeline.align import Shift, estimate_shift
+from pipeline.band_check import band_faults
 from pipeline.clear import CLEAR, SHADOW, classify, sun_position, veil
 from pipeline.config import ClearConfig, Config
 from pipeline.findings import PreparedScene
@@ -15,21 +16,24 @@ from pipeline.imagery import Calibration, Image, StoredScene
 from pipeline.learned import cloud_and_shadow
 from pipeline.pixels import read_image, read_raw
 from pipeline.radiometry import (
-    PROBE_BANDS,
+    SCALE,
     OffsetDecision,
     OffsetEvidence,
     decide_offsets,
     declared_offset_dn,
     gather_evidence,
 )
-from pipeline.types import Bool, Grid, Site
+from pipeline.types import PIXEL_M, Bool, Grid, Site
 
 BANDS = ("blue", "green", "red", "nir", "nir08", "swir16", "swir22", "scl")
 """Every band that is fetched."""
 CLEAR_BANDS = ("blue", "green", "red", "nir", "swir16", "scl")
 """What the mask of one date needs; a trained mask needs swir22 too."""
-_REGISTER_BANDS = ("red", "swir16")
-"""One band of each resolution group: their disagreement is the residual."""
+_REGISTER_BANDS = ("green", "red", "nir")
+"""Bands of 10 m a shift is measured in; blue adds haze, and what it knows red and green know."""
+_CHECK_BAND = "swir16"
+"""The other resolution group and detector: half its disagreement is the residual."""
+_CHECK_PIXEL_M = 20.0
 _REGISTER_PX = 1024
 """Registration looks at the middle of a large AOI: one shift per scene is all that is applied."""
 _BRIGHT_DN = 4000.0
@@ -47,31 +51,41 @@ class Inspection:
 
 def inspect(stored: StoredScene, grid: Grid, config: Config) -> Inspection:
     """Gather what settles the offset of one scene, from its metadata and its raw DN."""
-    raw = read_raw(stored, _middle(grid), (*PROBE_BANDS, "scl"))
+    raw = read_raw(stored, middle(grid)[2], BANDS)
     clear: Bool = raw["blue"] < _BRIGHT_DN
-    if "scl" in raw:
-        clear &= ~np.isin(raw["scl"], _SCL_BRIGHT)
-    item = stored.scene.items[0]
-    declared = {
-        declared_offset_dn(item, item.assets[band], config.source.raw_dn) for band in PROBE_BANDS if band in item.assets
-    }
-    # Bands that declare different offsets are as good as an offset that does not exist.
-    one = declared.pop() if len(declared) == 1 else float("nan")
-    return Inspection(one, gather_evidence({b: raw[b] for b in PROBE_BANDS}, clear, config.radiometry))
+    scl = raw.pop("scl", None)
+    if scl is not None:
+        clear &= ~np.isin(scl, _SCL_BRIGHT)
+    return Inspection(_declared_dn(stored, config), gather_evidence(raw, clear, config.radiometry))
+
+
+def _declared_dn(stored: StoredScene, config: Config) -> float | None:
+    """Return the offset all bands of a scene declare; NaN, which none can be, where offsets or scales differ."""
+    assets = [(item, asset) for item in stored.scene.items for band, asset in item.assets.items() if band != "scl"]
+    offsets = {declared_offset_dn(item, asset, config.source.raw_dn) for item, asset in assets}
+    scales = {asset.scale or SCALE for _, asset in assets}
+    return offsets.pop() if len(offsets) == 1 and scales == {SCALE} else float("nan")
 
 
 def calibrate(
     stored: Sequence[StoredScene], inspections: Sequence[Inspection], site: Site, config: Config
 ) -> list[PreparedScene]:
     """Settle the offset of every scene of a site; those that stay open are not used."""
-    decisions = decide_offsets(
-        [i.declared_dn for i in inspections], [i.evidence for i in inspections], config.radiometry
-    )
+    evidence = [i.evidence for i in inspections]
+    decisions = decide_offsets([i.declared_dn for i in inspections], evidence, config.radiometry)
     scenes = [_prepared(s, d, site, config) for s, d in zip(stored, decisions, strict=True)]
-    return [
-        scene if inspection.evidence.dark_dn else replace(scene, used=False, reason="no data over the AOI")
-        for scene, inspection in zip(scenes, inspections, strict=True)
-    ]
+    offsets = [scene.calibration.offset_dn if scene.used else None for scene in scenes]
+    wrong = band_faults(offsets, evidence, config.radiometry)
+    return [_checked(*known) for known in zip(scenes, evidence, wrong, strict=True)]
+
+
+def _checked(scene: PreparedScene, evidence: OffsetEvidence, wrong_band: str | None) -> PreparedScene:
+    """Refuse a scene without data, or one of whose bands carries another offset."""
+    if not evidence.dark_dn:
+        return scene.refuse("no data over the AOI")
+    if wrong_band is not None:
+        return replace(scene, offset_verdict="quarantined").refuse(f"offset quarantined: {wrong_band}")
+    return scene
 
 
 def _prepared(stored: StoredScene, decision: OffsetDecision, site: Site, config: Config) -> PreparedScene:
@@ -137,32 +151,43 @@ def register(scene: PreparedScene, reference: PreparedScene | None, grid: Grid, 
     """Measure one scene's shift against the reference; scenes that cannot be placed are not used."""
     if not scene.used or reference is None or scene.stored.scene == reference.stored.scene:
         return replace(scene, registered=scene.used)
-    middle = _middle(grid)
+    part = middle(grid)[2]
     bands = _clear_bands(config.clear)
-    image, fixed = (read_image(s.stored, middle, bands, s.calibration) for s in (scene, reference))
-    clear = np.ones(middle.shape, dtype=bool)
+    image, fixed = (read_image(s.stored, part, bands, s.calibration) for s in (scene, reference))
+    clear = np.ones(part.shape, dtype=bool)
     for s, i in ((scene, image), (reference, fixed)):
         clear &= np.isin(scene_codes(i, s.sun_azimuth_deg, config.clear), (CLEAR, SHADOW))
-    shifts = [estimate_shift(fixed.bands[b], image.bands[b], clear) for b in _REGISTER_BANDS]
-    if any(shift is None for shift in shifts):
+    shift = _shift(fixed, image, clear, _REGISTER_BANDS, PIXEL_M)
+    check = _shift(fixed, image, clear, (_CHECK_BAND,), _CHECK_PIXEL_M)
+    if shift is None or check is None:
         return scene.refuse("cannot be registered: too little in common with the reference scene")
-    x_m, y_m = (np.array([getattr(s, axis) for s in shifts]) for axis in ("x_m", "y_m"))
-    residual_m = float(np.hypot(np.ptp(x_m), np.ptp(y_m)) / 2)
-    shift_m = float(np.hypot(x_m.mean(), y_m.mean()))
+    residual_m = round(float(np.hypot(shift.x_m - check.x_m, shift.y_m - check.y_m)) / 2, 2)
+    placed = replace(scene, residual_m=residual_m)
     if residual_m > config.align.max_residual_m:
-        return scene.refuse(f"registration residual {residual_m:.1f} m, limit {config.align.max_residual_m:g} m")
+        return placed.refuse(f"registration residual {residual_m:.1f} m, limit {config.align.max_residual_m:g} m")
+    sigma_m = max(shift.sigma_x_m, shift.sigma_y_m)
+    if sigma_m > config.align.max_sigma_m:
+        return placed.refuse(f"shift known to {sigma_m:.1f} m only, limit {config.align.max_sigma_m:g} m")
+    shift_m = float(np.hypot(shift.x_m, shift.y_m))
     if shift_m > config.align.max_shift_m:
-        return scene.refuse(f"shift of {shift_m:.0f} m, limit {config.align.max_shift_m:g} m")
-    placed = replace(scene.calibration, shift_x_m=round(float(x_m.mean()), 2), shift_y_m=round(float(y_m.mean()), 2))
-    return replace(scene, calibration=placed, registered=True)
+        return placed.refuse(f"shift of {shift_m:.0f} m, limit {config.align.max_shift_m:g} m")
+    calibration = replace(scene.calibration, shift_x_m=round(shift.x_m, 2), shift_y_m=round(shift.y_m, 2))
+    return replace(placed, calibration=calibration, registered=True)
 
 
-def _middle(grid: Grid) -> Grid:
-    """Return the middle of a grid, at most _REGISTER_PX on a side."""
+def _shift(fixed: Image, image: Image, clear: Bool, bands: Sequence[str], pixel_m: float) -> Shift | None:
+    """Return the shift of some bands against the reference's."""
+    reference, scene = (np.stack([i.bands[band] for band in bands]) for i in (fixed, image))
+    return estimate_shift(reference, scene, clear, pixel_m)
+
+
+def middle(grid: Grid) -> tuple[slice, slice, Grid]:
+    """Return rows and columns of the middle of a grid, at most _REGISTER_PX on a side, and that window."""
 
     def span(length: int) -> slice:
         size = min(length, _REGISTER_PX)
         start = (length - size) // 4 * 2
         return slice(start, start + size)
 
-    return window(grid, span(grid.height), span(grid.width))
+    rows, columns = span(grid.height), span(grid.width)
+    return rows, columns, window(grid, rows, columns)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline import __version__
 from pipeline.config import Config
+from pipeline.drift import annual, drift_note
 from pipeline.products._documents import MANIFEST, RUN, RUNS, Manifest, Run, read_document
 from pipeline.products.atomic import write_error
 from pipeline.products.cog import read_cog
@@ -202,6 +203,7 @@ def _notes(found: Findings, config: Config) -> list[str]:
         notes.append(f"Stockpiles are listed as candidates and not assessed: {UNASSESSED_RANKS[found.site.coal_rank]}.")
     if found.site.coal_rank == "none":
         notes.append("No coal role is known of this site: what is found here is looked for as hard coal.")
+    notes.append(drift_note(annual(found.departures), config.radiometry.max_drift))
     if not any(f.role == "control" for f in found.site.features):
         notes.append("The site has no control zone: chance gain is judged from halves of each year's dates only.")
     return notes

@@ -1,0 +1,63 @@
+"""Steady pass: the ground drift is watched on, and each scene's departure from it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.clear import CLEAR, classify
+from pipeline.config import Config
+from pipeline.drift import BANDS, MIN_PIXELS, SceneDeparture, steady_ground
+from pipeline.findings import PreparedScene
+from pipeline.passes.label import read_maps
+from pipeline.passes.scene import middle
+from pipeline.pixels import read_image
+from pipeline.products.cog import read_cog
+from pipeline.types import Bool, Grid
+
+_NO_DATA = 65535
+_TO_REFLECTANCE = np.float32(1e-4)
+
+
+def choose_steady(maps: Mapping[int, Path], measured: Bool, grid: Grid, config: Config, path: Path) -> Path:
+    """Choose steady ground in the middle of the site and write it with its level.
+
+    Parameters
+    ----------
+    maps : Mapping[int, Path]
+        Year to maps; the composites lie beside them.
+    measured : Bool
+        True inside the AOI and outside excluded ground.
+    grid : Grid
+    config : Config
+    path : Path
+        Where pixels and level go.
+    """
+    rows, columns, _ = middle(grid)
+    years, piles = [], np.zeros((rows.stop - rows.start, columns.stop - columns.start), dtype=bool)
+    for year in sorted(maps):
+        bands, _, _ = read_cog(maps[year].parent / "composites" / f"{year}.tif")
+        stack = np.stack([bands[name][rows, columns] for name in BANDS]).astype(np.float32)
+        years.append(np.where(stack == _NO_DATA, np.float32(np.nan), stack * _TO_REFLECTANCE))
+        piles |= read_maps(maps[year]).objects[rows, columns]
+    empty = np.zeros((0, len(BANDS), *piles.shape), dtype=np.float32)
+    steady, level = steady_ground(
+        np.stack(years) if years else empty, piles, config.footprint.ndvi_max_bare, config.footprint.dark_brightness
+    )
+    np.savez(path, steady=steady & measured[rows, columns], level=level)
+    return path
+
+
+def scene_departure(scene: PreparedScene, path: Path, grid: Grid, config: Config) -> SceneDeparture | None:
+    """Measure how far one scene's steady ground lies from its level; None where it shows too little of it."""
+    with np.load(path) as arrays:
+        steady, level = arrays["steady"], arrays["level"]
+    if steady.sum() < MIN_PIXELS:
+        return None
+    image = read_image(scene.stored, middle(grid)[2], (*BANDS, "scl"), scene.calibration)
+    seen = steady & (classify(image, scene.sun_azimuth_deg, config.clear) == CLEAR)
+    if seen.sum() < MIN_PIXELS:
+        return None
+    departure = {b: float(np.median(image.bands[b][seen] - level[n][seen])) for n, b in enumerate(BANDS)}
+    about = scene.stored.scene
+    return SceneDeparture(about.scene_id, about.date.year, about.platform, int(seen.sum()), departure)
