@@ -136,6 +136,7 @@ class BoundaryChangeRow:
     advance_p50_m: float | None
     advance_p90_m: float | None
     advance_max_m: float | None
+    advance_length_m: float | None
 
 
 @dataclass(frozen=True)

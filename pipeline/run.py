@@ -22,8 +22,10 @@ from pipeline.imagery import Refusal, Scene, StoredScene
 from pipeline.measure import as_candidates, boundary_measurements, common_baseline, measure_zones, pile_measurements
 from pipeline.parallel import Pool
 from pipeline.passes.block import BlockJob, score_block
-from pipeline.passes.ground import ground_outline, measure_boundary, measure_year, year_pairs
-from pipeline.passes.label import YearJob, ever_occupied, join_year, label_families
+from pipeline.passes.boundary import measure_boundary
+from pipeline.passes.ground import ground_outline, measure_year, year_pairs
+from pipeline.passes.history import remember
+from pipeline.passes.label import YearJob, join_year, label_families
 from pipeline.passes.pile import measure_pile
 from pipeline.passes.scene import BANDS, calibrate, choose_reference, inspect, register, survey
 from pipeline.products.manifest import ManifestInputs, archive_root, content_key, is_current
@@ -132,21 +134,21 @@ def _measure(
     log(f"{len(piles)} piles or candidates outlined")
     # 6 zones and ground
     dates = [year_dates(year, used, config) for year in config.years.all]
-    ever = ever_occupied(maps, work / "ever.npy")
+    # A year with too few dates draws no boundary and confirms none, whatever of it was seen.
+    enough = [d.year for d in dates if d.year in maps and len(d.ground_days) >= config.min_dates]
+    years = remember(maps, enough, work, config.boundary.shore_m)
     zones = make_zones(site, grid, None, config.boundary.rings_m)
-    ground = dict(zip(maps, pool.map(measure_year, maps.values(), ever, zones, grid, config), strict=True))
+    ground = dict(zip(maps, pool.map(measure_year, list(maps), years, zones, grid, config), strict=True))
     base = common_baseline(measure_zones(piles, zones, ground, dates, config, unassessed), config.years.baseline)
     perimeter = perimeter_of(site)
     if perimeter is not None or base in maps:
         sourced = reproject(perimeter.geometry, 4326, grid.epsg) if perimeter is not None else None
         reference = sourced if base is None or sourced is not None else ground_outline(maps[base], grid)
         zones = make_zones(site, grid, reference, config.boundary.rings_m)
-        ground = dict(zip(maps, pool.map(measure_year, maps.values(), ever, zones, grid, config), strict=True))
-    # A year with too few dates draws no boundary, whatever of it was seen.
-    enough = {d.year for d in dates if d.year in maps and len(d.ground_days) >= config.min_dates}
+        ground = dict(zip(maps, pool.map(measure_year, list(maps), years, zones, grid, config), strict=True))
     pairs = year_pairs(list(config.years.all), base)
-    drawn = [pair for pair in pairs if enough.issuperset(pair)]
-    pieces = pool.map(measure_boundary, [(maps[a], maps[b]) for a, b in drawn], zones, grid, config)
+    drawn = [pair for pair in pairs if set(enough).issuperset(pair)]
+    pieces = pool.map(measure_boundary, drawn, years, zones, grid, config)
     boundary = dict.fromkeys(pairs, ()) | dict(zip(drawn, pieces, strict=True))
     # 7 measure
     annual = measure_zones(piles, zones, ground, dates, config, unassessed)

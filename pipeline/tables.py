@@ -198,7 +198,13 @@ def _footprint_rows(found: Findings, config: Config) -> list[FootprintRow]:
 def _boundary_rows(found: Findings) -> list[BoundaryChangeRow]:
     return [
         BoundaryChangeRow(
-            p.geometry, earlier, later, p.change, p.zone_id, p.area_m2, *(p.advance_m or (None, None, None))
+            p.geometry,
+            earlier,
+            later,
+            p.change,
+            p.zone_id,
+            p.area_m2,
+            *((None,) * 4 if p.advance is None else vars(p.advance).values()),
         )
         for (earlier, later), pieces in sorted(found.boundary.items())
         for p in pieces
