@@ -28,6 +28,8 @@ class BoundaryConfig(Section):
     """Outer edges of the two adjacent rings and of the outside zone (science 3.4)."""
     sigma_registration_m: float = Field(2.0, ge=0)
     """Position of one year per axis: 5 m CE95 within one orbit is 2.0 m (science 2.4)."""
+    sigma_absolute_m: float = Field(3.3, ge=0)
+    """Position of the reference scene per axis: 8 m CE95 (science 2.4); it counts where a zone's edge cuts ground."""
     sigma_edge_m: float = Field(2.0, ge=0)
     """Position of an edge within a pixel; both give the 7.8 m beyond which change is certain (science 3.4)."""
     lasting_years: int = Field(2, ge=1)

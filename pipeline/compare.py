@@ -227,7 +227,9 @@ def _difference(group: Mapping[int, Measurement], years: tuple[int, int], max_sh
     parts = [group[year].part_dates for year in years]
     if all(parts) and any((one == 0) != (other == 0) for one, other in zip(*parts, strict=True)):
         counts = [f"{' and '.join(map(str, part))} in {year}" for year, part in zip(years, parts, strict=True)]
-        return _Difference(*key, None, None, f"seasons differ: dates in the parts of the season are {', '.join(counts)}")
+        return _Difference(
+            *key, None, None, f"seasons differ: dates in the parts of the season are {', '.join(counts)}"
+        )
     return _Difference(*key, after[0] - before[0], math.hypot(before[1], after[1]), None)
 
 

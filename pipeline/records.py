@@ -197,6 +197,26 @@ class TrendRow:
 
 
 @dataclass(frozen=True)
+class BreakRow:
+    """Level of one metric of one zone before and after a resolution, with an exact test."""
+
+    site_id: str
+    zone_id: str
+    metric: str
+    resolution: str
+    adopted: dt.date
+    n_before: int
+    n_after: int
+    delta: float | None
+    unit: str
+    p_value: float | None
+    smallest_p: float | None
+    q_value: float | None
+    verdict: str
+    reason: str | None
+
+
+@dataclass(frozen=True)
 class ClaimRow:
     """Verdict of one claim at this site, with the number it rests on."""
 
@@ -232,6 +252,7 @@ Row: TypeAlias = (
     | MeasurementRow
     | ChangeRow
     | TrendRow
+    | BreakRow
     | ClaimRow
     | RunRow
 )
@@ -248,6 +269,7 @@ LAYERS: dict[str, type[Row]] = {
     "measurements": MeasurementRow,
     "changes": ChangeRow,
     "trends": TrendRow,
+    "breaks": BreakRow,
     "claims": ClaimRow,
     "run": RunRow,
 }

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from models.footprint import FootprintRules
 from models.stockpile import ObjectRules, ScoreRules
 from pipeline.config import Config, in_windows, window_parts
+from pipeline.confounding import SceneFacts
 from pipeline.findings import PreparedScene, YearDates
 from pipeline.types import Site
 
@@ -61,3 +62,13 @@ def year_dates(year: int, scenes: Sequence[PreparedScene], config: Config) -> Ye
     found = [tuple(d.timetuple().tm_yday for d in days if in_windows(d, windows)) for windows in kinds]
     parts = [tuple(sum(in_windows(d, (p,)) for d in days) for p in window_parts(windows)) for windows in kinds]
     return YearDates(year, *found, *parts)
+
+
+def scene_facts(scenes: Sequence[PreparedScene]) -> dict[int, list[SceneFacts]]:
+    """Return what the catalogue says of the used scenes, by year."""
+    found: dict[int, list[SceneFacts]] = {}
+    for prepared in scenes:
+        scene = prepared.stored.scene
+        facts = SceneFacts(scene.platform, scene.processing_baseline, scene.relative_orbit)
+        found.setdefault(scene.date.year, []).append(facts)
+    return found

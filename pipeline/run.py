@@ -12,9 +12,12 @@ from functools import partial
 from pathlib import Path
 
 from pipeline import sources
+from pipeline.breaks import breaks
 from pipeline.claims import judge
 from pipeline.compare import CompareRules, compare
 from pipeline.config import Config
+from pipeline.confounding import Archive
+from pipeline.controls import minus_control
 from pipeline.errors import ProductError, SourceError
 from pipeline.findings import PreparedScene
 from pipeline.grid import blocks, burn, choose_epsg, make_grid, make_zones, measured_ground, perimeter_of, reproject
@@ -24,13 +27,13 @@ from pipeline.parallel import Pool
 from pipeline.passes.block import BlockJob, score_block
 from pipeline.passes.boundary import measure_boundary
 from pipeline.passes.ground import ground_outline, measure_year, year_pairs
-from pipeline.passes.history import remember
+from pipeline.passes.history import invariant_levels, remember
 from pipeline.passes.label import YearJob, join_year, label_families
 from pipeline.passes.pile import measure_pile
 from pipeline.passes.scene import BANDS, calibrate, choose_reference, inspect, register, survey
 from pipeline.products.manifest import ManifestInputs, archive_root, content_key, is_current
 from pipeline.products.publish import Published, publish
-from pipeline.rules import UNASSESSED_RANKS, score_rules, site_rules, year_dates
+from pipeline.rules import UNASSESSED_RANKS, scene_facts, score_rules, site_rules, year_dates
 from pipeline.scenes import select_scenes
 from pipeline.store import Store, fetch
 from pipeline.tables import Findings
@@ -155,7 +158,11 @@ def _measure(
     # 8 compare
     rules = CompareRules(config.stats.fdr_q, config.max_season_shift_days, base)
     changes = compare([*annual, *boundary_measurements(zones, ground, boundary, config)], rules)
-    trend_rules = TrendRules(config.stats.fdr_q, config.stats.min_trend_years, config.max_season_shift_days)
+    stats = config.stats
+    trend_rules = TrendRules(
+        stats.fdr_q, stats.min_trend_years, config.max_season_shift_days, stats.max_invariant_drift
+    )
+    archive = Archive(scene_facts(used), invariant_levels(years, config.footprint.dark_brightness))
     # 9 claims
     judged = [(c, judge(c, site.id, changes, annual, zones, baseline=base)) for c in batch.claims]
     return Findings(
@@ -170,7 +177,8 @@ def _measure(
         measurements=annual,
         changes=changes,
         pile_changes=compare(pile_measurements(piles), rules),
-        trends=trends(annual, trend_rules),
+        trends=trends([*annual, *minus_control(annual, zones)], trend_rules, archive),
+        breaks=breaks(annual, stats.fdr_q),
         claims=[(claim, finding) for claim, finding in judged if finding is not None],
         baseline_year=base,
         reference_scene=reference_scene.stored.scene.scene_id if reference_scene else None,

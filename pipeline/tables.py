@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from shapely.geometry.base import BaseGeometry
 
+from pipeline.breaks import BreakResult
 from pipeline.claims import ClaimFinding
 from pipeline.compare import Z95
 from pipeline.config import Config
@@ -15,6 +16,7 @@ from pipeline.pile_tables import observation_rows, pile_change_rows, pile_rows, 
 from pipeline.records import (
     LAYERS,
     BoundaryChangeRow,
+    BreakRow,
     ChangeRow,
     ClaimRow,
     FootprintRow,
@@ -49,6 +51,7 @@ class Findings:
     changes: Sequence[Change]
     pile_changes: Sequence[Change]
     trends: Sequence[TrendResult]
+    breaks: Sequence[BreakResult]
     claims: Sequence[tuple[Claim, ClaimFinding]]
     baseline_year: int | None
     reference_scene: str | None
@@ -73,6 +76,7 @@ def make_tables(found: Findings, facts: Mapping[str, str], config: Config) -> Ta
     # These records have the columns' names but for the site: what is judged is what is written.
     tables["changes"] = [ChangeRow(site_id, **vars(change)) for change in found.changes]
     tables["trends"] = [TrendRow(site_id, **vars(trend)) for trend in found.trends]
+    tables["breaks"] = [BreakRow(site_id, **vars(found_break)) for found_break in found.breaks]
     tables["claims"] = [
         ClaimRow(
             f.claim_id,

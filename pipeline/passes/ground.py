@@ -66,7 +66,8 @@ def measure_year(year: int, years: Years, zones: Sequence[Zone], grid: Grid, con
     hidden = np.load(years.ever) & ~maps.ground_seen
     single, cleared = alone(years, year)
     by_class = classes(footprint, cleared, maps.brightness, config.footprint.dark_brightness)
-    eps = positional_noise_m(config.boundary)
+    eps, outline = positional_noise_m(config.boundary), to_polygons(footprint, grid)
+    cut_sigma_m = np.hypot(config.boundary.sigma_absolute_m, PIXEL_M / np.sqrt(12))
     # A shore moves between two dates of one year, and is never a gain.
     first, second = (to_polygons(half & ~shore, grid) for half in maps.ground[1:])
     chance = [beyond(second, first, eps), beyond(first, second, eps)]
@@ -75,6 +76,8 @@ def measure_year(year: int, years: Years, zones: Sequence[Zone], grid: Grid, con
         inside = burn(zone.geometry, grid)
         cell_m2 = PIXEL_M**2 / zone_scale(zone, grid)
         outline_m = _outline_m(footprint & inside)
+        # Where the zone's own edge cuts ground, the position of the whole series counts, and that pixels are whole.
+        cut_m = outline.intersection(zone.geometry.boundary).length
         sigma = outline_sigma_m2(outline_m, PIXEL_M, config.uncertainty.c, config.boundary.sigma_edge_m)
         # Below the smallest patch that is mapped nothing is known, also where nothing was found.
         smallest = config.footprint.min_px * PIXEL_M**2 / Z95
@@ -83,7 +86,7 @@ def measure_year(year: int, years: Years, zones: Sequence[Zone], grid: Grid, con
             ZoneGround(
                 zone.zone_id,
                 float((footprint & inside).sum()) * cell_m2,
-                float(np.linalg.norm([max(sigma, smallest), *doubt])),
+                float(np.linalg.norm([max(sigma, smallest), cut_m * cut_sigma_m, *doubt])),
                 outline_m,
                 *_seen(maps, inside, config.min_dates),
                 {name: to_polygons(mask & inside, grid) for name, mask in by_class.items()},

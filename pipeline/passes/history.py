@@ -17,6 +17,9 @@ from pipeline.types import PIXEL_M, Bool
 _NEAR = np.ones((3, 3), dtype=bool)
 """An outline lies within a pixel of that of another year where nothing changed (science 3.4)."""
 
+_LEAST_INVARIANT_PX = 100
+"""One hectare: fewer pixels are a roof or two, which may be built anew."""
+
 
 @dataclass(frozen=True)
 class Years:
@@ -137,6 +140,21 @@ def alone(years: Years, year: int) -> tuple[Bool, Bool]:
     single = ground & ~held & np.any([np.zeros_like(ground), *green], axis=0)
     both = np.logical_and(*green) if len(green) == len(beside) else np.zeros_like(ground)
     return single, ground & both
+
+
+def invariant_levels(years: Years, dark_brightness: float) -> dict[int, float]:
+    """Median brightness, in every adequate year, of the ground occupied in all of them and dark in none.
+
+    Coal comes and goes where ground is dark. Empty where too little ground stays to say.
+    """
+    if not years.adequate:
+        return {}
+    read = {year: read_maps(years.maps[year]) for year in years.adequate}
+    with np.errstate(invalid="ignore"):
+        stays = np.all([one.ground[0] & (one.brightness >= dark_brightness) for one in read.values()], axis=0)
+    if stays.sum() < _LEAST_INVARIANT_PX:
+        return {}
+    return {year: float(np.median(one.brightness[stays])) for year, one in read.items()}
 
 
 def _held(years: Years, year: int) -> tuple[Bool, Bool]:
