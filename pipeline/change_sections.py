@@ -33,10 +33,10 @@ class BoundaryConfig(Section):
     sigma_edge_m: float = Field(2.0, ge=0)
     """Position of an edge within a pixel; both give the 7.8 m beyond which change is certain (science 3.4)."""
     lasting_years: int = Field(2, ge=1)
-    """Adequate years after a gain that must not show it green again: a logged patch greens within two seasons."""
+    """Adequate years after a gain that must not show it green again, and the longest that ground is bared in
+    passing: a logged patch greens within two seasons, a field that rotates within one."""
     shore_m: float = Field(30.0, ge=0)
-    """Ground this near to water of any year is shore, not gain: three pixels of 10 m, over which a 20 m band
-    mixes water in."""
+    """Ground this near to a bed that falls dry is shore, not occupied: three pixels, over which 20 m bands mix in."""
 
     @field_validator("rings_m")
     @classmethod

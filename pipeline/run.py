@@ -146,7 +146,7 @@ def _measure(
     perimeter = perimeter_of(site)
     if perimeter is not None or base in maps:
         sourced = reproject(perimeter.geometry, 4326, grid.epsg) if perimeter is not None else None
-        reference = sourced if base is None or sourced is not None else ground_outline(maps[base], grid)
+        reference = sourced if base is None or sourced is not None else ground_outline(base, years, grid)
         zones = make_zones(site, grid, reference, config.boundary.rings_m)
         ground = dict(zip(maps, pool.map(measure_year, list(maps), years, zones, grid, config), strict=True))
     pairs = year_pairs(list(config.years.all), base)

@@ -18,7 +18,7 @@ from pipeline.config import Config
 from pipeline.findings import Advance, BoundaryPiece
 from pipeline.grid import burn
 from pipeline.passes.ground import STAIRCASE, beyond, polygons_only, positional_noise_m, to_polygons, zone_scale
-from pipeline.passes.history import Years, lasting, occupied, occupied_until
+from pipeline.passes.history import Years, bared_shore, lasting, occupied, occupied_until
 from pipeline.types import PIXEL_M, Bool, Grid, Zone
 
 
@@ -38,22 +38,18 @@ def measure_boundary(
     """Measure gain and loss of occupied ground from an earlier to a later year in every zone.
 
     Gain is certain beyond the positional noise of what was occupied in the earlier year or before it, where
-    an adequate year beside the later one shows the ground occupied too, none of those that follow shows it
-    green again, and no water of any year is near. All other gain is possible.
+    an adequate year beside the later one shows the ground occupied too, and none of those that follow shows it
+    green again. All other gain is possible. Shore neither gains nor loses.
     """
     (old_ground, old_seen), (new_ground, new_seen) = occupied(years, pair[0]), occupied(years, pair[1])
     # Ground unseen in either year has neither gained nor lost.
     seen = old_seen & new_seen
     before, after = old_ground & seen, new_ground & seen
-    known, shore = occupied_until(years, pair[0]), np.load(years.shore)
+    known = occupied_until(years, pair[0])
     stays = lasting(years, pair, config.boundary.lasting_years)
     eps = positional_noise_m(config.boundary)
     old, new, ever = (to_polygons(mask, grid) for mask in (before, after, known))
-
-    def gained(where: Bool) -> BaseGeometry:
-        return beyond(to_polygons(after & where, grid), ever, eps)
-
-    kept = to_polygons(after & stays.kept & ~shore, grid)
+    kept = to_polygons(after & stays.kept, grid)
     gain, loss = beyond(kept, ever, eps), beyond(old, new, eps)
     changes = {
         "certain_gain": _Change(gain, _distance_m(known), after & ~known, _rim(kept, ever, eps)),
@@ -61,7 +57,8 @@ def measure_boundary(
         "certain_loss": _Change(loss, _distance_m(after), before & ~after, _rim(old, new, eps)),
         "possible_loss": _Change(polygons_only(old.difference(new).difference(loss))),
     }
-    doubts = [gained(where) for where in (stays.waiting & ~shore, stays.passing & ~shore, shore)]
+    shore = to_polygons(bared_shore(years, pair), grid)
+    doubts = [*(beyond(to_polygons(after & where, grid), ever, eps) for where in (stays.waiting, stays.passing)), shore]
     found = []
     for zone in zones:
         inside, scale = burn(zone.geometry, grid), zone_scale(zone, grid)

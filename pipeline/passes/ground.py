@@ -1,7 +1,6 @@
 """Occupied ground: its extent by zone and year, and what two halves of one year's dates differ by."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import shapely
@@ -15,7 +14,7 @@ from pipeline.compare import Z95
 from pipeline.config import BoundaryConfig, Config
 from pipeline.findings import ZoneGround
 from pipeline.grid import areal_scale, burn
-from pipeline.passes.history import Years, alone
+from pipeline.passes.history import Years, brief, occupied
 from pipeline.passes.label import YearMaps, read_maps
 from pipeline.types import PIXEL_M, Bool, Grid, Zone
 
@@ -50,23 +49,23 @@ def positional_noise_m(config: BoundaryConfig) -> float:
     return float(Z95 * np.sqrt(2 * config.sigma_registration_m**2 + 2 * config.sigma_edge_m**2))
 
 
-def ground_outline(maps: Path, grid: Grid) -> BaseGeometry:
+def ground_outline(year: int, years: Years, grid: Grid) -> BaseGeometry:
     """Outline of a year's occupied ground, the reference of a site without a sourced perimeter."""
-    return to_polygons(read_maps(maps).ground[0], grid)
+    return to_polygons(occupied(years, year)[0], grid)
 
 
 def measure_year(year: int, years: Years, zones: Sequence[Zone], grid: Grid, config: Config) -> list[ZoneGround]:
     """Measure occupied ground of every zone in one year.
 
     Ground that was occupied in another year and not seen in this one widens the interval by its whole area:
-    it may be there or not. Ground occupied in this year alone widens it so that it reaches the area without.
+    it may be there or not. So does ground that was bared for a short time, or in the last year alone.
     """
     maps = read_maps(years.maps[year])
-    footprint, shore = maps.ground[0], np.load(years.shore)
+    footprint, shore = occupied(years, year)[0], np.load(years.shore)
     hidden = np.load(years.ever) & ~maps.ground_seen
-    single, cleared = alone(years, year)
+    doubtful, cleared = brief(years, year, config.boundary.lasting_years)
     by_class = classes(footprint, cleared, maps.brightness, config.footprint.dark_brightness)
-    eps, outline = positional_noise_m(config.boundary), to_polygons(footprint, grid)
+    eps, core = positional_noise_m(config.boundary), to_polygons(footprint, grid).buffer(-PIXEL_M)
     cut_sigma_m = np.hypot(config.boundary.sigma_absolute_m, PIXEL_M / np.sqrt(12))
     # A shore moves between two dates of one year, and is never a gain.
     first, second = (to_polygons(half & ~shore, grid) for half in maps.ground[1:])
@@ -77,11 +76,11 @@ def measure_year(year: int, years: Years, zones: Sequence[Zone], grid: Grid, con
         cell_m2 = PIXEL_M**2 / zone_scale(zone, grid)
         outline_m = _outline_m(footprint & inside)
         # Where the zone's own edge cuts ground, the position of the whole series counts, and that pixels are whole.
-        cut_m = outline.intersection(zone.geometry.boundary).length
+        cut_m = core.intersection(zone.geometry.boundary).length
         sigma = outline_sigma_m2(outline_m, PIXEL_M, config.uncertainty.c, config.boundary.sigma_edge_m)
         # Below the smallest patch that is mapped nothing is known, also where nothing was found.
         smallest = config.footprint.min_px * PIXEL_M**2 / Z95
-        doubt = [float((hidden & inside).sum()) * cell_m2, float((single & inside).sum()) * cell_m2 / Z95]
+        doubt = [float((mask & inside).sum()) * cell_m2 for mask in (hidden, doubtful)]
         found.append(
             ZoneGround(
                 zone.zone_id,

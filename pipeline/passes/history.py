@@ -32,7 +32,7 @@ class Years:
     adequate : Sequence[int]
         Those with enough dates, in order: the others say nothing about ground that lasts.
     ever, shore : Path
-        Maps of the site, shape (rows, columns): ground occupied in any year, and ground by water in any year.
+        Maps of the site, shape (rows, columns): ground occupied in any year, and shore (:func:`remember`).
     """
 
     maps: Mapping[int, Path]
@@ -63,6 +63,9 @@ class Lasting:
 def remember(maps: Mapping[int, Path], adequate: Sequence[int], work: Path, shore_m: float) -> Years:
     """Write what all years show together; no year, nothing written.
 
+    Shore is ground that was water in one year and seen dry in another, and what lies within ``shore_m`` of it:
+    the bed of a reservoir or a river that moves. Quays and banks of steady water are none.
+
     Parameters
     ----------
     maps : Mapping[int, Path]
@@ -72,22 +75,31 @@ def remember(maps: Mapping[int, Path], adequate: Sequence[int], work: Path, shor
     work : Path
         Folder the maps are written to.
     shore_m : float
-        How near to water of any year ground is shore, in metres.
+        In metres.
     """
     years = Years(maps, sorted(adequate), work / "ever.npy", work / "shore.npy")
     if maps:
         read = [read_maps(maps[year]) for year in sorted(maps)]
-        np.save(years.ever, np.any([one.ground[0] for one in read], axis=0))
-        wet = np.any([one.wet for one in read], axis=0)
-        far = ndimage.distance_transform_edt(~wet) * PIXEL_M if wet.any() else np.full(wet.shape, np.inf)
-        np.save(years.shore, far <= shore_m)
+        wet, dry = (np.any([m.ground_seen & (m.wet == state) for m in read], axis=0) for state in (True, False))
+        # Mixed pixels of a steady bank are now water, now ground: lines narrower than three pixels are no shore.
+        bed = ndimage.binary_opening(wet & dry, _NEAR)
+        far_m = ndimage.distance_transform_edt(~bed) * PIXEL_M if bed.any() else np.full(bed.shape, np.inf)
+        shore = far_m <= shore_m
+        np.save(years.shore, shore)
+        np.save(years.ever, np.any([one.ground[0] for one in read], axis=0) & ~shore)
     return years
 
 
 def occupied(years: Years, year: int) -> tuple[Bool, Bool]:
-    """Occupied ground of a year, and ground seen on enough dates."""
+    """Occupied ground of a year without shore, which is occupied in none, and ground seen on enough dates."""
     with np.load(years.maps[year]) as arrays:
-        return arrays["ground"][0], arrays["ground_seen"]
+        return arrays["ground"][0] & ~np.load(years.shore), arrays["ground_seen"]
+
+
+def bared_shore(years: Years, pair: tuple[int, int]) -> Bool:
+    """Shore that is bare in the later of two years and was not in the earlier."""
+    before, after = (read_maps(years.maps[year]) for year in pair)
+    return np.asarray(np.load(years.shore) & before.ground_seen & after.ground[0] & ~before.ground[0])
 
 
 def occupied_until(years: Years, year: int) -> Bool:
@@ -119,27 +131,40 @@ def lasting(years: Years, pair: tuple[int, int], follow: int) -> Lasting:
     return Lasting(kept & ~green, green, ~kept & ~green)
 
 
-def alone(years: Years, year: int) -> tuple[Bool, Bool]:
-    """Ground occupied in a year that an adequate year beside it shows green, and none occupied.
+def brief(years: Years, year: int, at_most: int) -> tuple[Bool, Bool]:
+    """Ground of a year that is bare in a short run of adequate years, green before and after.
+
+    Parameters
+    ----------
+    years : Years
+    year : int
+    at_most : int
+        Longest run of adequate years that is brief; at either end of the series, where one side is not known,
+        a run of one year.
 
     Returns
     -------
-    alone : Bool
-        Seen green in at least one of the two years beside it, occupied in neither.
+    doubtful : Bool
+        Bare in such a run.
     cleared : Bool
-        Seen green in the year before and in the year after: cleared for a year, or rotating.
+        The part of it that is seen green on both sides: cleared, logged or rotating.
     """
-    beside = [[y for y in years.adequate if y < year][-1:], [y for y in years.adequate if y > year][:1]]
     ground = occupied(years, year)[0]
-    held, green = np.zeros(ground.shape, dtype=bool), []
-    for side in beside:
-        for other in side:
-            there, gone = _held(years, other)
-            held |= there
-            green.append(gone)
-    single = ground & ~held & np.any([np.zeros_like(ground), *green], axis=0)
-    both = np.logical_and(*green) if len(green) == len(beside) else np.zeros_like(ground)
-    return single, ground & both
+    doubtful, cleared = np.zeros_like(ground), np.zeros_like(ground)
+    if year not in years.adequate or len(years.adequate) == 1:
+        return doubtful, cleared
+    here, end = list(years.adequate).index(year), len(years.adequate)
+    near = {y: _held(years, y) for y in years.adequate[max(here - at_most, 0) : here + at_most + 1]}
+    for first in range(max(here - at_most + 1, 0), here + 1):
+        for after in range(here + 1, min(first + at_most, end) + 1):
+            sides = [near[years.adequate[n]][1] for n in (first - 1, after) if 0 <= n < end]
+            held = [near[y][0] for y in years.adequate[first:after]]
+            bared = ground & np.all([*held, *sides], axis=0)
+            if len(sides) > 1:
+                cleared |= bared
+            elif after - first == 1:
+                doubtful |= bared
+    return doubtful | cleared, cleared
 
 
 def invariant_levels(years: Years, dark_brightness: float) -> dict[int, float]:
