@@ -314,15 +314,10 @@ def scores(outcome: Outcome) -> tuple[float, float, float, int, int]:
         true = shapely.union_all(outcome.world.gained(earlier, later))
         area, false = area + gain.area, false + gain.difference(true).area
         far += gain.difference(true.buffer(10.0)).area
-        for shape in outcome.world.gained(earlier, later):
-            # A clearing of the last year has no other year yet that confirms it.
-            if shape.area >= LEAST_M2 and not (later == YEARS[-1] and _first(outcome.world, shape) == later):
+        for shape in outcome.world.gained(earlier, later) if later == YEARS[-1] else ():
+            if shape.area >= LEAST_M2:
                 patches, hit = patches + 1, hit + (gain.intersection(shape).area >= shape.area / 2)
     return area, false, far, patches, int(hit)
-
-
-def _first(world: World, shape: BaseGeometry) -> int:
-    return next(min(p.years) for p in world.clearings if to_grid(p.shape).equals(shape))
 
 
 def report_growing(worlds: int, dates: int, config: Config) -> None:

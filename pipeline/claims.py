@@ -9,9 +9,11 @@ The rules, fixed before any run and the same for every site:
 3. A test is one zone of the claim in one of its test years after the baseline year. It counts when its row
    of the change table (baseline year to that year) is not ``insufficient_data``. No such test, or no zone
    of the claim at the site: ``not_observable``.
-4. ``supported``: more than half of the tests that count are an ``increase`` (after multiplicity) and none is
-   a ``decrease``.
-5. ``contradicted``: not supported, and the 95 % interval of every test that counts ends below the margin:
+4. ``supported``: tests of two test years or more count, more than half of them are an ``increase`` (after
+   multiplicity) and none is a ``decrease``. One year is one state of a stock that turns over, or ground that no
+   other year confirms.
+5. ``contradicted``: not supported, two test years or more count, and the 95 % interval of every test ends below
+   the margin:
    ``margin_fraction`` of the zone's baseline value, or ``margin_m2``; the smaller when both are given.
    Without a margin a claim is never contradicted.
 6. ``not_detectable``: anything else.
@@ -28,6 +30,9 @@ from typing import get_args
 
 from pipeline.compare import BASIS_METRIC, Z95, adequate, baseline_year, quantity
 from pipeline.types import Change, Claim, ClaimVerdict, Measurement, Zone
+
+_MIN_TEST_YEARS = 2
+"""Adequate test years from which a claim is supported or contradicted (rule 4)."""
 
 
 @dataclass(frozen=True)
@@ -168,10 +173,11 @@ def _judge_changes(claim: Claim, rows: Sequence[Change], margins: Mapping[str, f
         return _finding(claim, "not_observable", reason)
     verdicts = Counter(row.verdict for row in tests)
     below = [_ends_below(row, margins.get(row.zone_id)) for row in tests]
+    enough = len({row.year_to for row in tests}) >= _MIN_TEST_YEARS
     verdict: ClaimVerdict = "not_detectable"
-    if 2 * verdicts["increase"] > len(tests) and not verdicts["decrease"]:
+    if enough and 2 * verdicts["increase"] > len(tests) and not verdicts["decrease"]:
         verdict = "supported"
-    elif all(below):
+    elif enough and all(below):
         verdict = "contradicted"
     newest = tests[-1]
     several = len({row.zone_id for row in tests}) > 1
@@ -185,6 +191,8 @@ def _judge_changes(claim: Claim, rows: Sequence[Change], margins: Mapping[str, f
     )
     if all(below):
         reason += f", and every interval ends below the margin ({_margin_in_words(claim)})"
+    if not enough:
+        reason += f"; one adequate test year neither supports nor contradicts, {_MIN_TEST_YEARS} are needed"
     return _finding(claim, verdict, f"{reason}.", newest.delta, newest.lo95, newest.hi95)
 
 
@@ -225,7 +233,7 @@ def _test_in_words(claim: Claim) -> str:
         return f"{where}: at least 1 in any adequate year."
     return (
         f"{where} against a baseline year up to {claim.baseline}: an increase in more than half of the adequate "
-        f"test years and a decrease in none; margin: {_margin_in_words(claim)}."
+        f"test years, at least {_MIN_TEST_YEARS}, and a decrease in none; margin: {_margin_in_words(claim)}."
     )
 
 

@@ -5,7 +5,7 @@ Calls only. A stage is declared by the line that calls it; what it needs stands 
 
 import datetime as dt
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +19,7 @@ from pipeline.config import Config
 from pipeline.confounding import Archive
 from pipeline.controls import minus_control
 from pipeline.errors import ProductError, SourceError
-from pipeline.findings import PreparedScene
+from pipeline.findings import BoundaryPiece, PileSeries, PreparedScene, YearDates, ZoneGround
 from pipeline.grid import blocks, burn, choose_epsg, make_grid, make_zones, measured_ground, perimeter_of, reproject
 from pipeline.imagery import Refusal, Scene, StoredScene
 from pipeline.measure import as_candidates, boundary_measurements, common_baseline, measure_zones, pile_measurements
@@ -27,7 +27,7 @@ from pipeline.parallel import Pool
 from pipeline.passes.block import BlockJob, score_block
 from pipeline.passes.boundary import measure_boundary
 from pipeline.passes.ground import ground_outline, measure_year, year_pairs
-from pipeline.passes.history import invariant_levels, remember
+from pipeline.passes.history import Years, invariant_levels, remember
 from pipeline.passes.label import YearJob, join_year, label_families
 from pipeline.passes.pile import measure_pile
 from pipeline.passes.scene import BANDS, calibrate, choose_reference, inspect, register, survey
@@ -38,7 +38,7 @@ from pipeline.scenes import select_scenes
 from pipeline.store import Store, fetch
 from pipeline.tables import Findings
 from pipeline.trend import TrendRules, trends
-from pipeline.types import Claim, Grid, Site
+from pipeline.types import Claim, Grid, Site, Zone
 
 Log = Callable[[str], None]
 _HALO_PX = 16
@@ -137,6 +137,61 @@ def _measure(
     log(f"{len(piles)} piles or candidates outlined")
     # 6 zones and ground
     dates = [year_dates(year, used, config) for year in config.years.all]
+    land = _find_ground(site, grid, (piles, dates, maps, unassessed), batch, work)
+    zones, base = land.zones, land.baseline
+    # 7 measure
+    annual = measure_zones(piles, zones, land.ground, dates, config, unassessed)
+    # 8 compare
+    rules = CompareRules(config.stats.fdr_q, config.max_season_shift_days, base)
+    changes = compare([*annual, *boundary_measurements(zones, land.ground, land.boundary, config)], rules)
+    stats = config.stats
+    trend_rules = TrendRules(
+        stats.fdr_q, stats.min_trend_years, config.max_season_shift_days, stats.max_invariant_drift
+    )
+    archive = Archive(scene_facts(used), invariant_levels(land.years, config.footprint.dark_brightness))
+    # 9 claims
+    judged = [(c, judge(c, site.id, changes, annual, zones, baseline=base)) for c in batch.claims]
+    return Findings(
+        site=site,
+        grid=grid,
+        zones=zones,
+        scenes=scenes,
+        refused=refused,
+        piles=piles,
+        ground=land.ground,
+        boundary=land.boundary,
+        measurements=annual,
+        changes=changes,
+        pile_changes=compare(pile_measurements(piles), rules),
+        trends=trends([*annual, *minus_control(annual, zones)], trend_rules, archive),
+        breaks=breaks(annual, stats.fdr_q),
+        claims=[(claim, finding) for claim, finding in judged if finding is not None],
+        baseline_year=base,
+        reference_scene=reference_scene.stored.scene.scene_id if reference_scene else None,
+    )
+
+
+@dataclass(frozen=True)
+class _Land:
+    """Zones of a site, their ground year by year, and what changed of it."""
+
+    zones: Sequence[Zone]
+    years: Years
+    ground: Mapping[int, Sequence[ZoneGround]]
+    boundary: Mapping[tuple[int, int], Sequence[BoundaryPiece]]
+    baseline: int | None
+
+
+def _find_ground(
+    site: Site,
+    grid: Grid,
+    found: tuple[Sequence[PileSeries], Sequence[YearDates], Mapping[int, Path], str | None],
+    batch: Batch,
+    work: Path,
+) -> _Land:
+    """Zones, occupied ground and its change; the baseline year, which the zones rest on, needs the ground first."""
+    config, pool = batch.config, batch.pool
+    piles, dates, maps, unassessed = found
     # A year with too few dates draws no boundary and confirms none, whatever of it was seen.
     enough = [d.year for d in dates if d.year in maps and len(d.ground_days) >= config.min_dates]
     years = remember(maps, enough, work, config.boundary.shore_m)
@@ -153,36 +208,7 @@ def _measure(
     drawn = [pair for pair in pairs if set(enough).issuperset(pair)]
     pieces = pool.map(measure_boundary, drawn, years, zones, grid, config)
     boundary = dict.fromkeys(pairs, ()) | dict(zip(drawn, pieces, strict=True))
-    # 7 measure
-    annual = measure_zones(piles, zones, ground, dates, config, unassessed)
-    # 8 compare
-    rules = CompareRules(config.stats.fdr_q, config.max_season_shift_days, base)
-    changes = compare([*annual, *boundary_measurements(zones, ground, boundary, config)], rules)
-    stats = config.stats
-    trend_rules = TrendRules(
-        stats.fdr_q, stats.min_trend_years, config.max_season_shift_days, stats.max_invariant_drift
-    )
-    archive = Archive(scene_facts(used), invariant_levels(years, config.footprint.dark_brightness))
-    # 9 claims
-    judged = [(c, judge(c, site.id, changes, annual, zones, baseline=base)) for c in batch.claims]
-    return Findings(
-        site=site,
-        grid=grid,
-        zones=zones,
-        scenes=scenes,
-        refused=refused,
-        piles=piles,
-        ground=ground,
-        boundary=boundary,
-        measurements=annual,
-        changes=changes,
-        pile_changes=compare(pile_measurements(piles), rules),
-        trends=trends([*annual, *minus_control(annual, zones)], trend_rules, archive),
-        breaks=breaks(annual, stats.fdr_q),
-        claims=[(claim, finding) for claim, finding in judged if finding is not None],
-        baseline_year=base,
-        reference_scene=reference_scene.stored.scene.scene_id if reference_scene else None,
-    )
+    return _Land(zones, years, ground, boundary, base)
 
 
 def _map_years(site: Site, grid: Grid, used: Sequence[PreparedScene], batch: Batch, work: Path) -> dict[int, Path]:

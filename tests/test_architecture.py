@@ -19,10 +19,19 @@ ROOT = Path(__file__).parents[1]
 
 # --- the rules ---
 
-NOUNS = {"errors": 0, "types": 1, "imagery": 2, "findings": 3, "records": 0, "sections": 1, "config": 2}
+NOUNS = {
+    "errors": 0,
+    "types": 1,
+    "imagery": 2,
+    "findings": 3,
+    "records": 0,
+    "sections": 1,
+    "change_sections": 2,
+    "config": 3,
+}
 PURE = {
     "grid", "radiometry", "clear", "align", "scenes", "compare", "trend", "claims", "rules", "measure", "tables",
-    "pile_tables",
+    "pile_tables", "breaks", "confounding", "controls",
 }  # fmt: skip
 FILES = {"sources", "store", "addresses", "remote", "pixels", "resample", "sites", "drawn", "settings", "parallel"}
 LAYERS: list[set[str]] = [

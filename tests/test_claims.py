@@ -78,7 +78,10 @@ def table(*verdicts, first=2018, zone="site"):
         ((UP, UP, OPEN, OPEN), "not_detectable"),
         ((UP, UP, UP, DOWN), "not_detectable"),
         ((UP, UP, OPEN, NONE), "supported"),
-        ((UP, NONE, NONE, NONE), "supported"),
+        ((UP, UP, NONE, NONE), "supported"),
+        ((UP, NONE, NONE, NONE), "not_detectable"),  # one year is one state
+        ((SAME, NONE, NONE, NONE), "not_detectable"),
+        ((SAME, SAME, NONE, NONE), "contradicted"),
         ((UP, SAME, SAME, SAME), "not_detectable"),
         ((SAME, SAME, SAME, SAME), "contradicted"),
         ((SAME, DOWN, NONE, DOWN), "contradicted"),
@@ -111,11 +114,11 @@ def test_without_margin_never_contradicted():
 )
 def test_margin(fraction, area, verdict):
     claim = dataclasses.replace(CLAIM, margin_fraction=fraction, margin_m2=area)
-    assert judge(claim, "camp-a", table(SAME), [BASE], ZONES).verdict == verdict
+    assert judge(claim, "camp-a", table(SAME, SAME), [BASE], ZONES).verdict == verdict
 
 
 def test_an_increase_below_the_margin_is_supported_and_says_so():
-    finding = judge(CLAIM, "camp-a", [changed(2018, "increase", 600.0, 300.0)], [BASE], ZONES)
+    finding = judge(CLAIM, "camp-a", table(*2 * [("increase", 450.0, 300.0)]), [BASE], ZONES)
     assert finding.verdict == "supported"
     assert finding.reason.endswith("and every interval ends below the margin (10 % of the baseline value).")
 
@@ -136,7 +139,7 @@ def test_words_and_numbers_of_the_newest_year():
         lo95=11_845.0,
         hi95=12_845.0,
         test="stockpile_area_m2 in site, 2018-2021 against a baseline year up to 2017: an increase in more than half "
-        "of the adequate test years and a decrease in none; margin: 10 % of the baseline value.",
+        "of the adequate test years, at least 2, and a decrease in none; margin: 10 % of the baseline value.",
     )
 
 

@@ -34,7 +34,7 @@ CONTRACT = {
     "run": "key, value",
 }
 """The layers and columns the outside may rely on. The contract may be extended, never changed."""
-WITHOUT_GEOMETRY = {"measurements", "changes", "trends", "claims", "run"}
+WITHOUT_GEOMETRY = {"measurements", "changes", "trends", "breaks", "claims", "run"}
 COLUMN_TYPES = {str, int, float, bool, dt.date, dt.datetime}
 
 
@@ -56,14 +56,19 @@ def test_a_layer_has_the_columns_of_the_contract_in_order(layer):
 
 
 @pytest.mark.parametrize(
-    ("layer", "added"), [("claims", ["not_observable"]), *((layer, []) for layer in CONTRACT if layer != "claims")]
+    ("layer", "added"),
+    {
+        **{layer: [] for layer in CONTRACT},
+        "claims": ["not_observable"],
+        "boundary_changes": ["advance_length_m"],
+    }.items(),
 )
 def test_what_is_added_to_the_contract_is_known(layer, added):
     assert [name for name in columns_of(layer) if name not in CONTRACT[layer].split(", ")] == added
 
 
 def test_layers_beyond_the_contract_are_known():
-    assert [layer for layer in LAYERS if layer not in CONTRACT] == ["trends"]
+    assert [layer for layer in LAYERS if layer not in CONTRACT] == ["trends", "breaks"]
 
 
 @pytest.mark.parametrize("layer", LAYERS)
