@@ -94,6 +94,15 @@ def test_verdict_truth_table(rows, verdict):
     assert judge(CLAIM, "camp-a", table(*rows), [BASE], ZONES).verdict == verdict
 
 
+def test_one_test_year_says_that_it_is_too_few():
+    finding = judge(CLAIM, "camp-a", table(UP, NONE), [BASE], ZONES)
+    assert finding.reason.endswith("one adequate test year neither supports nor contradicts, 2 are needed.")
+    two_zones = dataclasses.replace(CLAIM, zones=("adjacent",))
+    rows = [*table(UP, zone="adjacent:1"), *table(UP, zone="adjacent:2")]
+    finding = judge(two_zones, "camp-a", rows, [measured(2017, 1.0, z) for z in ("adjacent:1", "adjacent:2")], ZONES)
+    assert finding.verdict == "not_detectable", "two zones of one year are one year"
+
+
 def test_without_margin_never_contradicted():
     claim = dataclasses.replace(CLAIM, margin_fraction=None)
     finding = judge(claim, "camp-a", table(DOWN, DOWN, DOWN, DOWN), [BASE], ZONES)
@@ -200,9 +209,9 @@ def test_no_zone_is_not_observable():
 def test_zones_by_id_and_by_role(wanted):
     claim = dataclasses.replace(CLAIM, zones=wanted)
     series = [BASE, measured(2017, 1.0, "named:tukchang")]
-    finding = judge(claim, "camp-a", [*table(SAME), *table(UP, zone="named:tukchang")], series, ZONES)
+    finding = judge(claim, "camp-a", [*table(SAME, SAME), *table(UP, UP, zone="named:tukchang")], series, ZONES)
     assert finding.verdict == "supported"
-    assert "in 1 of 1 adequate test years" in finding.reason
+    assert "in 2 of 2 adequate test years" in finding.reason
 
 
 def test_several_zones_count_each_year_each():
