@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from shapely.geometry import box
 
 from pipeline.claims import ClaimFinding, judge, share
-from pipeline.compare import CompareRules, PairMeasurement, compare
-from pipeline.types import Change, Claim, Measurement, Zone
+from pipeline.compare import CompareRules, compare
+from pipeline.types import Change, Claim, Measurement, PairMeasurement, Zone
 
 CLAIM = Claim(
     id="production-2016",

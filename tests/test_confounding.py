@@ -26,7 +26,9 @@ OLD_NEW = ["02.07", "02.12", "02.14", "02.14", "05.09", "05.10"]
 
 
 def test_a_baseline_that_parts_the_years_is_named():
-    (shift,) = shifts(list(YEARS), archive(OLD_NEW, dict(zip(YEARS, [0.20, 0.21, 0.20, 0.20, 0.23, 0.24], strict=True))))
+    (shift,) = shifts(
+        list(YEARS), archive(OLD_NEW, dict(zip(YEARS, [0.20, 0.21, 0.20, 0.20, 0.23, 0.24], strict=True)))
+    )
     assert (shift.year, shift.what) == (2022, "processing baseline 02.x -> 05.x")
     assert shift.drift == pytest.approx(0.035)
     assert shift.text == (

@@ -206,7 +206,9 @@ def test_levels_of_ground_that_stays(series):
     years = series("BGBB", brightness=[0.20, 0.21, 0.19, 0.20])
     assert invariant_levels(years, 0.10) == pytest.approx({2018: 0.20, 2019: 0.21, 2020: 0.19, 2021: 0.20})
     assert invariant_levels(years, 0.195) == {}, "dark in one year"
-    assert invariant_levels(series("BB", camp=((slice(5, 8), slice(5, 8)),), where=(slice(1, 4), slice(1, 4))), 0.1) == {}
+    assert (
+        invariant_levels(series("BB", camp=((slice(5, 8), slice(5, 8)),), where=(slice(1, 4), slice(1, 4))), 0.1) == {}
+    )
 
 
 def test_no_year_is_no_error(tmp_path):

@@ -12,9 +12,7 @@ from scipy import ndimage
 from models.footprint import CLASSES, FootprintRules, SeasonLayers, classes, expected_largest, measure
 from models.volume import volume_m3
 
-RULES = FootprintRules(
-    ndvi_max=0.30, bare_share=0.60, water_share_max=0.3, min_px=10, min_dates=3
-)
+RULES = FootprintRules(ndvi_max=0.30, bare_share=0.60, water_share_max=0.3, min_px=10, min_dates=3)
 SHAPE = (30, 30)
 YARD = (slice(5, 20), slice(5, 20))
 
