@@ -20,12 +20,13 @@ The rules, fixed before any run and the same for every site:
 7. Presence (``direction: presence``) needs no baseline: ``supported`` when any adequate test year has a count
    of at least 1; ``not_detectable`` when all have less, for smaller piles may exist; ``not_observable`` when
    no year is adequate. It is never contradicted.
-8. The numbers given are those of the newest year that counts, in the first of the claim's zones.
+8. What the controls show of the same metric in the same years stands beside the verdict and does not enter it.
+9. The numbers given are those of the newest year that counts, in the first of the claim's zones.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 from pipeline.compare import BASIS_METRIC, Z95, adequate, baseline_year, quantity
@@ -119,7 +120,10 @@ def judge(
     rows = [row for row in of_claim if row.zone_id in zone_ids and _is_test_year(claim, row.year_to)]
     rows.sort(key=lambda row: (row.year_to, -zone_ids.index(row.zone_id)))
     margins = {row.zone_id: _margin(claim, row) for row in of_basis if row.year == start}
-    return _judge_changes(claim, rows, margins)
+    finding = _judge_changes(claim, rows, margins)
+    controls = {zone.zone_id for zone in zones if zone.role == "control"}.difference(zone_ids)
+    beside = [row for row in of_claim if row.zone_id in controls and _is_test_year(claim, row.year_to)]
+    return replace(finding, reason=f"{finding.reason}{_controls_in_words(beside)}")
 
 
 def share(findings: Mapping[str, ClaimFinding]) -> ClaimShare:
@@ -162,7 +166,7 @@ def _margin(claim: Claim, base: Measurement) -> float | None:
 
 
 def _judge_changes(claim: Claim, rows: Sequence[Change], margins: Mapping[str, float | None]) -> ClaimFinding:
-    """Apply rules 3 to 6 and 8 to the rows of the claim's zones and years, the newest of the first zone last."""
+    """Apply rules 3 to 6 and 9 to the rows of the claim's zones and years, the newest of the first zone last."""
     tests = [row for row in rows if row.delta is not None and row.lo95 is not None and row.hi95 is not None]
     if not rows:
         return _finding(
@@ -196,12 +200,21 @@ def _judge_changes(claim: Claim, rows: Sequence[Change], margins: Mapping[str, f
     return _finding(claim, verdict, f"{reason}.", newest.delta, newest.lo95, newest.hi95)
 
 
+def _controls_in_words(rows: Sequence[Change]) -> str:
+    """Say what the controls show in the same years; an increase there speaks against any cause at the site."""
+    tests = [row for row in rows if row.verdict != "insufficient_data"]
+    if not tests:
+        return ""
+    rising = sum(row.verdict == "increase" for row in tests)
+    return f" The controls show an increase in {rising} of {len(tests)} such tests."
+
+
 def _ends_below(row: Change, margin: float | None) -> bool:
     return margin is not None and row.hi95 is not None and row.hi95 < margin
 
 
 def _judge_presence(claim: Claim, zone_ids: tuple[str, ...], measurements: Sequence[Measurement]) -> ClaimFinding:
-    """Apply rules 7 and 8."""
+    """Apply rules 7 and 9."""
     of_claim = [row for row in measurements if row.metric == claim.metric and row.zone_id in zone_ids]
     rows = [row for row in of_claim if adequate(row) and _is_test_year(claim, row.year)]
     if not rows:

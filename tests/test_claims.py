@@ -103,6 +103,16 @@ def test_one_test_year_says_that_it_is_too_few():
     assert finding.verdict == "not_detectable", "two zones of one year are one year"
 
 
+def test_what_the_controls_show_stands_beside_and_does_not_count():
+    zones = (*ZONES, Zone("control:a", "control", "a", box(0, 0, 1, 1), 1.0))
+    alone = judge(CLAIM, "camp-a", table(UP, UP), [BASE], ZONES)
+    rows = [*table(UP, UP), *table(UP, SAME, NONE, zone="control:a")]
+    beside = judge(CLAIM, "camp-a", rows, [BASE], zones)
+    assert beside.reason == f"{alone.reason} The controls show an increase in 1 of 2 such tests."
+    assert dataclasses.replace(beside, reason=alone.reason) == alone
+    assert judge(CLAIM, "camp-a", [*table(UP, UP), *table(NONE, zone="control:a")], [BASE], zones) == alone
+
+
 def test_without_margin_never_contradicted():
     claim = dataclasses.replace(CLAIM, margin_fraction=None)
     finding = judge(claim, "camp-a", table(DOWN, DOWN, DOWN, DOWN), [BASE], ZONES)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from benchmarks.ground import YEARS, _matched, _plain, make_world, measure_world, render_year, scores
+from benchmarks.ground import _matched, _plain, measure_world, scores
+from benchmarks.worlds import YEARS, make_world, render_year
 from pipeline.config import Config
 
 pytestmark = pytest.mark.slow

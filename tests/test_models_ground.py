@@ -31,8 +31,8 @@ def season(ndvi_by_date, *, seen=None, water=0.0, bright=0.2):
     brightness = np.full(SHAPE, bright)
     # nir - red rises with NDVI; here it is a third of it.
     return SeasonLayers(
-        largest.astype(np.float32), (largest / 3).astype(np.float32), share.astype(np.float32), np.full(SHAPE, water, np.float32),
-        brightness.astype(np.float32), clear.astype(np.uint8),
+        largest.astype(np.float32), (largest / 3).astype(np.float32), share.astype(np.float32),
+        np.full(SHAPE, water, np.float32), brightness.astype(np.float32), clear.astype(np.uint8),
     )  # fmt: skip
 
 
@@ -187,8 +187,7 @@ def mean_area_m2(bare, green, half_m):
 @pytest.mark.parametrize("material", BARE)
 @pytest.mark.parametrize("green", [FOREST, (0.042, 0.360), (0.07, 0.24)], ids=["forest", "crop", "grass"])
 def test_the_edge_lies_half_way_whatever_the_materials(material, green):
-    """The NDVI of 0.3 lies 1 to 6 m inside: 3 to 20 % of this square of 1.5 ha. The opening takes five pixels' worth
-    of its corners."""
+    """The NDVI of 0.3 lies 1 to 6 m inside: 3 to 20 % of this square of 1.5 ha. The opening takes its corners."""
     assert mean_area_m2(BARE[material], green, 62.0) == pytest.approx(124.0**2, abs=550.0)
 
 
