@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
 
-from pipeline.compare import adequate, benjamini_hochberg, verdict_of
+from pipeline.compare import Z95, adequate, benjamini_hochberg, quantity, verdict_of
 from pipeline.confounding import Archive, Shift, shifts
 from pipeline.types import Measurement, Verdict
 
@@ -169,7 +169,8 @@ def trends(
     -------
     tuple[TrendResult, ...]
         One per zone and metric, sorted by them. ``increase`` or ``decrease`` when the 95 % interval of the
-        slope excludes 0 and q (Benjamini-Hochberg over the rows tested) is at most ``fdr_q``.
+        slope excludes 0, q (Benjamini-Hochberg over the rows tested) is at most ``fdr_q``, and the slope over
+        all years is more than the half width of a year's own 95 % interval.
 
     Raises
     ------
@@ -222,11 +223,18 @@ def _tested(
     rows: Sequence[Measurement], fit: Trend, q_value: float, fdr_q: float, changed: Sequence[Shift]
 ) -> TrendResult:
     """Judge a series that is long enough."""
+    first, last = rows[0], rows[-1]
     verdict = verdict_of(fit.lo95, fit.hi95, q_value, fdr_q)
     found = fit.lo95 > 0 or fit.hi95 < 0
     reasons = [f"q {q_value:.2g} is above {fdr_q:g}"] if found and verdict == "no_detectable_change" else []
+    # What is wrong alike in all years does not show in their scatter: a drift of it would be a perfect trend.
+    half = Z95 * statistics.median(row.sigma or 0.0 for row in rows)
+    change = abs(fit.slope_per_year) * (last.year - first.year)
+    if verdict != "no_detectable_change" and change <= half:
+        verdict = "no_detectable_change"
+        ends = f"{quantity(change, first.unit)} from {first.year} to {last.year}"
+        reasons = [f"{ends} lie within one year's interval of {quantity(half, first.unit)} either way"]
     reason = "; ".join([*reasons, *(shift.text for shift in changed)]) or None
-    first, last = rows[0], rows[-1]
     return TrendResult(
         first.zone_id,
         first.metric,

@@ -61,7 +61,7 @@ def measure_boundary(
     doubts = [*(beyond(to_polygons(after & where, grid), ever, eps) for where in (stays.waiting, stays.passing)), shore]
     found = []
     for zone in zones:
-        inside, scale = burn(zone.geometry, grid), zone_scale(zone, grid)
+        scale = zone_scale(zone, grid)
         for name, change in changes.items():
             piece = polygons_only(change.ground.intersection(zone.geometry))
             sigma = outline_sigma_m2(piece.length, PIXEL_M, config.uncertainty.c, config.boundary.sigma_edge_m)
@@ -73,7 +73,7 @@ def measure_boundary(
                     piece,
                     piece.area / scale,
                     sigma,
-                    _advance(change, zone.geometry, inside & burn(piece.buffer(eps), grid), eps),
+                    _advance(change, piece, zone, grid, eps),
                     *(d.intersection(zone.geometry).area / scale for d in doubtful),
                 )
             )
@@ -94,14 +94,15 @@ def _rim(later: BaseGeometry, earlier: BaseGeometry, eps_m: float) -> BaseGeomet
     return later.boundary.difference(earlier.buffer(eps_m, quad_segs=4))
 
 
-def _advance(change: _Change, zone: BaseGeometry, inside: Bool, eps_m: float) -> Advance | None:
+def _advance(change: _Change, piece: BaseGeometry, zone: Zone, grid: Grid, eps_m: float) -> Advance | None:
     """How far the outline moved along what certainly changed, and the length that did; None where nothing did."""
-    if change.distance_m is None or change.moved is None or change.rim is None:
+    if change.distance_m is None or change.moved is None or change.rim is None or piece.is_empty:
         return None
-    moved = change.moved & inside
+    # The rim a certain change leaves out is burned back in, so that the outline's pixels are whole.
+    moved = change.moved & burn(zone.geometry, grid) & burn(piece.buffer(eps_m), grid)
     rim = change.distance_m[moved & ~ndimage.binary_erosion(moved)]
     far = rim[np.isfinite(rim) & (rim > eps_m)]
     if far.size == 0:
         return None
-    length = float(change.rim.intersection(zone).length) * STAIRCASE
+    length = float(change.rim.intersection(zone.geometry).length) * STAIRCASE
     return Advance(float(np.median(far)), float(np.quantile(far, 0.9)), float(far.max()), length)
