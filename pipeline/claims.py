@@ -9,25 +9,31 @@ The rules, fixed before any run and the same for every site:
 3. A test is one zone of the claim in one of its test years after the baseline year. It counts when its row
    of the change table (baseline year to that year) is not ``insufficient_data``. No such test, or no zone
    of the claim at the site: ``not_observable``.
-4. ``supported``: more than half of the tests that count are an ``increase`` (after multiplicity) and none is
-   a ``decrease``.
-5. ``contradicted``: not supported, and the 95 % interval of every test that counts ends below the margin:
+4. ``supported``: tests of two test years or more count, more than half of them are an ``increase`` (after
+   multiplicity) and none is a ``decrease``. One year is one state of a stock that turns over, or ground that no
+   other year confirms.
+5. ``contradicted``: not supported, two test years or more count, and the 95 % interval of every test ends below
+   the margin:
    ``margin_fraction`` of the zone's baseline value, or ``margin_m2``; the smaller when both are given.
    Without a margin a claim is never contradicted.
 6. ``not_detectable``: anything else.
 7. Presence (``direction: presence``) needs no baseline: ``supported`` when any adequate test year has a count
    of at least 1; ``not_detectable`` when all have less, for smaller piles may exist; ``not_observable`` when
    no year is adequate. It is never contradicted.
-8. The numbers given are those of the newest year that counts, in the first of the claim's zones.
+8. What the controls show of the same metric in the same years stands beside the verdict and does not enter it.
+9. The numbers given are those of the newest year that counts, in the first of the claim's zones.
 """
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 from pipeline.compare import BASIS_METRIC, Z95, adequate, baseline_year, quantity
 from pipeline.types import Change, Claim, ClaimVerdict, Measurement, Zone
+
+_MIN_TEST_YEARS = 2
+"""Adequate test years from which a claim is supported or contradicted (rule 4)."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +120,10 @@ def judge(
     rows = [row for row in of_claim if row.zone_id in zone_ids and _is_test_year(claim, row.year_to)]
     rows.sort(key=lambda row: (row.year_to, -zone_ids.index(row.zone_id)))
     margins = {row.zone_id: _margin(claim, row) for row in of_basis if row.year == start}
-    return _judge_changes(claim, rows, margins)
+    finding = _judge_changes(claim, rows, margins)
+    controls = {zone.zone_id for zone in zones if zone.role == "control"}.difference(zone_ids)
+    beside = [row for row in of_claim if row.zone_id in controls and _is_test_year(claim, row.year_to)]
+    return replace(finding, reason=f"{finding.reason}{_controls_in_words(beside)}")
 
 
 def share(findings: Mapping[str, ClaimFinding]) -> ClaimShare:
@@ -157,7 +166,7 @@ def _margin(claim: Claim, base: Measurement) -> float | None:
 
 
 def _judge_changes(claim: Claim, rows: Sequence[Change], margins: Mapping[str, float | None]) -> ClaimFinding:
-    """Apply rules 3 to 6 and 8 to the rows of the claim's zones and years, the newest of the first zone last."""
+    """Apply rules 3 to 6 and 9 to the rows of the claim's zones and years, the newest of the first zone last."""
     tests = [row for row in rows if row.delta is not None and row.lo95 is not None and row.hi95 is not None]
     if not rows:
         return _finding(
@@ -168,10 +177,11 @@ def _judge_changes(claim: Claim, rows: Sequence[Change], margins: Mapping[str, f
         return _finding(claim, "not_observable", reason)
     verdicts = Counter(row.verdict for row in tests)
     below = [_ends_below(row, margins.get(row.zone_id)) for row in tests]
+    enough = len({row.year_to for row in tests}) >= _MIN_TEST_YEARS
     verdict: ClaimVerdict = "not_detectable"
-    if 2 * verdicts["increase"] > len(tests) and not verdicts["decrease"]:
+    if enough and 2 * verdicts["increase"] > len(tests) and not verdicts["decrease"]:
         verdict = "supported"
-    elif all(below):
+    elif enough and all(below):
         verdict = "contradicted"
     newest = tests[-1]
     several = len({row.zone_id for row in tests}) > 1
@@ -185,7 +195,18 @@ def _judge_changes(claim: Claim, rows: Sequence[Change], margins: Mapping[str, f
     )
     if all(below):
         reason += f", and every interval ends below the margin ({_margin_in_words(claim)})"
+    if not enough:
+        reason += f"; one adequate test year neither supports nor contradicts, {_MIN_TEST_YEARS} are needed"
     return _finding(claim, verdict, f"{reason}.", newest.delta, newest.lo95, newest.hi95)
+
+
+def _controls_in_words(rows: Sequence[Change]) -> str:
+    """Say what the controls show in the same years; an increase there speaks against any cause at the site."""
+    tests = [row for row in rows if row.verdict != "insufficient_data"]
+    if not tests:
+        return ""
+    rising = sum(row.verdict == "increase" for row in tests)
+    return f" The controls show an increase in {rising} of {len(tests)} such tests."
 
 
 def _ends_below(row: Change, margin: float | None) -> bool:
@@ -193,7 +214,7 @@ def _ends_below(row: Change, margin: float | None) -> bool:
 
 
 def _judge_presence(claim: Claim, zone_ids: tuple[str, ...], measurements: Sequence[Measurement]) -> ClaimFinding:
-    """Apply rules 7 and 8."""
+    """Apply rules 7 and 9."""
     of_claim = [row for row in measurements if row.metric == claim.metric and row.zone_id in zone_ids]
     rows = [row for row in of_claim if adequate(row) and _is_test_year(claim, row.year)]
     if not rows:
@@ -225,7 +246,7 @@ def _test_in_words(claim: Claim) -> str:
         return f"{where}: at least 1 in any adequate year."
     return (
         f"{where} against a baseline year up to {claim.baseline}: an increase in more than half of the adequate "
-        f"test years and a decrease in none; margin: {_margin_in_words(claim)}."
+        f"test years, at least {_MIN_TEST_YEARS}, and a decrease in none; margin: {_margin_in_words(claim)}."
     )
 
 

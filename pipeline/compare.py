@@ -21,7 +21,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from pipeline.types import Change, Measurement, Status, Verdict, check_choice
+from pipeline.types import Change, Measurement, PairMeasurement, Verdict
 
 Z95 = 1.96
 """Half width of a 95 % normal interval in standard deviations, as the contract writes it."""
@@ -33,36 +33,6 @@ BASIS_METRIC = {"boundary_gain_m2": "footprint_area_m2"}
 """Metric that exists per pair of years only -> the annual metric that settles its baseline."""
 
 _ADEQUATE = ("ok", "partial")
-
-
-@dataclass(frozen=True)
-class PairMeasurement:
-    """A number that exists only between two years, beside what unchanged ground shows by chance.
-
-    Attributes
-    ----------
-    value, sigma : float or None
-        The gain between the years and the standard deviation of ``value - chance_value``, in ``unit``.
-    chance_value : float or None
-        Expected value where nothing changed, in ``unit``.
-    """
-
-    zone_id: str
-    metric: str
-    year_from: int
-    year_to: int
-    value: float | None
-    sigma: float | None
-    chance_value: float | None
-    unit: str
-    status: Status
-    reason: str | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse years that are not in order of time and a status outside the contract."""
-        check_choice(f"status of {self.metric} of zone {self.zone_id}", self.status, Status)
-        if self.year_to <= self.year_from:
-            raise ValueError(f"{self!r}: year_to must be after year_from")
 
 
 Measured: TypeAlias = Measurement | PairMeasurement
@@ -261,6 +231,12 @@ def _difference(
         days = f"{before[2]:.0f} in {years[0]} and {after[2]:.0f} in {years[1]}"
         reason = f"seasons differ: mean day of year is {days}, more than {max_shift_days:g} days apart"
         return _Difference(*key, None, None, reason)
+    parts = [group[year].part_dates for year in years]
+    if all(parts) and any((one == 0) != (other == 0) for one, other in zip(*parts, strict=True)):
+        counts = [f"{' and '.join(map(str, part))} in {year}" for year, part in zip(years, parts, strict=True)]
+        return _Difference(
+            *key, None, None, f"seasons differ: dates in the parts of the season are {', '.join(counts)}"
+        )
     variance = before[1] ** 2 + after[1] ** 2 - 2 * shared.get((some.zone_id, some.metric, *years), 0.0)
     return _Difference(*key, after[0] - before[0], math.sqrt(variance), None)
 
@@ -285,7 +261,7 @@ def _pair_difference(row: PairMeasurement) -> _Difference:
     if adequate(row) and row.value is not None and row.chance_value is not None:
         if row.sigma:
             chance = f"unchanged ground shows {quantity(row.chance_value, row.unit)} by chance"
-            reason = f"measured {quantity(row.value, row.unit)}; {chance}"
+            reason = "; ".join(filter(None, (f"measured {quantity(row.value, row.unit)}", chance, row.note)))
             return _Difference(*key, row.value - row.chance_value, row.sigma, reason, gain_only=True)
         reason = "no uncertainty is stated"
     return _Difference(*key, None, None, f"{row.year_from} to {row.year_to}: {reason}", gain_only=True)

@@ -11,17 +11,15 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, Field, ValidationError
 
+from pipeline.change_sections import BoundaryConfig, FootprintConfig, StatsConfig
 from pipeline.clear_section import ClearConfig
 from pipeline.errors import InputError
 from pipeline.sections import (
     AlignConfig,
-    BoundaryConfig,
-    FootprintConfig,
     LimitsConfig,
     RadiometryConfig,
     Section,
     SourceConfig,
-    StatsConfig,
     StockpileConfig,
     UncertaintyConfig,
     VolumeConfig,
@@ -48,6 +46,7 @@ __all__ = [
     "YearsConfig",
     "in_windows",
     "read_config",
+    "window_parts",
 ]
 
 
@@ -84,6 +83,17 @@ class Config(Section):
 def in_windows(day: dt.date, windows: tuple[Window, ...]) -> bool:
     """Whether a day of any year lies in one of the month-day windows, both ends included."""
     return any(start <= day.strftime("%m-%d") <= end for start, end in windows)
+
+
+def window_parts(windows: tuple[Window, ...]) -> tuple[Window, ...]:
+    """Return the parts of a season that two years must both have seen: the windows, or the halves of a single one."""
+    if len(windows) > 1:
+        return windows
+    # Any leap year holds every month-day.
+    start, end = (dt.date.fromisoformat(f"2000-{month_day}") for month_day in windows[0])
+    middle = start + (end - start) // 2
+    after = middle + dt.timedelta(days=1)
+    return (windows[0][0], middle.strftime("%m-%d")), (min(after, end).strftime("%m-%d"), windows[0][1])
 
 
 def read_config(path: Path) -> Config:

@@ -122,21 +122,41 @@ class ZoneGround:
 
 
 @dataclass(frozen=True)
+class Advance:
+    """How far an outline moved: median, 90th percentile and maximum, and the length that moved, in metres."""
+
+    p50_m: float
+    p90_m: float
+    max_m: float
+    length_m: float
+
+
+@dataclass(frozen=True)
 class BoundaryPiece:
-    """Change of one kind in one zone between two years; geometry in the grid's CRS."""
+    """Change of one kind in one zone between two years; geometry in the grid's CRS.
+
+    A certain gain says besides how much more ground lies beyond the positional noise and is left out: what no
+    other year confirms yet (``waiting_m2``), what was green again later (``passing_m2``), what is by water
+    (``shore_m2``).
+    """
 
     zone_id: str
     change: str
     geometry: BaseGeometry
     area_m2: float
     sigma_m2: float
-    advance_m: tuple[float, float, float] | None
+    advance: Advance | None
+    waiting_m2: float = 0.0
+    passing_m2: float = 0.0
+    shore_m2: float = 0.0
 
 
 @dataclass(frozen=True)
 class YearDates:
-    """Dates used in one year: how many and when, by window."""
+    """Dates used in one year: how many and when, by window; their numbers in each part of the windows."""
 
     year: int
     stock_days: tuple[int, ...]
     ground_days: tuple[int, ...]
+    stock_parts: tuple[int, ...] = ()
+    ground_parts: tuple[int, ...] = ()

@@ -10,10 +10,10 @@ from dataclasses import replace
 import numpy as np
 from shapely import Point
 
-from pipeline.compare import SITE_ZONE, PairMeasurement, adequate
+from pipeline.compare import SITE_ZONE, Z95, adequate, quantity
 from pipeline.config import Config
 from pipeline.findings import BoundaryPiece, PileSeries, YearDates, ZoneGround
-from pipeline.types import PIXEL_M, Measurement, Status, Tier, Zone
+from pipeline.types import PIXEL_M, Measurement, PairMeasurement, Status, Tier, Zone
 
 _WHOLE = 0.95
 """A zone seen to this share is measured whole; down to ``adequate_fraction`` its year is partial."""
@@ -23,6 +23,8 @@ _MAX_MISSING = 0.10
 """Piles of more than this share of the zone's area unseen in a year leave its sum without meaning."""
 _MIN_CONTROL_OUTLINE_M = 500.0
 """Shorter control outlines say nothing about the gain per metre."""
+_LEAST_SAID_M2 = PIXEL_M**2
+"""Gain left out below one pixel is not worth a word."""
 
 
 def common_baseline(measurements: Sequence[Measurement], wanted: int | None) -> int | None:
@@ -101,6 +103,7 @@ def stockpile_measurements(
                 status, reason = "not_assessed", unassessed
             row = _row(zone, when.year, when.stock_days, (status, reason))
             row = replace(row, n_dates=seen.stock_n_dates, valid_fraction=seen.stock_valid_fraction)
+            row = replace(row, part_dates=when.stock_parts)
             # Below the smallest pile that is counted nothing is known, also where none was found.
             found.append(_filled(row, "stockpile_area_m2", "m2", (area[0], area[1] or none_limit)))
             found.append(_filled(row, "stockpile_count", "1", count))
@@ -213,7 +216,7 @@ def ground_measurements(
         for when in dates:
             seen = _of_zone(ground, when.year, zone) or _unseen(zone)
             row = _row(zone, when.year, when.ground_days, _adequacy(len(when.ground_days), seen.valid_fraction, config))
-            row = replace(row, n_dates=seen.n_dates, valid_fraction=seen.valid_fraction)
+            row = replace(row, n_dates=seen.n_dates, valid_fraction=seen.valid_fraction, part_dates=when.ground_parts)
             found.append(_filled(row, "footprint_area_m2", "m2", (seen.area_m2, seen.sigma_m2)))
     return found
 
@@ -260,7 +263,18 @@ def _boundary(
     spread = float(np.std(halves, ddof=1))
     smallest = config.footprint.min_px * PIXEL_M**2 / 1.96
     sigma = float(np.sqrt(piece.sigma_m2**2 + spread**2 + smallest**2))
-    return replace(nothing, value=piece.area_m2, sigma=sigma, chance_value=chance, status="ok", reason=None)
+    waiting = quantity(piece.waiting_m2, "m2")
+    if piece.area_m2 - chance <= Z95 * sigma < piece.area_m2 + piece.waiting_m2 - chance:
+        # Neither a gain nor none: what is new may still be a field that rotates.
+        return replace(nothing, reason=f"{waiting} of new ground wait for another adequate year to confirm them")
+    parts = (
+        (piece.waiting_m2, "not confirmed by another year"),
+        (piece.passing_m2, "green again later"),
+        (piece.shore_m2, "by water"),
+    )
+    left_out = ", ".join(f"{quantity(area, 'm2')} {why}" for area, why in parts if area >= _LEAST_SAID_M2)
+    note = f"not counted: {left_out}" if left_out else None
+    return replace(nothing, value=piece.area_m2, sigma=sigma, chance_value=chance, status="ok", reason=None, note=note)
 
 
 def _control_rate(

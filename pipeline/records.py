@@ -145,6 +145,7 @@ class BoundaryChangeRow:
     advance_p50_m: float | None
     advance_p90_m: float | None
     advance_max_m: float | None
+    advance_length_m: float | None
 
 
 @dataclass(frozen=True)
@@ -199,6 +200,26 @@ class TrendRow:
     hi95: float | None
     unit: str
     p_value: float | None
+    q_value: float | None
+    verdict: str
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class BreakRow:
+    """Level of one metric of one zone before and after a resolution, with an exact test."""
+
+    site_id: str
+    zone_id: str
+    metric: str
+    resolution: str
+    adopted: dt.date
+    n_before: int
+    n_after: int
+    delta: float | None
+    unit: str
+    p_value: float | None
+    smallest_p: float | None
     q_value: float | None
     verdict: str
     reason: str | None
@@ -267,6 +288,7 @@ Row: TypeAlias = (
     | MeasurementRow
     | ChangeRow
     | TrendRow
+    | BreakRow
     | ClaimRow
     | DriftRow
     | PlatformRow
@@ -285,6 +307,7 @@ LAYERS: dict[str, type[Row]] = {
     "measurements": MeasurementRow,
     "changes": ChangeRow,
     "trends": TrendRow,
+    "breaks": BreakRow,
     "claims": ClaimRow,
     "drift": DriftRow,
     "platforms": PlatformRow,

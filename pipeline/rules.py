@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from models.footprint import FootprintRules
 from models.stockpile import ObjectRules, ScoreRules
-from pipeline.config import Config, in_windows
+from pipeline.config import Config, in_windows, window_parts
+from pipeline.confounding import SceneFacts
 from pipeline.findings import PreparedScene, YearDates
 from pipeline.types import Site
 
@@ -57,18 +58,24 @@ def site_rules(config: Config) -> SiteRules:
             s.water_share_max,
             s.shore_px,
         ),
-        FootprintRules(
-            f.ndvi_max_bare, f.bare_share, s.water_share_max, f.dark_brightness, f.min_px, f.min_pixel_dates
-        ),
+        FootprintRules(f.ndvi_max_bare, f.bare_share, s.water_share_max, f.min_px, f.min_pixel_dates),
     )
 
 
 def year_dates(year: int, scenes: Sequence[PreparedScene], config: Config) -> YearDates:
-    """Return the days of a year's used scenes in each kind of window."""
+    """Return the days of a year's used scenes in each kind of window, and their number in each part of it."""
     days = [s.stored.scene.date for s in scenes if s.stored.scene.date.year == year]
-    windows = config.windows
-    return YearDates(
-        year,
-        tuple(d.timetuple().tm_yday for d in days if in_windows(d, windows.stockpile)),
-        tuple(d.timetuple().tm_yday for d in days if in_windows(d, windows.footprint)),
-    )
+    kinds = config.windows.stockpile, config.windows.footprint
+    found = [tuple(d.timetuple().tm_yday for d in days if in_windows(d, windows)) for windows in kinds]
+    parts = [tuple(sum(in_windows(d, (p,)) for d in days) for p in window_parts(windows)) for windows in kinds]
+    return YearDates(year, *found, *parts)
+
+
+def scene_facts(scenes: Sequence[PreparedScene]) -> dict[int, list[SceneFacts]]:
+    """Return what the catalogue says of the used scenes, by year."""
+    found: dict[int, list[SceneFacts]] = {}
+    for prepared in scenes:
+        scene = prepared.stored.scene
+        facts = SceneFacts(scene.platform, scene.processing_baseline, scene.relative_orbit)
+        found.setdefault(scene.date.year, []).append(facts)
+    return found

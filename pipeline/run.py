@@ -5,19 +5,22 @@ Calls only. A stage is declared by the line that calls it; what it needs stands 
 
 import datetime as dt
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from pipeline import sources
+from pipeline.breaks import breaks
 from pipeline.claims import judge
 from pipeline.compare import CompareRules, compare
 from pipeline.config import Config
+from pipeline.confounding import Archive
+from pipeline.controls import minus_control
 from pipeline.drift import SceneDeparture
 from pipeline.errors import ProductError, SourceError
-from pipeline.findings import PreparedScene
+from pipeline.findings import BoundaryPiece, PileSeries, PreparedScene, YearDates, ZoneGround
 from pipeline.grid import blocks, burn, choose_epsg, make_grid, make_zones, measured_ground, perimeter_of, reproject
 from pipeline.imagery import Refusal, Scene, StoredScene
 from pipeline.measure import (
@@ -30,19 +33,21 @@ from pipeline.measure import (
 )
 from pipeline.parallel import Pool
 from pipeline.passes.block import BlockJob, score_block
-from pipeline.passes.ground import ground_outline, measure_boundary, measure_year, year_pairs
-from pipeline.passes.label import YearJob, ever_occupied, join_year, label_families
+from pipeline.passes.boundary import measure_boundary
+from pipeline.passes.ground import ground_outline, measure_year, year_pairs
+from pipeline.passes.history import Years, invariant_levels, remember
+from pipeline.passes.label import YearJob, join_year, label_families
 from pipeline.passes.pile import measure_pile
 from pipeline.passes.scene import BANDS, calibrate, choose_reference, inspect, register, survey
 from pipeline.passes.steady import choose_steady, scene_departure
 from pipeline.products.manifest import ManifestInputs, archive_root, content_key, is_current
 from pipeline.products.publish import Published, publish
-from pipeline.rules import UNASSESSED_RANKS, score_rank, score_rules, site_rules, year_dates
+from pipeline.rules import UNASSESSED_RANKS, scene_facts, score_rank, score_rules, site_rules, year_dates
 from pipeline.scenes import select_scenes
 from pipeline.store import Store, fetch
 from pipeline.tables import Findings
 from pipeline.trend import TrendRules, trends
-from pipeline.types import Claim, Grid, Site
+from pipeline.types import Claim, Grid, Site, Zone
 
 Log = Callable[[str], None]
 _HALO_PX = 16
@@ -154,29 +159,19 @@ def measure_site(
     log(f"{len(piles)} piles or candidates among {len(families)} dark objects")
     # 6 zones and ground
     dates = [year_dates(year, used, config) for year in config.years.all]
-    ever = ever_occupied(maps, work / "ever.npy")
-    zones = make_zones(site, grid, None, config.boundary.rings_m)
-    ground = dict(zip(maps, pool.map(measure_year, maps.values(), ever, zones, grid, config), strict=True))
-    base = common_baseline(measure_zones(piles, zones, ground, dates, config, unassessed), config.years.baseline)
-    perimeter = perimeter_of(site)
-    if perimeter is not None or base in maps:
-        sourced = reproject(perimeter.geometry, 4326, grid.epsg) if perimeter is not None else None
-        reference = sourced if base is None or sourced is not None else ground_outline(maps[base], grid)
-        zones = make_zones(site, grid, reference, config.boundary.rings_m)
-        ground = dict(zip(maps, pool.map(measure_year, maps.values(), ever, zones, grid, config), strict=True))
-    # A year with too few dates draws no boundary, whatever of it was seen.
-    enough = {d.year for d in dates if d.year in maps and len(d.ground_days) >= config.min_dates}
-    pairs = year_pairs(list(config.years.all), base)
-    drawn = [pair for pair in pairs if enough.issuperset(pair)]
-    pieces = pool.map(measure_boundary, [(maps[a], maps[b]) for a, b in drawn], zones, grid, config)
-    boundary = dict.fromkeys(pairs, ()) | dict(zip(drawn, pieces, strict=True))
+    land = _find_ground(site, grid, (piles, dates, maps, unassessed), batch, work)
+    zones, base = land.zones, land.baseline
     # 7 measure
-    annual = measure_zones(piles, zones, ground, dates, config, unassessed)
+    annual = measure_zones(piles, zones, land.ground, dates, config, unassessed)
     # 8 compare
     rules = CompareRules(config.stats.fdr_q, config.max_season_shift_days, base)
     shared = stock_covariance(piles, zones, config)
-    changes = compare([*annual, *boundary_measurements(zones, ground, boundary, config)], rules, shared)
-    trend_rules = TrendRules(config.stats.fdr_q, config.stats.min_trend_years, config.max_season_shift_days)
+    changes = compare([*annual, *boundary_measurements(zones, land.ground, land.boundary, config)], rules, shared)
+    stats = config.stats
+    trend_rules = TrendRules(
+        stats.fdr_q, stats.min_trend_years, config.max_season_shift_days, stats.max_invariant_drift
+    )
+    archive = Archive(scene_facts(used), invariant_levels(land.years, config.footprint.dark_brightness))
     # 9 claims
     judged = [(c, judge(c, site.id, changes, annual, zones, baseline=base)) for c in batch.claims]
     return Findings(
@@ -186,17 +181,58 @@ def measure_site(
         scenes=scenes,
         refused=refused,
         piles=piles,
-        ground=ground,
-        boundary=boundary,
+        ground=land.ground,
+        boundary=land.boundary,
         measurements=annual,
         changes=changes,
         pile_changes=compare(pile_measurements(piles), rules, shared),
-        trends=trends(annual, trend_rules),
+        trends=trends([*annual, *minus_control(annual, zones)], trend_rules, archive),
+        breaks=breaks(annual, stats.fdr_q),
         claims=[(claim, finding) for claim, finding in judged if finding is not None],
         baseline_year=base,
         reference_scene=reference_scene.stored.scene.scene_id if reference_scene else None,
         departures=_departures(site, grid, maps, used, batch, work),
     )
+
+
+@dataclass(frozen=True)
+class _Land:
+    """Zones of a site, their ground year by year, and what changed of it."""
+
+    zones: Sequence[Zone]
+    years: Years
+    ground: Mapping[int, Sequence[ZoneGround]]
+    boundary: Mapping[tuple[int, int], Sequence[BoundaryPiece]]
+    baseline: int | None
+
+
+def _find_ground(
+    site: Site,
+    grid: Grid,
+    found: tuple[Sequence[PileSeries], Sequence[YearDates], Mapping[int, Path], str | None],
+    batch: Batch,
+    work: Path,
+) -> _Land:
+    """Zones, occupied ground and its change; the baseline year, which the zones rest on, needs the ground first."""
+    config, pool = batch.config, batch.pool
+    piles, dates, maps, unassessed = found
+    # A year with too few dates draws no boundary and confirms none, whatever of it was seen.
+    enough = [d.year for d in dates if d.year in maps and len(d.ground_days) >= config.min_dates]
+    years = remember(maps, enough, work, config.boundary.shore_m)
+    zones = make_zones(site, grid, None, config.boundary.rings_m)
+    ground = dict(zip(maps, pool.map(measure_year, list(maps), years, zones, grid, config), strict=True))
+    base = common_baseline(measure_zones(piles, zones, ground, dates, config, unassessed), config.years.baseline)
+    perimeter = perimeter_of(site)
+    if perimeter is not None or base in maps:
+        sourced = reproject(perimeter.geometry, 4326, grid.epsg) if perimeter is not None else None
+        reference = sourced if base is None or sourced is not None else ground_outline(base, years, grid)
+        zones = make_zones(site, grid, reference, config.boundary.rings_m)
+        ground = dict(zip(maps, pool.map(measure_year, list(maps), years, zones, grid, config), strict=True))
+    pairs = year_pairs(list(config.years.all), base)
+    drawn = [pair for pair in pairs if set(enough).issuperset(pair)]
+    pieces = pool.map(measure_boundary, drawn, years, zones, grid, config)
+    boundary = dict.fromkeys(pairs, ()) | dict(zip(drawn, pieces, strict=True))
+    return _Land(zones, years, ground, boundary, base)
 
 
 def _map_years(site: Site, grid: Grid, used: Sequence[PreparedScene], batch: Batch, work: Path) -> dict[int, Path]:

@@ -201,39 +201,6 @@ class StockpileConfig(Section):
         return self
 
 
-class FootprintConfig(Section):
-    """Persistent non-vegetated ground (science 3.4)."""
-
-    ndvi_max_bare: float = 0.30
-    """Greener ground is vegetation (science 3.4)."""
-    bare_share: Share = 0.60
-    """Share of clear dates ground must be bare on (science 3.4)."""
-    min_px: int = Field(10, ge=1)
-    """Smallest patch: 0.1 ha (science 3.4)."""
-    min_pixel_dates: int = Field(3, ge=2)
-    """Clear dates a pixel needs: of three in a season one lies in the green weeks."""
-    dark_brightness: float = 0.10
-    """Ground darker than this is classed dark_ground (spoil, coal, tar), else bare_or_built."""
-
-
-class BoundaryConfig(Section):
-    """Zones and certain change (science 3.4)."""
-
-    rings_m: tuple[Positive, Positive, Positive] = (1000.0, 3000.0, 10000.0)
-    """Outer edges of the two adjacent rings and of the outside zone (science 3.4)."""
-    sigma_registration_m: float = Field(2.0, ge=0)
-    """Position of one year per axis: 5 m CE95 within one orbit is 2.0 m (science 2.4)."""
-    sigma_edge_m: float = Field(2.0, ge=0)
-    """Position of an edge within a pixel; both give the 7.8 m beyond which change is certain (science 3.4)."""
-
-    @field_validator("rings_m")
-    @classmethod
-    def _growing(cls, rings_m: tuple[float, float, float]) -> tuple[float, float, float]:
-        if list(rings_m) != sorted(set(rings_m)):
-            raise ValueError(f"{rings_m} must grow from the inner to the outer ring")
-        return rings_m
-
-
 class UncertaintyConfig(Section):
     """Interval of one outline (science 3.3)."""
 
@@ -244,15 +211,6 @@ class UncertaintyConfig(Section):
     year_correlation: float = Field(0.5, ge=0, lt=1)
     """Of a pile's errors in two years, times the overlap of its outlines: the ground beside a pile that stays
     is the same in both (science 3.3: 0.3 to 0.6)."""
-
-
-class StatsConfig(Section):
-    """Verdicts (docs/contract.md)."""
-
-    fdr_q: float = Field(0.10, gt=0, lt=1)
-    """False discovery rate within a family of changes (science 3.5)."""
-    min_trend_years: int = Field(5, ge=5)
-    """With four years Mann-Kendall can never reach p < 0.05 (science 3.5)."""
 
 
 class VolumeConfig(Section):

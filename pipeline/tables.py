@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from shapely.geometry.base import BaseGeometry
 
+from pipeline.breaks import BreakResult
 from pipeline.claims import ClaimFinding
 from pipeline.compare import Z95
 from pipeline.config import Config
@@ -16,6 +17,7 @@ from pipeline.pile_tables import observation_rows, pile_change_rows, pile_rows, 
 from pipeline.records import (
     LAYERS,
     BoundaryChangeRow,
+    BreakRow,
     ChangeRow,
     ClaimRow,
     DriftRow,
@@ -52,6 +54,7 @@ class Findings:
     changes: Sequence[Change]
     pile_changes: Sequence[Change]
     trends: Sequence[TrendResult]
+    breaks: Sequence[BreakResult]
     claims: Sequence[tuple[Claim, ClaimFinding]]
     baseline_year: int | None
     reference_scene: str | None
@@ -77,6 +80,7 @@ def make_tables(found: Findings, facts: Mapping[str, str], config: Config) -> Ta
     # These records have the columns' names but for the site: what is judged is what is written.
     tables["changes"] = [ChangeRow(site_id, **vars(change)) for change in found.changes]
     tables["trends"] = [TrendRow(site_id, **vars(trend)) for trend in found.trends]
+    tables["breaks"] = [BreakRow(site_id, **vars(found_break)) for found_break in found.breaks]
     tables["claims"] = [
         ClaimRow(
             f.claim_id,
@@ -210,7 +214,13 @@ def _footprint_rows(found: Findings, config: Config) -> list[FootprintRow]:
 def _boundary_rows(found: Findings) -> list[BoundaryChangeRow]:
     return [
         BoundaryChangeRow(
-            p.geometry, earlier, later, p.change, p.zone_id, p.area_m2, *(p.advance_m or (None, None, None))
+            p.geometry,
+            earlier,
+            later,
+            p.change,
+            p.zone_id,
+            p.area_m2,
+            *((None,) * 4 if p.advance is None else vars(p.advance).values()),
         )
         for (earlier, later), pieces in sorted(found.boundary.items())
         for p in pieces

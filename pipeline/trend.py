@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import combinations
 
-from pipeline.compare import adequate, benjamini_hochberg, verdict_of
+from pipeline.compare import Z95, adequate, benjamini_hochberg, quantity, verdict_of
+from pipeline.confounding import Archive, Shift, shifts
 from pipeline.types import Measurement, Verdict
 
 EXACT_BELOW = 10
@@ -48,11 +49,14 @@ class TrendRules:
         Fewest adequate years.
     max_season_shift_days : float
         A year whose mean day of year is farther than this from the median of the years is left out, in days.
+    max_invariant_drift : float
+        Largest difference in reflectance of ground that stays, across a change of the instrument.
     """
 
     fdr_q: float
     min_trend_years: int
     max_season_shift_days: float
+    max_invariant_drift: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -147,7 +151,9 @@ def _score_counts(ties: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(counts)
 
 
-def trends(measurements: Sequence[Measurement], rules: TrendRules) -> tuple[TrendResult, ...]:
+def trends(
+    measurements: Sequence[Measurement], rules: TrendRules, archive: Archive | None = None
+) -> tuple[TrendResult, ...]:
     """Judge the trend of every zone and metric over its adequate years, as one family.
 
     Parameters
@@ -156,12 +162,15 @@ def trends(measurements: Sequence[Measurement], rules: TrendRules) -> tuple[Tren
         All zones, metrics and years of a site.
     rules : TrendRules
         Limits of the verdict.
+    archive : Archive or None
+        What the series were made from; None: not known, and nothing is said of it.
 
     Returns
     -------
     tuple[TrendResult, ...]
         One per zone and metric, sorted by them. ``increase`` or ``decrease`` when the 95 % interval of the
-        slope excludes 0 and q (Benjamini-Hochberg over the rows tested) is at most ``fdr_q``.
+        slope excludes 0, q (Benjamini-Hochberg over the rows tested) is at most ``fdr_q``, and the slope over
+        all years is more than the half width of a year's own 95 % interval.
 
     Raises
     ------
@@ -175,16 +184,17 @@ def trends(measurements: Sequence[Measurement], rules: TrendRules) -> tuple[Tren
             raise ValueError(f"two measurements of {row.metric} of zone {row.zone_id} in {row.year}")
         group.append(row)
     used = {key: _usable(groups[key], rules) for key in sorted(groups)}
+    changed = {key: shifts([row.year for row in rows], archive or Archive()) for key, rows in used.items()}
     fits = {
         key: trend([row.year for row in rows], [float(row.value or 0.0) for row in rows])
         for key, rows in used.items()
-        if len(rows) >= rules.min_trend_years
+        if len(rows) >= rules.min_trend_years and not _drifted(changed[key], rules)
     }
     q_values = dict(zip(fits, benjamini_hochberg([fit.p_value for fit in fits.values()]), strict=True))
     return tuple(
-        _tested(used[key], fits[key], q_values[key], rules.fdr_q)
+        _tested(used[key], fits[key], q_values[key], rules.fdr_q, changed[key])
         if key in fits
-        else _refused(groups[key], used[key], rules)
+        else _refused(groups[key], used[key], rules, changed[key])
         for key in used
     )
 
@@ -196,15 +206,35 @@ def _usable(rows: Sequence[Measurement], rules: TrendRules) -> list[Measurement]
         return []
     usual = statistics.median(days.values())
     near = [row for row in rows if row.year in days and abs(days[row.year] - usual) <= rules.max_season_shift_days]
-    return sorted(near, key=lambda row: row.year)
+    # A year without a date in a part of the season that most years saw shows another season.
+    parts = [
+        statistics.median(counts) > 0 for counts in zip(*(r.part_dates for r in near if r.part_dates), strict=True)
+    ]
+    whole = [r for r in near if all(n > 0 or not seen for n, seen in zip(r.part_dates, parts, strict=False))]
+    return sorted(whole, key=lambda row: row.year)
 
 
-def _tested(rows: Sequence[Measurement], fit: Trend, q_value: float, fdr_q: float) -> TrendResult:
+def _drifted(changed: Sequence[Shift], rules: TrendRules) -> bool:
+    """Whether ground that stays differs across a change of the instrument by more than a trend may rest on."""
+    return any(shift.drift is not None and shift.drift > rules.max_invariant_drift for shift in changed)
+
+
+def _tested(
+    rows: Sequence[Measurement], fit: Trend, q_value: float, fdr_q: float, changed: Sequence[Shift]
+) -> TrendResult:
     """Judge a series that is long enough."""
+    first, last = rows[0], rows[-1]
     verdict = verdict_of(fit.lo95, fit.hi95, q_value, fdr_q)
     found = fit.lo95 > 0 or fit.hi95 < 0
-    reason = f"q {q_value:.2g} is above {fdr_q:g}" if found and verdict == "no_detectable_change" else None
-    first, last = rows[0], rows[-1]
+    reasons = [f"q {q_value:.2g} is above {fdr_q:g}"] if found and verdict == "no_detectable_change" else []
+    # What is wrong alike in all years does not show in their scatter: a drift of it would be a perfect trend.
+    half = Z95 * statistics.median(row.sigma or 0.0 for row in rows)
+    change = abs(fit.slope_per_year) * (last.year - first.year)
+    if verdict != "no_detectable_change" and change <= half:
+        verdict = "no_detectable_change"
+        ends = f"{quantity(change, first.unit)} from {first.year} to {last.year}"
+        reasons = [f"{ends} lie within one year's interval of {quantity(half, first.unit)} either way"]
+    reason = "; ".join([*reasons, *(shift.text for shift in changed)]) or None
     return TrendResult(
         first.zone_id,
         first.metric,
@@ -222,11 +252,16 @@ def _tested(rows: Sequence[Measurement], fit: Trend, q_value: float, fdr_q: floa
     )
 
 
-def _refused(rows: Sequence[Measurement], used: Sequence[Measurement], rules: TrendRules) -> TrendResult:
-    """Say why a series is too short."""
+def _refused(
+    rows: Sequence[Measurement], used: Sequence[Measurement], rules: TrendRules, changed: Sequence[Shift]
+) -> TrendResult:
+    """Say why a series is too short, or made by two instruments that do not agree."""
     years = [row.year for row in used or rows]
     left_out = ", ".join(str(year) for year in sorted({row.year for row in rows} - {row.year for row in used}))
     reason = f"{len(used)} comparable adequate years, {rules.min_trend_years} are needed"
+    if len(used) >= rules.min_trend_years:
+        limit = f"more than {rules.max_invariant_drift:g}"
+        reason = f"{'; '.join(shift.text for shift in changed)}, {limit}"
     if left_out:
         reason += f"; not used: {left_out}"
     return TrendResult(

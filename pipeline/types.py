@@ -132,7 +132,10 @@ class Grid:
 
 @dataclass(frozen=True)
 class Measurement:
-    """A number with its interval: value and one standard deviation in ``unit``, or why there is none."""
+    """A number with its interval: value and one standard deviation in ``unit``, or why there is none.
+
+    ``part_dates`` are the usable dates in each part of the windows; empty where they are not counted.
+    """
 
     zone_id: str
     year: int
@@ -145,6 +148,40 @@ class Measurement:
     status: Status
     mean_day_of_year: float | None = None
     reason: str | None = None
+    part_dates: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class PairMeasurement:
+    """A number that exists only between two years, beside what unchanged ground shows by chance.
+
+    Attributes
+    ----------
+    value, sigma : float or None
+        The gain between the years and the standard deviation of ``value - chance_value``, in ``unit``.
+    chance_value : float or None
+        Expected value where nothing changed, in ``unit``.
+    note : str or None
+        What else the reader of the number must know.
+    """
+
+    zone_id: str
+    metric: str
+    year_from: int
+    year_to: int
+    value: float | None
+    sigma: float | None
+    chance_value: float | None
+    unit: str
+    status: Status
+    reason: str | None = None
+    note: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse years that are not in order of time and a status outside the contract."""
+        check_choice(f"status of {self.metric} of zone {self.zone_id}", self.status, Status)
+        if self.year_to <= self.year_from:
+            raise ValueError(f"{self!r}: year_to must be after year_from")
 
 
 @dataclass(frozen=True)

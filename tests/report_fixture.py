@@ -212,9 +212,12 @@ def make_tables() -> Tables:
         "footprints": [
             FootprintRow(ground, y, start(y), end(y), "bare_or_built", "site", GROUND[y], None, None) for y in GROUND
         ],
-        "boundary_changes": [BoundaryChangeRow(ground, 2016, 2021, "certain_gain", "site", 4_100.0, 8.2, None, 21.0)],
+        "boundary_changes": [
+            BoundaryChangeRow(ground, 2016, 2021, "certain_gain", "site", 4_100.0, 8.2, None, 21.0, 120.0)
+        ],
         "measurements": _measurements(),
         "changes": _changes(),
+        "breaks": [],
         "trends": [
             TrendRow(
                 "pukchang",

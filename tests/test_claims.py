@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from shapely.geometry import box
 
 from pipeline.claims import ClaimFinding, judge, share
-from pipeline.compare import CompareRules, PairMeasurement, compare
-from pipeline.types import Change, Claim, Measurement, Zone
+from pipeline.compare import CompareRules, compare
+from pipeline.types import Change, Claim, Measurement, PairMeasurement, Zone
 
 CLAIM = Claim(
     id="production-2016",
@@ -78,7 +78,10 @@ def table(*verdicts, first=2018, zone="site"):
         ((UP, UP, OPEN, OPEN), "not_detectable"),
         ((UP, UP, UP, DOWN), "not_detectable"),
         ((UP, UP, OPEN, NONE), "supported"),
-        ((UP, NONE, NONE, NONE), "supported"),
+        ((UP, UP, NONE, NONE), "supported"),
+        ((UP, NONE, NONE, NONE), "not_detectable"),  # one year is one state
+        ((SAME, NONE, NONE, NONE), "not_detectable"),
+        ((SAME, SAME, NONE, NONE), "contradicted"),
         ((UP, SAME, SAME, SAME), "not_detectable"),
         ((SAME, SAME, SAME, SAME), "contradicted"),
         ((SAME, DOWN, NONE, DOWN), "contradicted"),
@@ -89,6 +92,25 @@ def table(*verdicts, first=2018, zone="site"):
 )
 def test_verdict_truth_table(rows, verdict):
     assert judge(CLAIM, "camp-a", table(*rows), [BASE], ZONES).verdict == verdict
+
+
+def test_one_test_year_says_that_it_is_too_few():
+    finding = judge(CLAIM, "camp-a", table(UP, NONE), [BASE], ZONES)
+    assert finding.reason.endswith("one adequate test year neither supports nor contradicts, 2 are needed.")
+    two_zones = dataclasses.replace(CLAIM, zones=("adjacent",))
+    rows = [*table(UP, zone="adjacent:1"), *table(UP, zone="adjacent:2")]
+    finding = judge(two_zones, "camp-a", rows, [measured(2017, 1.0, z) for z in ("adjacent:1", "adjacent:2")], ZONES)
+    assert finding.verdict == "not_detectable", "two zones of one year are one year"
+
+
+def test_what_the_controls_show_stands_beside_and_does_not_count():
+    zones = (*ZONES, Zone("control:a", "control", "a", box(0, 0, 1, 1), 1.0))
+    alone = judge(CLAIM, "camp-a", table(UP, UP), [BASE], ZONES)
+    rows = [*table(UP, UP), *table(UP, SAME, NONE, zone="control:a")]
+    beside = judge(CLAIM, "camp-a", rows, [BASE], zones)
+    assert beside.reason == f"{alone.reason} The controls show an increase in 1 of 2 such tests."
+    assert dataclasses.replace(beside, reason=alone.reason) == alone
+    assert judge(CLAIM, "camp-a", [*table(UP, UP), *table(NONE, zone="control:a")], [BASE], zones) == alone
 
 
 def test_without_margin_never_contradicted():
@@ -111,11 +133,11 @@ def test_without_margin_never_contradicted():
 )
 def test_margin(fraction, area, verdict):
     claim = dataclasses.replace(CLAIM, margin_fraction=fraction, margin_m2=area)
-    assert judge(claim, "camp-a", table(SAME), [BASE], ZONES).verdict == verdict
+    assert judge(claim, "camp-a", table(SAME, SAME), [BASE], ZONES).verdict == verdict
 
 
 def test_an_increase_below_the_margin_is_supported_and_says_so():
-    finding = judge(CLAIM, "camp-a", [changed(2018, "increase", 600.0, 300.0)], [BASE], ZONES)
+    finding = judge(CLAIM, "camp-a", table(*2 * [("increase", 450.0, 300.0)]), [BASE], ZONES)
     assert finding.verdict == "supported"
     assert finding.reason.endswith("and every interval ends below the margin (10 % of the baseline value).")
 
@@ -136,7 +158,7 @@ def test_words_and_numbers_of_the_newest_year():
         lo95=11_845.0,
         hi95=12_845.0,
         test="stockpile_area_m2 in site, 2018-2021 against a baseline year up to 2017: an increase in more than half "
-        "of the adequate test years and a decrease in none; margin: 10 % of the baseline value.",
+        "of the adequate test years, at least 2, and a decrease in none; margin: 10 % of the baseline value.",
     )
 
 
@@ -197,9 +219,9 @@ def test_no_zone_is_not_observable():
 def test_zones_by_id_and_by_role(wanted):
     claim = dataclasses.replace(CLAIM, zones=wanted)
     series = [BASE, measured(2017, 1.0, "named:tukchang")]
-    finding = judge(claim, "camp-a", [*table(SAME), *table(UP, zone="named:tukchang")], series, ZONES)
+    finding = judge(claim, "camp-a", [*table(SAME, SAME), *table(UP, UP, zone="named:tukchang")], series, ZONES)
     assert finding.verdict == "supported"
-    assert "in 1 of 1 adequate test years" in finding.reason
+    assert "in 2 of 2 adequate test years" in finding.reason
 
 
 def test_several_zones_count_each_year_each():

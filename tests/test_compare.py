@@ -11,14 +11,13 @@ from scipy import stats
 
 from pipeline.compare import (
     CompareRules,
-    PairMeasurement,
     baseline_year,
     benjamini_hochberg,
     compare,
     quantity,
     verdict_of,
 )
-from pipeline.types import Change, Measurement
+from pipeline.types import Change, Measurement, PairMeasurement
 
 RULES = CompareRules(fdr_q=0.10, max_season_shift_days=60)
 
@@ -413,3 +412,26 @@ def test_false_alarms_of_gains_are_one_sided():
     )
     # 2.5 % expected, standard error 0.35 %.
     assert 0.0145 <= alarms / 2000 <= 0.0355
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "judged"),
+    [((3, 4), (1, 9), True), ((3, 4), (0, 9), False), ((0, 4), (0, 9), True), ((3, 4), (), True)],
+)
+def test_years_that_saw_other_parts_of_the_season_are_not_compared(first, second, judged):
+    common = {"zone_id": "site", "metric": "footprint_area_m2", "sigma": 1.0, "unit": "m2", "n_dates": 8}
+    common |= {"valid_fraction": 1.0, "status": "ok", "mean_day_of_year": 200.0}
+    rows = [
+        Measurement(year=2018, value=10.0, part_dates=first, **common),
+        Measurement(year=2019, value=99.0, part_dates=second, **common),
+    ]
+    (change,) = compare(rows, CompareRules(0.10, 60))
+    assert (change.verdict == "increase") == judged
+    if not judged:
+        assert change.reason == "seasons differ: dates in the parts of the season are 3 and 4 in 2018, 0 and 9 in 2019"
+
+
+def test_a_note_stands_with_the_number():
+    row = PairMeasurement("site", "boundary_gain_m2", 2018, 2019, 5e3, 10.0, 1e3, "m2", "ok", note="what else")
+    (change,) = compare([row], CompareRules(0.10, 60))
+    assert change.reason == "measured 5,000 m2; unchanged ground shows 1,000 m2 by chance; what else"

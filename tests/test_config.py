@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 
 import pipeline.config
 import pipeline.sections
-from pipeline.config import Config, in_windows, read_config
+from pipeline.config import Config, in_windows, read_config, window_parts
 from pipeline.errors import InputError
 
 ROOT = Path(__file__).parents[1]
@@ -336,3 +336,15 @@ def test_the_leap_day_may_bound_a_window(tmp_path):
     config = read_config(written(tmp_path, "windows: {footprint: [['02-29', '09-30']]}\n"))
     assert in_windows(dt.date(2021, 3, 1), config.windows.footprint)
     assert not in_windows(dt.date(2021, 2, 28), config.windows.footprint)
+
+
+@pytest.mark.parametrize(
+    ("windows", "parts"),
+    [
+        ((("04-01", "06-15"), ("09-01", "10-20")), (("04-01", "06-15"), ("09-01", "10-20"))),
+        ((("06-01", "09-30"),), (("06-01", "07-31"), ("08-01", "09-30"))),
+        ((("06-01", "06-01"),), (("06-01", "06-01"), ("06-01", "06-01"))),
+    ],
+)
+def test_parts_of_a_season(windows, parts):
+    assert window_parts(windows) == parts

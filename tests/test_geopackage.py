@@ -339,7 +339,7 @@ def project_of(path):
 CATEGORIES = {
     "stockpiles": ("tier", set(typing.get_args(Tier))),
     "stockpile_changes": ("verdict", set(typing.get_args(Verdict))),
-    "footprints": ("class", {"bare_or_built", "dark_ground"}),
+    "footprints": ("class", {"bare_or_built", "dark_ground", "other_cleared"}),
     "boundary_changes": ("change", {"certain_gain", "possible_gain", "certain_loss", "possible_loss"}),
 }
 

@@ -182,6 +182,12 @@ def test_stock_and_ground_are_judged_by_their_own_windows():
     assert one(rows, "site", 2020, "footprint_area_m2").reason == "2 usable dates, 6 are needed"
 
 
+def test_the_dates_of_each_part_of_the_season_go_with_the_number():
+    when = YearDates(2020, DAYS, DAYS, (3, 3), (2, 4))
+    rows = measure_zones([], [SITE], {2020: [ground()]}, [when], CONFIG)
+    assert [r.part_dates for r in rows] == [(3, 3), (3, 3), (2, 4)]
+
+
 def test_every_pile_has_a_row_a_year():
     rows = pile_measurements([pile("a", (1, 1), pile_year(2019, 4000.0), pile_year(2020, None, reason="why"))])
     assert [(r.zone_id, r.year, r.value, r.status, r.reason) for r in rows] == [
@@ -221,6 +227,24 @@ def test_gain_stands_beside_what_the_controls_gain_by_the_metre():
     rows = gains([piece("site", 4000.0), piece("control", 400.0)])
     assert rows["site"].chance_value == pytest.approx(500.0)
     assert rows["control"].chance_value == pytest.approx(200.0)
+
+
+def doubtful(area, **doubts):
+    return BoundaryPiece("site", "certain_gain", shapely.Polygon(), area, 50.0, None, **doubts)
+
+
+def test_new_ground_of_the_last_year_alone_waits():
+    """What is certain is within chance, what waits is not: neither a gain nor none."""
+    row = gains([doubtful(0.0, waiting_m2=6000.0), piece("control", 0.0)])["site"]
+    assert (row.value, row.status) == (None, "insufficient_data")
+    assert row.reason == "6,000 m2 of new ground wait for another adequate year to confirm them"
+
+
+@pytest.mark.parametrize(("certain", "waiting"), [(0.0, 500.0), (4000.0, 6000.0)])
+def test_waiting_ground_that_does_not_decide_is_told_beside_the_number(certain, waiting):
+    row = gains([doubtful(certain, waiting_m2=waiting, passing_m2=300.0, shore_m2=20.0), piece("control", 0.0)])["site"]
+    assert (row.value, row.status) == (certain, "ok")
+    assert row.note == f"not counted: {waiting:,.0f} m2 not confirmed by another year, 300 m2 green again later"
 
 
 def test_loss_is_not_gain():

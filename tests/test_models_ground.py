@@ -1,5 +1,7 @@
 """Occupied ground over seasons with a known answer, and volumes against closed forms."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,12 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
-from models.footprint import CLASSES, FootprintRules, SeasonLayers, classes, measure
+from models.footprint import CLASSES, FootprintRules, SeasonLayers, classes, expected_largest, measure
 from models.volume import volume_m3
 
-RULES = FootprintRules(
-    ndvi_max=0.30, bare_share=0.60, water_share_max=0.3, dark_brightness=0.10, min_px=10, min_dates=3
-)
+RULES = FootprintRules(ndvi_max=0.30, bare_share=0.60, water_share_max=0.3, min_px=10, min_dates=3)
 SHAPE = (30, 30)
 YARD = (slice(5, 20), slice(5, 20))
 
@@ -29,9 +29,10 @@ def season(ndvi_by_date, *, seen=None, water=0.0, bright=0.2):
     largest = np.where(unseen, np.nan, np.nanmax(np.where(np.isfinite(dates), dates, -9), axis=0))
     share = np.where(unseen, np.nan, np.nansum(dates < RULES.ndvi_max, axis=0) / np.maximum(clear, 1))
     brightness = np.full(SHAPE, bright)
+    # nir - red rises with NDVI; here it is a third of it.
     return SeasonLayers(
-        largest.astype(np.float32), share.astype(np.float32), np.full(SHAPE, water, np.float32),
-        brightness.astype(np.float32), clear.astype(np.uint8),
+        largest.astype(np.float32), (largest / 3).astype(np.float32), share.astype(np.float32),
+        np.full(SHAPE, water, np.float32), brightness.astype(np.float32), clear.astype(np.uint8),
     )  # fmt: skip
 
 
@@ -100,7 +101,7 @@ def test_small_patches_and_thin_lines_are_left_out():
 )
 def test_ground_is_always_seen_ground_in_patches_of_the_least_size(largest, clear):
     ones = np.ones(largest.shape, np.float32)
-    layers = SeasonLayers(largest, ones, 0 * ones, 0.2 * ones, clear)
+    layers = SeasonLayers(largest, largest / 3, ones, 0 * ones, 0.2 * ones, clear)
     ground = measure(layers, RULES)
     assert not (ground & (clear < RULES.min_dates)).any()
     labels, count = ndimage.label(ground, structure=np.ones((3, 3)))
@@ -109,14 +110,106 @@ def test_ground_is_always_seen_ground_in_patches_of_the_least_size(largest, clea
 
 @given(
     arrays(bool, (6, 6)),
+    arrays(bool, (6, 6)),
     arrays(np.float32, (6, 6), elements=st.sampled_from([np.float32(x) for x in (0.02, 0.1, 0.3, np.nan)])),
 )
-def test_classes_part_the_ground(ground, brightness):
-    ones = np.ones((6, 6), np.float32)
-    parts = classes(ground, SeasonLayers(ones, ones, ones, brightness, ones.astype(np.uint8)), RULES)
+def test_classes_part_the_ground(ground, cleared, brightness):
+    parts = classes(ground, cleared, brightness, 0.10)
     assert tuple(parts) == CLASSES
     np.testing.assert_array_equal(np.sum(list(parts.values()), axis=0), ground.astype(int))
-    np.testing.assert_array_equal(parts["dark_ground"], ground & (brightness < 0.1))
+    np.testing.assert_array_equal(parts["dark_ground"], ground & ~cleared & (brightness < 0.1))
+    np.testing.assert_array_equal(parts["other_cleared"], ground & cleared)
+
+
+# --- the largest of a season ---
+
+NUMBERS = st.lists(st.integers(-50, 90).map(lambda n: n / 100), min_size=1, max_size=7)
+
+
+def drawn(values, k):
+    """Mean of the largest over all draws of k of the values, one by one."""
+    return np.mean([max(draw) for draw in itertools.combinations(values, min(k, len(values)))])
+
+
+def of_pixel(values, k):
+    return float(expected_largest(np.array(values, dtype=np.float32).reshape(-1, 1, 1), k)[0, 0])
+
+
+@given(NUMBERS, st.integers(1, 4))
+def test_expected_largest_is_the_mean_of_all_draws(values, k):
+    assert of_pixel(values, k) == pytest.approx(drawn(values, k), abs=1e-6)
+    with_gaps = [np.nan, *itertools.chain.from_iterable((v, np.nan) for v in values)]
+    assert of_pixel(with_gaps, k) == pytest.approx(drawn(values, k), abs=1e-6)
+
+
+def test_expected_largest_of_no_date_is_not_known():
+    assert np.isnan(of_pixel([np.nan, np.nan], 3))
+
+
+@pytest.mark.parametrize("kept", [3, 4, 6])
+def test_leaving_dates_out_does_not_move_it(kept):
+    """The mean over all ways to thin nine dates is that of the nine; the plain largest falls."""
+    values = [0.12, 0.15, 0.11, 0.32, 0.18, 0.14, 0.41, 0.13, 0.16]
+    thinned = list(itertools.combinations(values, kept))
+    assert np.mean([of_pixel(t, 3) for t in thinned]) == pytest.approx(of_pixel(values, 3), abs=1e-6)
+    assert np.mean([max(t) for t in thinned]) < max(values) - 0.01
+
+
+# --- edges ---
+
+FOREST, SOIL = (0.030, 0.340), (0.190, 0.245)
+BARE = {"soil": SOIL, "concrete": (0.292, 0.315), "coal": (0.042, 0.045)}
+"""Red and nir (science 1.1)."""
+
+
+def edge_season(bare, green, half_m=62.0, off_m=3.0, brightness=None):
+    """A square of bare ground in green as pixels of 10 m see it through a point spread of 5.1 m."""
+    fine = np.arange(-200, 200) + 0.5
+    inside = (np.abs(fine - off_m) < half_m).astype(float)
+    line = ndimage.gaussian_filter(inside, np.sqrt(5.1**2 - 100 / 12)).reshape(-1, 10).mean(axis=1)
+    share = np.outer(line, line)
+    red, nir = (b * share + g * (1 - share) for b, g in zip(bare, green, strict=True))
+    index = ((nir - red) / (nir + red)).astype(np.float32)
+    ones = np.ones_like(index)
+    return SeasonLayers(
+        index, (nir - red).astype(np.float32), (index < RULES.ndvi_max).astype(np.float32), 0 * ones,
+        0.2 * ones if brightness is None else (brightness[0] * share + brightness[1] * (1 - share)).astype(np.float32),
+        np.full(index.shape, 8, np.uint8),
+    )  # fmt: skip
+
+
+def mean_area_m2(bare, green, half_m):
+    """Mean over where the square lies in the pixels, with the corners the opening takes given back."""
+    found = [measure(edge_season(bare, green, half_m, off), RULES).sum() * 100.0 for off in np.arange(0, 10, 1.0)]
+    return np.mean(found)
+
+
+@pytest.mark.parametrize("material", BARE)
+@pytest.mark.parametrize("green", [FOREST, (0.042, 0.360), (0.07, 0.24)], ids=["forest", "crop", "grass"])
+def test_the_edge_lies_half_way_whatever_the_materials(material, green):
+    """The NDVI of 0.3 lies 1 to 6 m inside: 3 to 20 % of this square of 1.5 ha. The opening takes its corners."""
+    assert mean_area_m2(BARE[material], green, 62.0) == pytest.approx(124.0**2, abs=550.0)
+
+
+def test_without_green_levels_the_fixed_limit_stands():
+    """Sparse grass of NDVI 0.32 all round: no edge of vegetation, so nothing moves."""
+    layers = edge_season(SOIL, (0.10, 0.195))
+    fixed = ndimage.binary_closing(ndimage.binary_opening(layers.ndvi_max < RULES.ndvi_max))
+    half_way = layers.dvi_max < (0.095 + 0.055) / 2
+    assert (measure(layers, RULES) ^ fixed).sum() == 0
+    assert (half_way ^ fixed).sum() > 20, "there is something that could move"
+
+
+def test_a_mixed_pixel_by_water_is_ground_only_to_half():
+    """Concrete in water: MNDWI calls it water from four fifths of water on; half-way in brightness is the edge."""
+    layers = edge_season(BARE["concrete"], (0.025, 0.020), brightness=(0.26, 0.03))
+    wet = (layers.brightness < 0.03 + 0.2 * 0.23).astype(np.float32)
+    layers = SeasonLayers(
+        np.minimum(layers.ndvi_max, 0.1), layers.dvi_max, np.ones_like(wet), wet, layers.brightness, layers.clear
+    )
+    found = measure(layers, RULES).sum() * 100.0
+    assert found == pytest.approx(124.0**2, rel=0.05)
+    assert ((wet == 0).sum() * 100.0) > 1.08 * 124.0**2, "what the water test alone leaves"
 
 
 # --- volume ---

@@ -248,3 +248,14 @@ def test_false_alarms_where_nothing_changed():
     )
     # Exact level of nine years: S >= 20 has P = 0.022 a side, 4.4 %; three standard errors are 1.95 %.
     assert 0.024 <= alarms <= 0.064
+
+
+@pytest.mark.parametrize(("sigma", "verdict"), [(2.0, "increase"), (2.1, "no_detectable_change"), (None, "increase")])
+def test_a_slope_within_one_years_interval_is_not_called(sigma, verdict):
+    """Four in all: 1.96 sigma of 2.0 are less, of 2.1 more."""
+    rows = [dataclasses.replace(row, sigma=sigma) for row in series([1, 2, 3, 4, 5])]
+    (row,) = trends(rows, RULES)
+    assert row.verdict == verdict
+    assert row.slope_per_year == 1.0
+    if verdict != "increase":
+        assert row.reason == "4 m2 from 2017 to 2021 lie within one year's interval of 4.12 m2 either way"

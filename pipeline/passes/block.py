@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models._indices import brightness, ndvi
+from models.footprint import expected_largest
 from models.stockpile import ScoreRules, looks_like_water, may_be_coal
 from pipeline.config import Config, in_windows
 from pipeline.findings import PreparedScene
@@ -33,8 +34,9 @@ class YearLayers:
     ground_clear, ground_bare, ground_water : NDArray[np.uint8]
         Shape (halves + 1, rows, columns): clear dates of the footprint windows, those below the NDVI
         limit, and those like water; index 0 is all dates, then every other date from the first, the second.
-    ndvi_max : Float32
-        Shape (halves + 1, rows, columns); NaN unseen.
+    ndvi_max, dvi_max : Float32
+        Shape (halves + 1, rows, columns): expected largest NDVI and nir - red of ``footprint.min_pixel_dates``
+        of those dates; NaN unseen.
     brightness : Float32
         Median over the clear dates of the footprint windows; NaN unseen.
     """
@@ -47,6 +49,7 @@ class YearLayers:
     ground_bare: NDArray[np.uint8]
     ground_water: NDArray[np.uint8]
     ndvi_max: Float32
+    dvi_max: Float32
     brightness: Float32
 
     @classmethod
@@ -66,6 +69,7 @@ class YearLayers:
             thirds.copy(),
             thirds.copy(),
             unseen,
+            unseen.copy(),
             unseen[0].copy(),
         )
 
@@ -143,9 +147,8 @@ def _layers(dates: Sequence[_Date], grid: Grid, rules: ScoreRules, config: Confi
             layers.hits[date.ok & may_be_coal(date.image.bands, rules)] += 1
             layers.water[date.ok & looks_like_water(date.image.bands)] += 1
     ground = [date for date in dates if date.in_footprint]
-    for index, date in enumerate(ground):
-        _count_ground(layers, date, index % HALVES + 1, config)
     if ground:
+        _fill_ground(layers, ground, config)
         layers.brightness[:] = _median([brightness(d.image.bands) for d in ground], [d.ok for d in ground])
     for place, band in enumerate(DISPLAY_BANDS):
         median = _median([d.image.bands[band] for d in dates], [d.ok for d in dates])
@@ -153,22 +156,33 @@ def _layers(dates: Sequence[_Date], grid: Grid, rules: ScoreRules, config: Confi
     return layers
 
 
-def _count_ground(layers: YearLayers, date: _Date, half: int, config: Config) -> None:
-    green = ndvi(date.image.bands)
-    seen = date.ok & np.isfinite(green)
+def _fill_ground(layers: YearLayers, dates: Sequence[_Date], config: Config) -> None:
+    """Count the dates of the footprint windows, and take their largest greenness, of all and of each half."""
+    green = _stack([ndvi(date.image.bands) for date in dates], [date.ok for date in dates])
+    seen = np.isfinite(green)
     with np.errstate(invalid="ignore"):
-        bare = seen & (green < config.footprint.ndvi_max_bare)
-    water = seen & looks_like_water(date.image.bands)
-    for place in (0, half):
-        layers.ground_clear[place][seen] += 1
-        layers.ground_bare[place][bare] += 1
-        layers.ground_water[place][water] += 1
-        layers.ndvi_max[place][seen] = np.fmax(layers.ndvi_max[place][seen], green[seen])
+        bare = green < config.footprint.ndvi_max_bare
+    water = seen & np.stack([looks_like_water(date.image.bands) for date in dates])
+    difference = _stack([date.image.bands["nir"] - date.image.bands["red"] for date in dates], list(seen))
+    for place in range(HALVES + 1):
+        # Place 0 holds all dates, the others every other one from the first or the second.
+        of = slice(None) if place == 0 else slice(place - 1, None, HALVES)
+        layers.ground_clear[place] = seen[of].sum(axis=0)
+        layers.ground_bare[place] = bare[of].sum(axis=0)
+        layers.ground_water[place] = water[of].sum(axis=0)
+        if len(green[of]):
+            layers.ndvi_max[place] = expected_largest(green[of], config.footprint.min_pixel_dates)
+            layers.dvi_max[place] = expected_largest(difference[of], config.footprint.min_pixel_dates)
+
+
+def _stack(values: Sequence[Float32], good: Sequence[Bool]) -> Float32:
+    """Dates on one axis; NaN where a date is not usable."""
+    return np.stack([np.where(ok, value, np.float32(np.nan)) for value, ok in zip(values, good, strict=True)])
 
 
 def _median(values: Sequence[Float32], good: Sequence[Bool]) -> Float32:
     """Median over the usable dates; NaN where there is none."""
-    stack = np.stack([np.where(ok, value, np.float32(np.nan)) for value, ok in zip(values, good, strict=True)])
+    stack = _stack(values, good)
     unseen = ~np.isfinite(stack).any(axis=0)
     stack[:, unseen] = 0.0
     median: Float32 = np.nanmedian(stack, axis=0).astype(np.float32)

@@ -40,8 +40,10 @@ class YearMaps:
         halves only where both saw the ground.
     ground_seen : Bool
         Ground seen on enough dates for the footprint.
-    dark : Bool
-        Occupied ground that is dark.
+    wet : Bool
+        Water on more of the clear dates of the footprint windows than ground may be.
+    brightness : Float32
+        Median over the clear dates of the footprint windows; NaN unseen.
     """
 
     objects: Bool
@@ -51,7 +53,8 @@ class YearMaps:
     ground_clear: NDArray[np.uint8]
     ground: Bool
     ground_seen: Bool
-    dark: Bool
+    wet: Bool
+    brightness: Float32
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,7 @@ def _maps(layers: YearLayers, rules: SiteRules) -> YearMaps:
     seasons = [
         footprint.SeasonLayers(
             layers.ndvi_max[half],
+            layers.dvi_max[half],
             _share(layers.ground_bare[half], layers.ground_clear[half]),
             _share(layers.ground_water[half], layers.ground_clear[half]),
             layers.brightness,
@@ -117,6 +121,7 @@ def _maps(layers: YearLayers, rules: SiteRules) -> YearMaps:
     ground[1:] &= np.all(layers.ground_clear[1:] >= few, axis=0)
     with np.errstate(invalid="ignore"):
         water = water_share > rules.objects.water_share_max
+        wet = seasons[0].water_share > rules.ground.water_share_max
     return YearMaps(
         objects=detect(share, layers.clear, water_share, rules.objects),
         share=share,
@@ -125,15 +130,9 @@ def _maps(layers: YearLayers, rules: SiteRules) -> YearMaps:
         ground_clear=layers.ground_clear[0],
         ground=ground,
         ground_seen=layers.ground_clear[0] >= rules.ground.min_dates,
-        dark=footprint.classes(ground[0], seasons[0], rules.ground)["dark_ground"],
+        wet=wet,
+        brightness=layers.brightness,
     )
-
-
-def ever_occupied(maps: Mapping[int, Path], path: Path) -> Path:
-    """Write the ground that was occupied in any year: what an unseen patch of another year may hide."""
-    if maps:
-        np.save(path, np.any([read_maps(maps[year]).ground[0] for year in sorted(maps)], axis=0))
-    return path
 
 
 @dataclass(frozen=True)

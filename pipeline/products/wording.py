@@ -9,6 +9,7 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pipeline.breaks import SANCTIONS
 from pipeline.products.rounding import show
 from pipeline.records import ChangeRow, MeasurementRow, TrendRow
 
@@ -17,14 +18,6 @@ ADEQUATE = ("ok", "partial")
 
 FOUND_SIGMA = 3.6
 """A change of 3.6 sigma is found 95 times in 100 at a decision limit of 1.96 sigma (1.96 + 1.645)."""
-
-SANCTIONS = (
-    ("2270", dt.date(2016, 3, 2)),
-    ("2321", dt.date(2016, 11, 30)),
-    ("2371", dt.date(2017, 8, 5)),
-    ("2397", dt.date(2017, 12, 22)),
-)
-"""UN Security Council resolutions on coal and the day each was adopted."""
 
 VERDICTS = {
     "increase": "increase",

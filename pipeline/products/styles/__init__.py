@@ -102,6 +102,7 @@ STYLES: dict[str, LayerStyle] = {
         (
             Symbol("bare_or_built", "Bare or built ground", PURPLE, PURPLE),
             Symbol("dark_ground", "Dark ground (coal, spoil, tar)", "68,68,68,255"),
+            Symbol("other_cleared", "Cleared for a short time", ORANGE, ORANGE, "b_diagonal"),
         ),
         SINGLE_YEAR,
     ),
