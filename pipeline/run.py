@@ -116,8 +116,8 @@ def _measure(
     """Everything from fetched pixels to verdicts."""
     config, pool, (stored, refused) = batch.config, batch.pool, fetched
     # 3 calibrate, mask, align
-    scenes = calibrate(stored, pool.map(inspect, stored, grid, config), site, config)
-    scenes = pool.map(survey, scenes, site, grid, config)
+    known = pool.map(inspect, stored, grid, config)
+    scenes = pool.map(survey, calibrate(stored, known, site, config), site, grid, config)
     reference_scene = choose_reference(scenes)
     scenes = pool.map(register, scenes, reference_scene, grid, config)
     used = [s for s in scenes if s.used]
@@ -151,11 +151,10 @@ def _measure(
     boundary = dict.fromkeys(pairs, ()) | dict(zip(drawn, pieces, strict=True))
     # 7 measure
     annual = measure_zones(piles, zones, ground, dates, config, unassessed)
-    # 8 compare
+    # 8 compare, 9 claims
     rules = CompareRules(config.stats.fdr_q, config.max_season_shift_days, base)
     changes = compare([*annual, *boundary_measurements(zones, ground, boundary, config)], rules)
     trend_rules = TrendRules(config.stats.fdr_q, config.stats.min_trend_years, config.max_season_shift_days)
-    # 9 claims
     judged = [(c, judge(c, site.id, changes, annual, zones, baseline=base)) for c in batch.claims]
     return Findings(
         site=site,

@@ -163,3 +163,10 @@ def test_scenes_that_are_not_used_teach_nothing_and_are_not_judged():
     spoilt = [evidence_of(moved(s, ("green",), 1000.0)) for s in scenes]
     assert band_faults([0.0] * len(scenes) + [None] * len(spoilt), [*evidence, *spoilt], CONFIG) == [None] * 16
     assert all(band_faults([0.0] * len(spoilt), spoilt, CONFIG)), "a whole archive with one band wrong"
+
+
+@pytest.mark.parametrize("band", ["red", "nir", "swir16"])
+def test_a_single_band_below_any_surface_is_seen_in_a_lone_scene(band):
+    for scene in archive("boadella", "20200601"):
+        [wrong] = band_faults([0.0], [evidence_of(moved(scene, (band,), -1000.0))], CONFIG)
+        assert wrong == f"band {band} is darker than any surface with the offset of the other bands"
