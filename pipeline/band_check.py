@@ -12,7 +12,9 @@ import numpy as np
 from pipeline.config import RadiometryConfig
 from pipeline.radiometry import NEIGHBOURS, OFFSET_DN, SCALE, OffsetEvidence
 
-_ACROSS = (("red", "nir"), ("red", "swir22"))
+_NIR_ALONE = ("red", "nir")
+"""Asked where no nir08 of its own vouches for nir; the season moves it more than any other pair."""
+_ACROSS = (_NIR_ALONE, ("red", "swir22"))
 """Pairs of which only the low end is steady: bare ground and water, whatever grows beside them."""
 _MIN_SCENES = 3
 """Fewer others have no middle to be held against."""
@@ -60,6 +62,8 @@ def _wrong_alone(offset_dn: float, evidence: OffsetEvidence, config: RadiometryC
 def _wrong_among(own: OffsetEvidence, others: Sequence[OffsetEvidence], config: RadiometryConfig) -> str | None:
     """Say which pair of bands stands apart, by the offset, from what it is in the other scenes."""
     for pair, values in own.pairs_dn.items():
+        if pair == _NIR_ALONE and any(own.pairs_dn.get(("nir", "nir08"), ())):
+            continue
         known = np.array([scene.pairs_dn[pair] for scene in others if pair in scene.pairs_dn]) * SCALE
         if len(known) < _MIN_SCENES:
             continue
@@ -67,8 +71,10 @@ def _wrong_among(own: OffsetEvidence, others: Sequence[OffsetEvidence], config: 
         spread = _MAD_TO_SIGMA * np.median(np.abs(known - middle), axis=0)
         # What changes with the season says nothing: two deviations must stay within the tolerance.
         steady = (2 * spread <= config.stack_tolerance) & np.array([True, pair not in _ACROSS])
-        off = np.abs(np.array(values) * SCALE - middle)
-        by_offset = np.abs(off - abs(OFFSET_DN) * SCALE) <= config.stack_spread
-        if np.any(steady & by_offset & (off > config.stack_tolerance)):
+        off = np.array(values) * SCALE - middle
+        by_offset = np.abs(np.abs(off) - abs(OFFSET_DN) * SCALE) <= config.stack_spread
+        # An offset moves all ground; snow and the edges of clouds move the low end alone.
+        moved = np.array([pair == _NIR_ALONE or off[1] * np.sign(off[0]) > config.stack_spread, True])
+        if np.any(steady & by_offset & moved & (np.abs(off) > config.stack_tolerance)):
             return f"bands {pair[0]} and {pair[1]} differ by the offset from the other scenes"
     return None

@@ -11,7 +11,7 @@ from models.volume import volume_m3
 from pipeline.compare import Z95
 from pipeline.config import Config, VolumeConfig, Window
 from pipeline.findings import PileSeries, PileYear
-from pipeline.measure import pile_tier, zone_of
+from pipeline.pile_measures import pile_tier, zone_of
 from pipeline.records import ObservationRow, StockpileChangeRow, StockpileRow
 from pipeline.types import Change, Zone
 

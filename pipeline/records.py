@@ -10,6 +10,8 @@ from typing import TypeAlias
 
 from shapely.geometry.base import BaseGeometry
 
+from pipeline.series_records import BreakRow, DriftRow, PlatformRow, TrendRow
+
 
 @dataclass(frozen=True)
 class SiteRow:
@@ -186,46 +188,6 @@ class ChangeRow:
 
 
 @dataclass(frozen=True)
-class TrendRow:
-    """Slope of one metric of one zone over all adequate years (five at least)."""
-
-    site_id: str
-    zone_id: str
-    metric: str
-    year_first: int
-    year_last: int
-    n_years: int
-    slope_per_year: float | None
-    lo95: float | None
-    hi95: float | None
-    unit: str
-    p_value: float | None
-    q_value: float | None
-    verdict: str
-    reason: str | None
-
-
-@dataclass(frozen=True)
-class BreakRow:
-    """Level of one metric of one zone before and after a resolution, with an exact test."""
-
-    site_id: str
-    zone_id: str
-    metric: str
-    resolution: str
-    adopted: dt.date
-    n_before: int
-    n_after: int
-    delta: float | None
-    unit: str
-    p_value: float | None
-    smallest_p: float | None
-    q_value: float | None
-    verdict: str
-    reason: str | None
-
-
-@dataclass(frozen=True)
 class ClaimRow:
     """Verdict of one claim at this site, with the number it rests on."""
 
@@ -239,33 +201,6 @@ class ClaimRow:
     lo95: float | None
     hi95: float | None
     not_observable: str
-
-
-@dataclass(frozen=True)
-class DriftRow:
-    """Departure of steady ground from its level through the years, of one year and band; ``flag`` beyond the limit."""
-
-    year: int
-    band: str
-    n_pixels: int
-    n_scenes: int
-    median: float
-    lo95: float | None
-    hi95: float | None
-    flag: bool | None
-
-
-@dataclass(frozen=True)
-class PlatformRow:
-    """Departure of steady ground in the scenes of one platform from the years they lie in, by band."""
-
-    platform: str
-    band: str
-    n_pixels: int
-    n_scenes: int
-    median: float
-    lo95: float | None
-    hi95: float | None
 
 
 @dataclass(frozen=True)

@@ -23,14 +23,7 @@ from pipeline.errors import ProductError, SourceError
 from pipeline.findings import BoundaryPiece, PileSeries, PreparedScene, YearDates, ZoneGround
 from pipeline.grid import blocks, burn, choose_epsg, make_grid, make_zones, measured_ground, perimeter_of, reproject
 from pipeline.imagery import Refusal, Scene, StoredScene
-from pipeline.measure import (
-    as_candidates,
-    boundary_measurements,
-    common_baseline,
-    measure_zones,
-    pile_measurements,
-    stock_covariance,
-)
+from pipeline.measure import boundary_measurements, common_baseline, measure_zones
 from pipeline.parallel import Pool
 from pipeline.passes.block import BlockJob, score_block
 from pipeline.passes.boundary import measure_boundary
@@ -40,6 +33,7 @@ from pipeline.passes.label import YearJob, join_year, label_families
 from pipeline.passes.pile import measure_pile
 from pipeline.passes.scene import BANDS, calibrate, choose_reference, inspect, register, survey
 from pipeline.passes.steady import choose_steady, scene_departure
+from pipeline.pile_measures import as_candidates, pile_measurements, stock_covariance
 from pipeline.products.manifest import ManifestInputs, archive_root, content_key, is_current
 from pipeline.products.publish import Published, publish
 from pipeline.rules import UNASSESSED_RANKS, scene_facts, score_rank, score_rules, site_rules, year_dates
@@ -141,8 +135,8 @@ def measure_site(
     config, pool = batch.config, batch.pool
     stored, refused = fetched
     # 3 calibrate, mask, align
-    scenes = calibrate(stored, pool.map(inspect, stored, grid, config), site, config)
-    scenes = pool.map(survey, scenes, site, grid, config)
+    known = pool.map(inspect, stored, grid, config)
+    scenes = pool.map(survey, calibrate(stored, known, site, config), site, grid, config)
     reference_scene = choose_reference(scenes)
     scenes = pool.map(register, scenes, reference_scene, grid, config)
     used = [s for s in scenes if s.used]
@@ -150,13 +144,8 @@ def measure_site(
     # 4 score
     maps = _map_years(site, grid, used, batch, work)
     # 5 outline
-    labels = work / "labels.npy"
-    families = label_families(grid, maps, burn(measured_ground(site, grid), grid), labels)
-    outlined = pool.map(measure_pile, families, grid, (maps, labels), used, score_rank(site), config)
-    piles = [pile for pile in outlined if pile is not None]
+    piles = _find_piles(site, grid, (maps, used), batch, work, log)
     unassessed = UNASSESSED_RANKS.get(site.coal_rank)
-    piles = as_candidates(piles) if unassessed else piles
-    log(f"{len(piles)} piles or candidates among {len(families)} dark objects")
     # 6 zones and ground
     dates = [year_dates(year, used, config) for year in config.years.all]
     land = _find_ground(site, grid, (piles, dates, maps, unassessed), batch, work)
@@ -193,6 +182,23 @@ def measure_site(
         reference_scene=reference_scene.stored.scene.scene_id if reference_scene else None,
         departures=_departures(site, grid, maps, used, batch, work),
     )
+
+
+def _find_piles(
+    site: Site,
+    grid: Grid,
+    seen: tuple[Mapping[int, Path], Sequence[PreparedScene]],
+    batch: Batch,
+    work: Path,
+    log: Log,
+) -> list[PileSeries]:
+    """Outline every dark object of a site, and keep what may be coal; ``seen`` are the maps and the scenes."""
+    (maps, used), labels = seen, work / "labels.npy"
+    families = label_families(grid, maps, burn(measured_ground(site, grid), grid), labels)
+    outlined = batch.pool.map(measure_pile, families, grid, (maps, labels), used, score_rank(site), batch.config)
+    piles = [pile for pile in outlined if pile is not None]
+    log(f"{len(piles)} piles or candidates among {len(families)} dark objects")
+    return as_candidates(piles) if site.coal_rank in UNASSESSED_RANKS else piles
 
 
 @dataclass(frozen=True)

@@ -164,13 +164,13 @@ class StockpileConfig(Section):
     ndvi_max_hard: float = 0.30
     """Vegetation lies above, also mixed with a pile at its edge."""
     ndvi_max_lignite: float = 0.35  # lignite itself lies at 0.17 (science 1.1)
-    score_slope: Positive = 1.0
+    score_slope: Positive = 0.8
     """Slope of the logarithm of the odds of coal; calibrated on implants (docs/accuracy.md)."""
-    score_shift: float = 0.0
+    score_shift: float = -0.4
     """Shift of the same."""
-    score_listed: Share = 0.2
+    score_listed: Share = 0.4
     """Probability of coal from which an object is listed, as a candidate."""
-    score_counted: Share = 0.9
+    score_counted: Share = 0.7
     """Probability from which it is counted (tier probable)."""
     persistence_seed: Share = 0.6
     """Share of clear dates an object's core looks like coal: roofs and tar fall to half or less (science 1.6)."""

@@ -17,20 +17,17 @@ from pipeline.pile_tables import observation_rows, pile_change_rows, pile_rows, 
 from pipeline.records import (
     LAYERS,
     BoundaryChangeRow,
-    BreakRow,
     ChangeRow,
     ClaimRow,
-    DriftRow,
     FootprintRow,
     MeasurementRow,
-    PlatformRow,
     RunRow,
     SceneRow,
     SiteRow,
     Tables,
-    TrendRow,
     ZoneRow,
 )
+from pipeline.series_records import BreakRow, DriftRow, PlatformRow, TrendRow
 from pipeline.trend import TrendResult
 from pipeline.types import Change, Claim, Grid, Measurement, Site, Zone
 

@@ -20,9 +20,9 @@ from pipeline.records import (
     StockpileChangeRow,
     StockpileRow,
     Tables,
-    TrendRow,
     ZoneRow,
 )
+from pipeline.series_records import TrendRow
 
 NAME = "북창 Pukchang"
 NASTY = """<script>alert("x")</script> #panic() $x^2$ *a* _b_ \\ 'q' @ref {{ 7*7 }} `raw` https://evil.example/"""
@@ -203,6 +203,13 @@ def make_tables() -> Tables:
                 None,
                 None,
                 "halfway-10m",
+                0.97,
+                "anthracite",
+                0.66,
+                1.0,
+                a * 1.1,
+                a * 0.95,
+                "p50010-450010",
             )
             for y, a in AREA.items()
         ],

@@ -79,7 +79,8 @@ def small_tables():
         tables["stockpiles"].append(
             StockpileRow(
                 box(500100, 4500100, 500200, 4500150), "P001", year, *days, 5000.0, 4500.0, 5500.0, 7, 0.9,
-                "confirmed", None, None, None, "half-way contour",
+                "confirmed", None, None, None, "half-way contour", 0.97, "anthracite", 0.6, 1.0, 5400.0, 4900.0,
+                "p50010-450010",
             )
         )  # fmt: skip
     tables["footprints"] = [

@@ -14,11 +14,9 @@ from pipeline.measure import (
     common_baseline,
     ground_measurements,
     measure_zones,
-    pile_measurements,
-    pile_tier,
     stockpile_measurements,
-    zone_of,
 )
+from pipeline.pile_measures import pile_measurements, pile_tier, zone_of
 from pipeline.types import Measurement, Zone
 
 CONFIG = Config()

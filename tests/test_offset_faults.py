@@ -93,8 +93,10 @@ def test_the_producer_s_own_metadata_agree_with_the_table(folder):
 
 # --- faults in real pixels ---
 
-KNOWN_HOLES = {"a group applied twice (both nir)", "a group applied twice (both swir)"}
-"""Two neighbours wrong in the same way, and clipped: nothing in view tells them from a season."""
+KNOWN_HOLES = {
+    "a group never applied (both nir)", "a group applied twice (both nir)", "a group applied twice (both swir)",
+}  # fmt: skip
+"""Two neighbours wrong in the same way: nothing in view tells them from a season."""
 
 
 def archive(name: str, first: str) -> list[offset_faults.Delivered]:
@@ -163,3 +165,10 @@ def test_scenes_that_are_not_used_teach_nothing_and_are_not_judged():
     spoilt = [evidence_of(moved(s, ("green",), 1000.0)) for s in scenes]
     assert band_faults([0.0] * len(scenes) + [None] * len(spoilt), [*evidence, *spoilt], CONFIG) == [None] * 16
     assert all(band_faults([0.0] * len(spoilt), spoilt, CONFIG)), "a whole archive with one band wrong"
+
+
+@pytest.mark.parametrize("band", ["red", "nir", "swir16"])
+def test_a_single_band_below_any_surface_is_seen_in_a_lone_scene(band):
+    for scene in archive("boadella", "20200601"):
+        [wrong] = band_faults([0.0], [evidence_of(moved(scene, (band,), -1000.0))], CONFIG)
+        assert wrong == f"band {band} is darker than any surface with the offset of the other bands"

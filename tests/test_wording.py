@@ -21,7 +21,11 @@ from pipeline.products.wording import (
     trend,
     unjudged,
 )
-from pipeline.records import ChangeRow, MeasurementRow, TrendRow
+from pipeline.records import (
+    ChangeRow,
+    MeasurementRow,
+)
+from pipeline.series_records import TrendRow
 
 # Far below a square millimetre; smaller ones are lost by the division into hectares.
 areas = st.floats(-1e9, 1e9).filter(lambda n: n == 0 or abs(n) > 1e-100)

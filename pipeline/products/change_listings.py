@@ -7,7 +7,11 @@ from pipeline.products.listings import Cell, Column, Listing, cells, verdict_cel
 from pipeline.products.results import Results
 from pipeline.products.rounding import ABSENT, show, show_probability
 from pipeline.products.wording import FOUND_SIGMA, metric_title
-from pipeline.records import ChangeRow, StockpileChangeRow, TrendRow
+from pipeline.records import (
+    ChangeRow,
+    StockpileChangeRow,
+)
+from pipeline.series_records import TrendRow
 
 Compared = TypeVar("Compared", ChangeRow, StockpileChangeRow)
 

@@ -39,8 +39,8 @@ from pipeline.records import (
     SceneRow,
     SiteRow,
     Tables,
-    TrendRow,
 )
+from pipeline.series_records import TrendRow
 
 
 @dataclass(frozen=True)

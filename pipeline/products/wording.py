@@ -11,7 +11,11 @@ from dataclasses import dataclass
 
 from pipeline.breaks import SANCTIONS
 from pipeline.products.rounding import show
-from pipeline.records import ChangeRow, MeasurementRow, TrendRow
+from pipeline.records import (
+    ChangeRow,
+    MeasurementRow,
+)
+from pipeline.series_records import TrendRow
 
 ADEQUATE = ("ok", "partial")
 """Statuses of a measurement that holds a value."""

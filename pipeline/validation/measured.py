@@ -13,9 +13,9 @@ from pipeline.compare import Z95
 from pipeline.config import Config, LimitsConfig, SourceConfig, YearsConfig
 from pipeline.findings import PileSeries, PileYear
 from pipeline.imagery import Refusal, StoredScene
-from pipeline.measure import pile_tier
 from pipeline.parallel import SerialPool
 from pipeline.passes.scene import BANDS
+from pipeline.pile_measures import pile_tier
 from pipeline.run import Batch, measure_site, plan_site
 from pipeline.sites import read_site
 from pipeline.sources import simulated
