@@ -224,7 +224,11 @@ def _cut_px(dark: Bool, reach: Bool) -> int:
 
 
 def _contour(fine: Float64, level: float, member: Bool) -> BaseGeometry:
-    """Polygons where the fraction exceeds ``level`` that meet the pile; holes are kept as holes."""
+    """Polygons where the fraction exceeds ``level`` that meet the pile.
+
+    A hole stays a hole unless most of it belongs to the pile by persistence: a sunlit slope may be as bright as
+    the ground on a date.
+    """
     # Padded, so that every contour closes; point i lies at (i + 0.5) / _FINE pixels from the window's edge.
     lines = find_contours(np.pad(fine, 1, constant_values=0.0), level)
     rings = [Polygon((line[:, ::-1] - 0.5) / _FINE).buffer(0) for line in lines if len(line) > 3]  # noqa: PLR2004
@@ -235,7 +239,19 @@ def _contour(fine: Float64, level: float, member: Bool) -> BaseGeometry:
     rows, columns = np.nonzero(member)
     parts = [part for part in shapely.get_parts(shape) if isinstance(part, Polygon)]
     kept = [part for part in parts if shapely.contains_xy(part, columns + 0.5, rows + 0.5).any()]
-    return shapely.union_all([_unblurred(part) for part in kept]) if kept else MultiPolygon()
+    whole = [_without_bright_slopes(part, member) for part in kept]
+    return shapely.union_all([_unblurred(part) for part in whole]) if whole else MultiPolygon()
+
+
+def _without_bright_slopes(part: Polygon, member: Bool) -> Polygon:
+    """Fill the holes of an outline in which more than half of the pixels belong to the pile."""
+    rows, columns = np.indices(member.shape)
+    open_ = []
+    for ring in part.interiors:
+        inside = shapely.contains_xy(Polygon(ring), columns + 0.5, rows + 0.5)
+        if not inside.any() or member[inside].mean() <= 0.5:  # noqa: PLR2004 - more than half
+            open_.append(ring)
+    return Polygon(part.exterior, open_)
 
 
 def _without_halo(fine: Float64, level: float, member: Bool) -> tuple[BaseGeometry, float]:

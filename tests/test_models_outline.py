@@ -343,3 +343,16 @@ def test_truth_of_the_implants():
     rows, columns = np.indices(pile.fraction.shape)
     assert np.average(columns + 0.5, weights=pile.fraction) == pytest.approx(pile.shape.centroid.x, abs=0.01)
     assert np.average(rows + 0.5, weights=pile.fraction) == pytest.approx(pile.shape.centroid.y, abs=0.01)
+
+
+def test_a_sunlit_slope_is_no_hole_and_a_clearing_is_one():
+    """A bright patch inside a pile is filled when persistence says that it is pile, and stays open when not."""
+    pile = plain(heap(3e4, 1.5, 20))
+    rows, columns = np.indices(pile.member.shape)
+    middle = np.argwhere(pile.member).mean(axis=0)
+    patch = np.hypot(rows - middle[0], columns - middle[1]) < 3
+    bands = {band: np.where(patch, np.float32(0.2), values) for band, values in pile.bands.items()}
+    lit = outline(bands, mask(fill=True), pile.member, mask(), 0.5)
+    cleared = outline(bands, mask(fill=True), pile.member & ~patch, mask(), 0.5)
+    assert area(lit) == pytest.approx(area(draw(pile)), rel=0.02)
+    assert area(cleared) == pytest.approx(area(lit) - patch.sum() * PIXEL_M**2, rel=0.02)
