@@ -153,3 +153,15 @@ def test_the_years_of_the_demonstration_are_clean(demo_results, site):
     assert min(row.n_pixels for row in tables["drift"]) >= 1000
     assert {row.platform for row in tables["platforms"]} == {"sentinel-2a", "sentinel-2b"}
     assert max(abs(row.median) for row in tables["platforms"]) < 0.005
+
+
+def test_a_platform_of_brighter_years_is_not_called_bright():
+    """Five of six scenes of a year 0.05 brighter are of one platform, and all it has but three."""
+    plan = [(2020, "sentinel-2a", 3, 0.0), (2020, "sentinel-2b", 3, 0.0)]
+    plan += [(2021, "sentinel-2a", 1, 0.05), (2021, "sentinel-2b", 5, 0.05)]
+    scenes = [
+        SceneDeparture(f"{year}-{platform}-{n}", year, platform, 60, dict.fromkeys(BANDS, off))
+        for year, platform, count, off in plan
+        for n in range(count)
+    ]
+    assert {row.median for row in by_platform(scenes)} == {0.0}
