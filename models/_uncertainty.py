@@ -2,7 +2,7 @@
 
 import numpy as np
 
-_CONTRAST = 25.0
+_CONTRAST = 19.0
 """Contrast at which c holds, in standard deviations of the ground; fainter piles have rougher outlines."""
 
 
@@ -26,7 +26,7 @@ def pile_sigma_m2(
     c, sigma_edge_m : float
         As in :func:`outline_sigma_m2`.
     """
-    rough = c * float(np.clip(_CONTRAST / contrast, 0.5, 2.5))
+    rough = c * float(np.clip(_CONTRAST / contrast, 0.4, 2.5))
     return outline_sigma_m2(perimeter_m, pixel_m, rough, float(np.hypot(sigma_edge_m, halo_m)))
 
 

@@ -24,10 +24,10 @@ _KINDS: Mapping[SeedSet, tuple[tuple[str, Order, int], ...]] = {
         ("belgium", _ON_FIELDS, 4),
     ),
     "reporting": (
-        ("simulated", _SIMULATED, 6),
+        ("simulated", _SIMULATED, 5),
         ("simulated", _LIGNITE, 2),
         ("simulated", _STILL, 3),
-        ("boadella", _ON_WATERSIDE, 5),
+        ("boadella", _ON_WATERSIDE, 4),
         ("boadella", replace(_ON_WATERSIDE, still=True), 1),
     ),
 }
