@@ -26,6 +26,7 @@ MODEL = Model(
 )
 
 _EIGHT = np.ones((3, 3), dtype=bool)
+_MIN_WATER_PX = 10
 
 
 @dataclass(frozen=True)
@@ -150,9 +151,8 @@ def detect(share: Float32, clear: NDArray[np.integer], water_share: Float32, rul
         Number of clear dates.
     rules : ObjectRules
     """
+    land = (clear >= rules.min_dates) & ~_widened(lasting_water(water_share, rules), rules.shore_px)
     with np.errstate(invalid="ignore"):
-        water = water_share > rules.water_share_max
-        land = (clear >= rules.min_dates) & ~_widened(water, rules.shore_px)
         grown = (share >= rules.grow) & land
         seeds = (share >= rules.seed) & land
     labels, count = ndimage.label(grown, structure=_EIGHT)
@@ -164,6 +164,25 @@ def detect(share: Float32, clear: NDArray[np.integer], water_share: Float32, rul
     keep = seeded & (sizes >= rules.min_px)
     keep[0] = False
     return np.asarray(keep[labels])
+
+
+def lasting_water(water_share: Float32, rules: ObjectRules) -> Bool:
+    """Pixels of water: seen so on more than ``water_share_max`` of the dates, in a body of 0.1 ha or more.
+
+    A lone pixel is none: noise makes the darkest coal look like water on a few dates.
+
+    Parameters
+    ----------
+    water_share : Float32
+        Share of clear dates that look like water; NaN unseen.
+    rules : ObjectRules
+    """
+    with np.errstate(invalid="ignore"):
+        wet = water_share > rules.water_share_max
+    labels, count = ndimage.label(wet, structure=_EIGHT)
+    large = np.bincount(labels.ravel(), minlength=count + 1) >= _MIN_WATER_PX
+    large[0] = False
+    return np.asarray(large[labels])
 
 
 def _widened(mask: Bool, pixels: int) -> Bool:
@@ -199,6 +218,7 @@ __all__ = [
     "ScoreRules",
     "detect",
     "families",
+    "lasting_water",
     "looks_like_water",
     "may_be_coal",
     "persistence_interval",

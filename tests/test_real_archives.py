@@ -84,9 +84,9 @@ BOADELLA = box(2.7935, 42.3315, 2.8365, 42.3635)
 
 
 def test_the_reservoir_is_taken_for_coal_when_water_is_not_told_apart(measure):
-    """What the next test rests on: without the tests for water, its deep water is outlined."""
+    """What the next test rests on: without the tests for water and without the score, deep water is outlined."""
     # At the half-way level one of the two outlines of 2021 comes and goes with a quarter of a metre of shift.
-    blind = {"mndwi_max": 1.0, "water_share_max": 1.0, "swir16_min": 0.0, "outline_level": 0.6}
+    blind = {"mndwi_max": 1.0, "water_share_max": 1.0, "swir16_min": 0.0, "score_listed": 0.0, "outline_level": 0.6}
     status, tables, _ = measure(
         "boadella",
         BOADELLA,

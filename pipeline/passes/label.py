@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from models import footprint
-from models.stockpile import detect, families
+from models.stockpile import detect, families, lasting_water
 from pipeline.grid import Block
 from pipeline.passes.block import DISPLAY_BANDS, HALVES, YearLayers, read_layers
 from pipeline.passes.mask import join_masks, masks_beside
@@ -120,12 +120,11 @@ def _maps(layers: YearLayers, rules: SiteRules) -> YearMaps:
     ground = np.stack([footprint.measure(s, half_rules if half else rules.ground) for half, s in enumerate(seasons)])
     ground[1:] &= np.all(layers.ground_clear[1:] >= few, axis=0)
     with np.errstate(invalid="ignore"):
-        water = water_share > rules.objects.water_share_max
         wet = seasons[0].water_share > rules.ground.water_share_max
     return YearMaps(
         objects=detect(share, layers.clear, water_share, rules.objects),
         share=share,
-        water=water,
+        water=lasting_water(water_share, rules.objects),
         clear=layers.clear,
         ground_clear=layers.ground_clear[0],
         ground=ground,
