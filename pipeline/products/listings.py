@@ -83,8 +83,9 @@ def piles_of_year(results: Results, year: int | None) -> Listing:
     rows = results.piles(year) if year is not None else []
     return Listing(
         title,
-        "Persistence: share of usable dates on which the ground was dark bulk material. Volume is a range under stated "
-        "assumptions, where it was asked for.",
+        "Probability that what lies there is coal, as far as its reflectance tells. Persistence: share of its dates on "
+        "which it reflects as coal does. Areas: median, largest and last of the year's dates. Volume is a range under "
+        "stated assumptions, where it was asked for.",
         (
             *(Column("Pile"), Column("Tier", share=1.1), Column("Zone", share=1.6)),
             *(
@@ -92,6 +93,7 @@ def piles_of_year(results: Results, year: int | None) -> Listing:
                 Column("95 % interval", number=True, share=1.6),
                 Column("Dates", number=True, share=0.7),
             ),
+            *(Column("Largest; last", number=True, share=1.6), Column("Probability", number=True, share=1.1)),
             *(Column("Persistence", number=True, share=1.1), Column("Volume", number=True, share=1.5)),
         ),
         tuple(_pile_cells(results, row) for row in rows),
@@ -107,7 +109,8 @@ def _pile_cells(results: Results, row: StockpileRow) -> tuple[Cell, ...]:
     zone = ABSENT if row.zone_id is None else results.zone_name(row.zone_id)
     return cells(
         *(row.pile_id, row.tier, zone, area.value_with_unit, area.interval_with_unit),
-        *(str(row.n_dates), show_percent(row.persistence), volume),
+        *(str(row.n_dates), f"{show(row.area_max_m2).value_with_unit}; {show(row.area_end_m2).value_with_unit}"),
+        *(ABSENT if row.score is None else show_percent(row.score), show_percent(row.persistence), volume),
     )
 
 
@@ -119,14 +122,14 @@ def boundary_listing(results: Results) -> Listing:
         cells(
             *(results.zone_name(r.zone_id), f"{r.year_from} to {r.year_to}", r.change.replace("_", " ")),
             show(r.area_m2).value_with_unit,
-            *(show_metres(n) for n in (r.advance_p50_m, r.advance_p90_m, r.advance_max_m)),
+            *(show_metres(n) for n in (r.advance_p50_m, r.advance_p90_m, r.advance_max_m, r.advance_length_m)),
         )
         for r in rows
     )
     return Listing(
         "Ground gained and lost",
         "Certain: beyond the positional noise of both years; possible: within it. Advance: distance of the later "
-        f"outline outside the earlier one. {ABSENT} : not assessed.",
+        f"outline outside the earlier one; length: of the outline that moved. {ABSENT} : not assessed.",
         (
             *(
                 Column("Zone", share=1.6),
@@ -134,7 +137,7 @@ def boundary_listing(results: Results) -> Listing:
                 Column("Change", share=1.3),
                 Column("Area", number=True),
             ),
-            *(Column(f"Advance {part}, m", number=True) for part in ("median", "90 %", "maximum")),
+            *(Column(f"Advance {part}, m", number=True) for part in ("median", "90 %", "maximum", "length")),
         ),
         lines,
         "No footprints of two years were compared.",
