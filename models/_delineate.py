@@ -53,11 +53,11 @@ _BEND_PX2 = 2 * np.pi * (0.674 * _PSF_SIGMA_PX) ** 2
 """Asymmetry that a closed outline's own bend makes: at these levels an edge lies 0.674 sigma off."""
 _CLEAN_EXCESS_PX = 0.025
 """Asymmetry of piles without dust beyond that, 0.2 m on implants, is left alone."""
-_HALO_GAIN = 1.3
+_HALO_GAIN = 1.7
 _SHORT_PX, _LONG_PX = 12.0, 28.0
 """Of an outline this short noise alone looks like dust; from the longer length (0.5 ha) on the sign is trusted."""
-_MAX_HALO_PX = 0.2
-"""Dust moves the contour by 2 m on implants; more is another thing beside the pile."""
+_MAX_HALO_PX = 0.25
+"""Dust moves the contour by 2 m on implants; much more is another thing beside the pile."""
 _NOISE = 0.004
 """Least spread of a background: the noise of one pixel (science 1.4)."""
 

@@ -149,10 +149,10 @@ class AlignConfig(Section):
 class StockpileConfig(Section):
     """Coal score, persistence and outline (science 1.4, 1.7, 6.7-6.9). Reflectance is 0-1."""
 
-    brightness_max_hard: Positive = 0.09
-    """Mean of blue, green, red and nir of what may be hard coal, a third of bright ground mixed in: anthracite
-    has 0.04, bituminous coal on a bright day 0.07 (science 1.1); asphalt yards begin at 0.09."""
-    brightness_max_lignite: Positive = 0.125  # the same for lignite, which is brighter
+    brightness_max_hard: Positive = 0.105
+    """Mean of blue, green, red and nir of what may be hard coal, a third of bright ground mixed in or on a sunlit
+    slope: anthracite has 0.04, bituminous coal on a bright day 0.07 (science 1.1), a third more in the sun."""
+    brightness_max_lignite: Positive = 0.14  # the same for lignite, which is brighter
     swir16_min: float = 0.018
     """Darker is water or full shadow (science 1.3)."""
     swir16_max_hard: Positive = 0.24
@@ -208,9 +208,9 @@ class UncertaintyConfig(Section):
     """Random part, in c * pixel area * sqrt(perimeter / pixel); 0.3 to 0.4 in experiments."""
     sigma_edge_m: float = Field(0.4, ge=0)
     """Part common to the whole outline (threshold, point spread), metres."""
-    year_correlation: float = Field(0.8, ge=0, lt=1)
+    year_correlation: float = Field(0.6, ge=0, lt=1)
     """Of a pile's errors in two years, times the overlap of its outlines: the ground beside a pile that stays
-    is the same in both; implants whose ground is half renewed every year show 0.9 and more."""
+    is the same in both (science 3.3: 0.3 to 0.6); implants show 0.9, but for dust that comes and goes."""
 
 
 class VolumeConfig(Section):

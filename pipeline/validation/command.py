@@ -20,7 +20,7 @@ from pipeline.validation.pictures import draw_cases
 from pipeline.validation.plan import SeedSet, worlds_of
 from pipeline.validation.tables import page
 
-_BOLZANO = {"tuning": (1, 0), "reporting": (2, 4)}
+_BOLZANO = {"tuning": (1, 0), "reporting": (3, 4)}
 """Set to root of the seeds and number of worlds."""
 _BOLZANO_PILES = 150
 
