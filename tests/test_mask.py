@@ -201,7 +201,7 @@ def test_an_outline_needs_its_surroundings_usable_and_its_pile_not_hidden_by_mor
 
     def drawn(usable, suspected):
         masks = {scene.stored.scene.scene_id: DateMask(usable, suspected)}
-        return _observe(scene, _Ground(part, member, nothing, maps, masks), member, config)
+        return _observe(scene, _Ground(part, member, nothing, maps, masks), member, "hard", config)
 
     assert drawn(everything, nothing).area_m2 == pytest.approx(pile.area, rel=0.1)
     assert drawn(~member, member).area_m2 == pytest.approx(pile.area, rel=0.1)
