@@ -30,9 +30,8 @@ Material = Literal[
 ]  # fmt: skip
 
 SPECTRA: dict[Material, tuple[float, ...]] = {
-    # Surface reflectance. coal: anthracite prior; asphalt, felt roof, deep and turbid water, concrete:
-    # measured, splib07 and the tables of science 1.1; spoil: brighter, redder and steeper than coal
-    # (science 1.3); bare: a field-moist soil, about 0.65 of the lab-dry median. Vegetation in leaf.
+    # Surface reflectance. coal: anthracite prior; asphalt, felt roof, waters, concrete: measured (science 1.1);
+    # spoil: brighter, redder, steeper than coal; bare: field-moist soil, 0.65 of the lab-dry median. In leaf.
     "forest": (0.028, 0.052, 0.030, 0.340, 0.360, 0.170, 0.080),
     "crop": (0.040, 0.075, 0.042, 0.360, 0.380, 0.200, 0.100),
     "bare": (0.100, 0.140, 0.190, 0.245, 0.260, 0.330, 0.290),
