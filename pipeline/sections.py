@@ -152,7 +152,7 @@ class StockpileConfig(Section):
     brightness_max_hard: Positive = 0.105
     """Mean of blue, green, red and nir of what may be hard coal, a third of bright ground mixed in or on a sunlit
     slope: anthracite has 0.04, bituminous coal on a bright day 0.07 (science 1.1), a third more in the sun."""
-    brightness_max_lignite: Positive = 0.14  # the same for lignite, which is brighter
+    brightness_max_lignite: Positive = 0.125  # the same for lignite; at 0.14 leafless wood joins it
     swir16_min: float = 0.018
     """Darker is water or full shadow (science 1.3)."""
     swir16_max_hard: Positive = 0.24

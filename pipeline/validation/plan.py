@@ -18,21 +18,21 @@ _STILL = replace(_SIMULATED, still=True)
 _LIGNITE = replace(_SIMULATED, lignite=True)
 _ON_WATERSIDE = Order(piles=90, confusers=1, years=_YEARS)
 _ON_FIELDS = Order(piles=10, confusers=0, years=_YEARS)
-_KINDS: Mapping[SeedSet, tuple[tuple[str, Order, int], ...]] = {
+_KINDS: Mapping[SeedSet, tuple[tuple[str, Order, range], ...]] = {
     "tuning": (
-        ("simulated", _SIMULATED, 2),
-        ("simulated", _LIGNITE, 1),
-        ("belgium", _ON_FIELDS, 4),
+        ("simulated", _SIMULATED, range(2)),
+        ("simulated", _LIGNITE, range(1)),
+        ("belgium", _ON_FIELDS, range(4)),
     ),
     "reporting": (
-        ("simulated", _SIMULATED, 5),
-        ("simulated", _LIGNITE, 2),
-        ("simulated", _STILL, 3),
-        ("boadella", _ON_WATERSIDE, 4),
-        ("boadella", replace(_ON_WATERSIDE, still=True), 1),
+        ("simulated", _SIMULATED, range(5)),
+        ("simulated", _LIGNITE, range(2, 4)),
+        ("simulated", _STILL, range(3)),
+        ("boadella", _ON_WATERSIDE, range(4)),
+        ("boadella", replace(_ON_WATERSIDE, still=True), range(1)),
     ),
 }
-"""Ground, what stands on it, and how many worlds of it."""
+"""Ground, what stands on it, and the numbers of its worlds. Lignite 0 and 1 were seen before its limit was last set."""
 SIZE_PX = 480
 
 
@@ -48,9 +48,8 @@ def worlds_of(seed_set: SeedSet, *, real: bool, most: int | None = None) -> list
         Largest number of worlds of a kind.
     """
     found = []
-    for kind, (ground, order, count) in enumerate(_KINDS[seed_set]):
+    for kind, (ground, order, numbers) in enumerate(_KINDS[seed_set]):
         if ground != "simulated" and not real:
             continue
-        numbers = range(min(count, most or count))
-        found += [World(ground, (_ROOT[seed_set], kind, number), order, SIZE_PX) for number in numbers]
+        found += [World(ground, (_ROOT[seed_set], kind, number), order, SIZE_PX) for number in numbers[:most]]
     return found
