@@ -35,8 +35,8 @@ def year_layers(season: Season, config: Config) -> YearLayers:
     """Count a season as the block pass does."""
     layers = YearLayers.empty(GRID)
     _fill_ground(layers, season, config)
-    values = [np.mean([d.image.bands[b] for b in ("blue", "green", "red", "nir08")], axis=0) for d, _ in season]
-    layers.brightness[:] = _median(values, [ok for _, ok in season])
+    values = [np.mean([d.image.bands[b] for b in ("blue", "green", "red", "nir08")], axis=0) for d in season]
+    layers.brightness[:] = _median(values, [d.ok for d in season])
     return layers
 
 
@@ -162,7 +162,7 @@ def _plain(season: Season, config: Config) -> YearMaps:
         ("ndvi_max", lambda b: (b["nir"] - b["red"]) / (b["nir"] + b["red"])),
         ("dvi_max", lambda b: b["nir"] - b["red"]),
     ):
-        stack = np.stack([np.where(ok, bands(d.image.bands), -9.0) for d, ok in season])
+        stack = np.stack([np.where(d.ok, bands(d.image.bands), -9.0) for d in season])
         getattr(layers, field)[0] = np.where(stack.max(axis=0) > -9.0, stack.max(axis=0), np.nan)  # noqa: PLR2004 - below any
     return _maps(layers, site_rules(config))
 

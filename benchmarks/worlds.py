@@ -20,7 +20,7 @@ from shapely.geometry.base import BaseGeometry
 from pipeline.passes.block import _Date
 from pipeline.types import Grid
 
-Season = Sequence[tuple[_Date, NDArray[np.bool_]]]
+Season = Sequence[_Date]
 """Dates, and where each is clear."""
 SIZE_PX, FINE = 200, 4
 """Pixels of 10 m on an edge, and cells on a pixel's edge."""
@@ -193,8 +193,8 @@ def _layers(world: World, year: int) -> dict[str, dict[str, NDArray[np.float32]]
     return found
 
 
-def render_year(world: World, year: int, dates: int, tag: int = 0) -> list[tuple[_Date, NDArray[np.bool_]]]:
-    """Render the dates of a season and where each is clear; ``tag`` draws another season of the same ground."""
+def render_year(world: World, year: int, dates: int, tag: int = 0) -> list[_Date]:
+    """Render the dates of a season with where each is clear; ``tag`` draws another season of the same ground."""
     layers = _layers(world, year)
     rng = np.random.default_rng([world.seed, year, dates, tag, 4])
     centres = (np.arange(SIZE_PX) + 0.5) * FINE - 0.5
@@ -217,9 +217,7 @@ def render_year(world: World, year: int, dates: int, tag: int = 0) -> list[tuple
             gain = common * rng.normal(1, 0.01)
             bands[band] = (gain * total + path + veil + rng.normal(0, NOISE, total.shape)).astype(np.float32)
         image = types.SimpleNamespace(bands=bands)
-        found.append(
-            (_Date(image, np.zeros(clear.shape, np.uint8), ~clear, in_stockpile=False, in_footprint=True), clear)
-        )
+        found.append(_Date(image, clear, in_stockpile=False, in_footprint=True))
     return found
 
 
