@@ -77,13 +77,11 @@ OTHERS = (
 """What is dark and lasting and not coal. Magnetite is not among them: it cannot be told from anthracite."""
 
 _FREEDOM = 6.0
-_PRIOR = 0.5
-"""Of dark lasting objects near coal sites, before they are looked at."""
 _FLOOR = 0.004
 
 
-def log_odds(levels: Mapping[str, float], sigmas: Mapping[str, float], rank: str) -> float:
-    """Logarithm of the odds of coal, given an object's reflectance.
+def weigh(levels: Mapping[str, float], sigmas: Mapping[str, float], rank: str) -> tuple[float, str]:
+    """Hold an object's reflectance against every material.
 
     Parameters
     ----------
@@ -94,28 +92,24 @@ def log_odds(levels: Mapping[str, float], sigmas: Mapping[str, float], rank: str
 
     Returns
     -------
-    float
-        ``ln p(coal | levels) - ln p(not coal | levels)``, before calibration.
+    log_odds : float
+        ``ln p(coal | levels) - ln p(not coal | levels)``, coal and the others taken as equally common, before
+        calibration.
+    likeliest : str
+        Name of the material that explains the object best.
     """
     value = np.array([max(levels[band], _FLOOR) for band in SPECTRUM_BANDS])
     noise = np.array([sigmas[band] for band in SPECTRUM_BANDS]) / value
-    coal = _mixture(np.log(value), noise, COAL[rank])
-    other = _mixture(np.log(value), noise, OTHERS)
-    return float(coal - other + np.log(_PRIOR / (1 - _PRIOR)))
+    materials = (*COAL[rank], *OTHERS)
+    density = {m: _log_density(np.log(value), noise, m) for m in materials}
+    log_odds = _mixture(density, COAL[rank]) - _mixture(density, OTHERS)
+    return log_odds, max(materials, key=lambda m: density[m]).name
 
 
-def likeliest(levels: Mapping[str, float], sigmas: Mapping[str, float], rank: str) -> str:
-    """Name of the material that explains an object best."""
-    value = np.array([max(levels[band], _FLOOR) for band in SPECTRUM_BANDS])
-    noise = np.array([sigmas[band] for band in SPECTRUM_BANDS]) / value
-    candidates = (*COAL[rank], *OTHERS)
-    return max(candidates, key=lambda m: _log_density(np.log(value), noise, m)).name
-
-
-def _mixture(log_value: Float64, noise: Float64, materials: Sequence[Material]) -> float:
+def _mixture(density: Mapping[Material, float], materials: Sequence[Material]) -> float:
+    """Logarithm of the density of some materials together, each by its weight."""
     total = sum(m.weight for m in materials)
-    terms = [_log_density(log_value, noise, m) + np.log(m.weight / total) for m in materials]
-    return float(np.logaddexp.reduce(terms))
+    return float(np.logaddexp.reduce([density[m] + np.log(m.weight / total) for m in materials]))
 
 
 def _log_density(log_value: Float64, noise: Float64, material: Material) -> float:

@@ -16,7 +16,7 @@ from scipy import ndimage, stats
 
 from models import Model
 from models._indices import Bands, Bool, Float32, difference_ratio, ndvi
-from models._likelihood import SPECTRUM_BANDS, likeliest, log_odds
+from models._likelihood import SPECTRUM_BANDS, weigh
 
 MODEL = Model(
     name="stockpile",
@@ -94,8 +94,9 @@ def score(
         A band is missing: without it coal is not told from what looks like it.
     """
     slope, shift = calibration
-    odds = slope * log_odds(levels, sigmas, rank) + shift
-    return Score(float(1 / (1 + np.exp(-np.clip(odds, -50, 50)))), likeliest(levels, sigmas, rank))
+    log_odds, material = weigh(levels, sigmas, rank)
+    odds = slope * log_odds + shift
+    return Score(float(1 / (1 + np.exp(-np.clip(odds, -50, 50)))), material)
 
 
 def looks_like_water(bands: Bands) -> Bool:

@@ -32,7 +32,6 @@ from pipeline.trend import TrendResult
 from pipeline.types import Change, Claim, Grid, Measurement, Site, Zone
 
 _LONLAT = 4326
-_VOLUME_STEP_M = 2.0
 
 
 @dataclass(frozen=True)

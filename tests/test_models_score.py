@@ -11,7 +11,7 @@ from scipy import ndimage, stats
 from shapely import affinity, box
 
 from models._indices import difference_ratio, ndvi
-from models._likelihood import COAL, OTHERS, SPECTRUM_BANDS, _log_density, log_odds
+from models._likelihood import COAL, OTHERS, SPECTRUM_BANDS, _log_density, weigh
 from models._spectrum import object_levels
 from models.stockpile import MODEL, ScoreRules, looks_like_water, may_be_coal, score
 from pipeline.config import Config
@@ -220,6 +220,18 @@ def test_the_standard_error_covers_what_noise_does():
     assert np.mean(np.abs(away) < 1.96) > 0.95
 
 
+def test_the_noise_of_pixels_is_in_the_standard_error():
+    """Over uniform ground what is left beside 2 % of calibration is 0.004 over the root of the pixels it rests on."""
+    shape = box(170, 170, 230, 230)
+    seen, nothing = np.ones((40, 40), dtype=bool), np.zeros((40, 40), dtype=bool)
+    found = object_levels(
+        scene_of(shape, ANTHRACITE, GRAVEL), seen, affinity.scale(shape, 0.1, 0.1, origin=(0, 0)), nothing
+    )
+    for band, alike in (("red", 1.0), ("swir16", 4.0)):
+        noise = np.sqrt(found.sigma[band] ** 2 - (0.02 * found.value[band]) ** 2)
+        assert noise == pytest.approx(0.004 * np.sqrt(alike / 36), rel=0.35)
+
+
 def test_without_ground_beside_it_nothing_is_said():
     shape = box(170, 170, 230, 230)
     bands, nothing = scene_of(shape, ANTHRACITE, GRAVEL), np.zeros((40, 40), dtype=bool)
@@ -268,12 +280,12 @@ def test_of_the_library_carbon_black_alone_passes_for_coal():
 def test_noise_moves_the_odds_towards_nothing():
     """What is badly measured is neither surely coal nor surely not."""
     for spectrum in (ANTHRACITE, NOT_COAL["asphalt roof"], NOT_COAL["spoil"]):
-        odds = [abs(log_odds(*measured(spectrum, error), "hard")) for error in (0.03, 0.3, 1.0)]
+        odds = [abs(weigh(*measured(spectrum, error), "hard")[0]) for error in (0.03, 0.3, 1.0)]
         assert odds[0] > 2 * odds[2]
 
 
 def test_calibration_is_a_line_in_the_logarithm_of_the_odds():
-    odds = log_odds(*measured(BITUMINOUS), "hard")
+    odds, _ = weigh(*measured(BITUMINOUS), "hard")
     found = score(*measured(BITUMINOUS), "hard", (0.5, -1.0)).probability
     assert found == pytest.approx(1 / (1 + np.exp(-(0.5 * odds - 1.0))))
 

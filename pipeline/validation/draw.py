@@ -1,7 +1,7 @@
 """What stands in a world: piles and confusers, each in its own place, through the years. Pure, seeded."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
@@ -133,12 +133,8 @@ def draw_things(rng: np.random.Generator, order: Order, width_m: float, height_m
         down, right = np.ogrid[: cells.shape[0] - 2, : cells.shape[1] - 2]
         taken = (right * 10 + 5 - x) ** 2 + (down * 10 + 5 - y) ** 2 < reach_m**2
         cells[1:-1, 1:-1] &= ~taken
-        placed.append(_moved(thing, x - centre.x, y - centre.y))
+        placed.append(replace(thing, x_m=float(x - centre.x), y_m=float(y - centre.y)))
     return placed
-
-
-def _moved(thing: Thing, x_m: float, y_m: float) -> Thing:
-    return Thing(**{**vars(thing), "x_m": float(x_m), "y_m": float(y_m)})
 
 
 def _wanted(rng: np.random.Generator, order: Order) -> Iterator[Thing]:

@@ -69,8 +69,6 @@ CONFUSERS: Mapping[str, Confuser] = {
 }
 """Everything science 1.3 warns of. ``cast shadow`` is the share of light that is left, not a reflectance."""
 
-Phase = Literal["evergreen", "deciduous", "crop", "dry", "steady"]
-
 GROUND: Mapping[str, tuple[Spectrum, Spectrum]] = {
     # In leaf or wet, and out of leaf or dry.
     "forest": ((0.028, 0.052, 0.030, 0.340, 0.360, 0.170, 0.080), (0.048, 0.066, 0.082, 0.165, 0.185, 0.225, 0.150)),

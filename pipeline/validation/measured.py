@@ -12,6 +12,7 @@ from shapely.strtree import STRtree
 from pipeline.compare import Z95
 from pipeline.config import Config, LimitsConfig, SourceConfig, YearsConfig
 from pipeline.findings import PileSeries, PileYear
+from pipeline.grid import areal_scale
 from pipeline.imagery import Refusal, StoredScene
 from pipeline.parallel import SerialPool
 from pipeline.passes.scene import BANDS
@@ -219,8 +220,6 @@ def _unseen(year: PileYear | None) -> bool:
 
 def _scale(made: Made) -> float:
     """Geodesic area per planar area in the middle of a world."""
-    from pipeline.grid import areal_scale  # noqa: PLC0415
-
     return 1 / areal_scale(made.epsg, made.left_m + made.shape[1] * 5, made.top_m - made.shape[0] * 5)
 
 

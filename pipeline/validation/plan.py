@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal, get_args
+from typing import Literal
 
 from pipeline.validation.archive import World
 from pipeline.validation.draw import Order
 
 SeedSet = Literal["tuning", "reporting"]
-SEED_SETS: tuple[SeedSet, ...] = get_args(SeedSet)
 _ROOT: Mapping[str, int] = {"tuning": 1, "reporting": 3}
 """Seeds 2 were reported on before the limits of brightness and dust were last changed, and are not used again."""
 
