@@ -10,7 +10,7 @@ from shapely import Polygon, affinity, box
 
 from benchmarks.implants import BANDS, GROUNDS, HALF_M, PIXEL_M, Implant, anywhere, heap, implant
 from models._delineate import outline
-from models._uncertainty import median_sigma, outline_sigma_m2
+from models._uncertainty import median_sigma, outline_sigma_m2, pile_sigma_m2
 
 SIDE = 2 * HALF_M // PIXEL_M
 ASPECTS = (1.0, 1.5, 2.5, 4.0)
@@ -356,3 +356,13 @@ def test_a_sunlit_slope_is_no_hole_and_a_clearing_is_one():
     cleared = outline(bands, mask(fill=True), pile.member & ~patch, mask(), 0.5)
     assert area(lit) == pytest.approx(area(draw(pile)), rel=0.02)
     assert area(cleared) == pytest.approx(area(lit) - patch.sum() * PIXEL_M**2, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("contrast", "halo_m", "expected"),
+    # By hand for P = 400 m, p = 10 m, c = 0.4, sigma_edge = 0.4 m: 40 sqrt(40) = 253 m2 at a contrast of 19, 160 m2.
+    [(19.0, 0.0, 299.3), (38.0, 0.0, 204.0), (1.0, 0.0, 652.4), (1000.0, 0.0, 189.3), (19.0, 2.0, 854.2)],
+)
+def test_the_error_of_a_pile_by_hand(contrast, halo_m, expected):
+    """Faint piles are rougher, from 0.4 to 2.5 times; dust widens the edge as much as it was moved."""
+    assert pile_sigma_m2(400.0, 10.0, contrast, halo_m, 0.4, 0.4) == pytest.approx(expected, abs=0.5)
