@@ -16,7 +16,7 @@ from pipeline.measure import (
     measure_zones,
     stockpile_measurements,
 )
-from pipeline.pile_measures import pile_measurements, pile_tier, zone_of
+from pipeline.pile_measures import pile_measurements, pile_tier, stock_covariance, zone_of
 from pipeline.types import Measurement, Zone
 
 CONFIG = Config()
@@ -285,3 +285,18 @@ def test_a_control_that_was_not_seen_does_not_thin_the_chance_level_out(hidden):
     gained = [piece("site", 3000.0), piece("control", 500.0), piece("far", 50.0 if hidden else 500.0)]
     rows = boundary_measurements(zones, {2019: earlier, 2020: later}, {(2019, 2020): gained}, CONFIG)
     assert next(r for r in rows if r.zone_id == "site").chance_value == pytest.approx(500.0)
+
+
+def test_errors_of_two_years_that_lie_on_each_other_cancel_in_part():
+    """Covariance by hand: 0.6 times the overlap of the outlines (half) times both standard deviations."""
+    first, second = box(0, 0, 100, 100), box(0, 0, 100, 50)
+    years = tuple(
+        PileYear(year, shape.area, sigma, 8, 150.0, 1.0, "probable", shape)
+        for year, shape, sigma in ((2018, first, 100.0), (2019, second, 80.0))
+    )
+    zone = Zone("site", "site", "Site", box(-50, -50, 200, 200), 62500.0)
+    shared = stock_covariance([PileSeries("p", (50.0, 25.0), years)], [zone], Config())
+    assert shared == {
+        ("p", "area_m2", 2018, 2019): pytest.approx(0.6 * 0.5 * 100 * 80),
+        ("site", "stockpile_area_m2", 2018, 2019): pytest.approx(0.6 * 0.5 * 100 * 80),
+    }

@@ -85,8 +85,8 @@ def piles_of_year(results: Results, year: int | None) -> Listing:
         title,
         "Probability: of coal against asphalt, roofs, spoil, water and other dark ground taken as equally common, by "
         "a model of their colours and not by measured coal; magnetite has the colour of anthracite. Persistence: share "
-        "of its dates on which it reflects as coal does. Areas: median, largest and last of the year's dates. Volume is "
-        "a range under stated assumptions, where it was asked for.",
+        "of its dates on which it reflects as coal does. Areas: median, largest and last of the year's dates. Volume "
+        "is a range under stated assumptions, where it was asked for.",
         (
             *(Column("Pile"), Column("Tier", share=1.1), Column("Zone", share=1.6)),
             *(
