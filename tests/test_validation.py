@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import subprocess
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from scipy import stats
 
 from pipeline.errors import InputError
 from pipeline.parallel import SerialPool
+from pipeline.products.manifest import code_sha256
 from pipeline.validation import command, figures
 from pipeline.validation.archive import World
 from pipeline.validation.draw import Order, draw_things
@@ -238,6 +240,7 @@ def test_the_command_writes_table_results_and_pictures(tmp_path, monkeypatch):
     assert text.startswith("Implants, not measured coal.")
     assert "tuning" in text
     assert small.id in text
+    assert f"code {code_sha256()[:12]}, " in text
     assert (tmp_path / "v" / "accuracy.md").read_text(encoding="utf-8") == text
     (result,) = json.loads((tmp_path / "v" / "results.json").read_text())
     large = [p for p in result["piles"] if p["true_m2"] > 5000 and p["adequate"]]
@@ -249,6 +252,21 @@ def test_the_command_writes_table_results_and_pictures(tmp_path, monkeypatch):
     assert [line for line in again.splitlines() if "minutes" not in line] == [
         line for line in text.splitlines() if "minutes" not in line
     ]
+
+
+def test_the_page_names_the_commit_of_the_sources(tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(tmp_path))
+    assert command._commit() == "not from a checkout"
+    who = ["-c", "user.name=a", "-c", "user.email=a"]
+    for asked in (["init", "-q"], [*who, "commit", "-q", "--allow-empty", "-m", "first"]):
+        subprocess.run(["git", *asked], check=True, cwd=tmp_path)
+    asked = ["git", "rev-parse", "--short=7", "HEAD"]
+    head = subprocess.run(asked, check=True, cwd=tmp_path, capture_output=True, text=True).stdout.strip()
+    assert command._commit() == f"commit {head}"
+    (tmp_path / "a.txt").write_text("a")
+    subprocess.run(["git", "add", "a.txt"], check=True, cwd=tmp_path)
+    assert command._commit() == f"commit {head}-dirty"
 
 
 def test_a_folder_with_something_else_is_refused(tmp_path):

@@ -4,6 +4,7 @@ import dataclasses
 import datetime as dt
 import json
 import shutil
+import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 from pipeline import __version__
 from pipeline.errors import InputError, ProductError
 from pipeline.parallel import Pool
+from pipeline.products.manifest import code_sha256
 from pipeline.validation.archive import World
 from pipeline.validation.figures import Figures, figures
 from pipeline.validation.measured import measure_world
@@ -93,10 +95,21 @@ def _check(folder: Path, data: Path | None) -> None:
 def _facts(seed_set: SeedSet, worlds: Sequence[World], minutes: float) -> list[tuple[str, str]]:
     seeds = ", ".join(world.id for world in worlds)
     return [
-        ("program", f"stockline {__version__}"),
+        ("program", f"stockline {__version__}, code {code_sha256()[:12]}, {_commit()}"),
         ("set", f"{seed_set}; worlds by ground and seed: {seeds}"),
         ("time", f"{minutes:.0f} minutes"),
     ]
+
+
+def _commit() -> str:
+    """Name the commit these sources are of; ``-dirty`` when they were changed since."""
+    here = Path(__file__).parent
+    try:
+        asked = ["git", "describe", "--always", "--dirty", "--abbrev=7", "--exclude=*"]
+        said = subprocess.run(asked, cwd=here, capture_output=True, text=True, check=True)  # noqa: S603 - no input
+    except (OSError, subprocess.CalledProcessError):
+        return "not from a checkout"
+    return f"commit {said.stdout.strip()}"
 
 
 def _groups(results: Sequence[WorldResult], alone: Sequence[WorldResult]) -> list[tuple[str, Figures]]:
