@@ -63,7 +63,8 @@ METRICS = {
         "Stockpile area",
         "stockpile area",
         "Ground covered by dark bulk material that stayed in place through the dates of a year "
-        "(tiers probable and confirmed). Each year's value is the median over its dates.",
+        "(tiers probable and confirmed). Each year's value is the median over its dates. Where a pile of another year "
+        "is not found, or none at all, the interval takes in the smallest that is counted, 0.2 ha.",
     ),
     "stockpile_count": Metric(
         "Number of stockpiles",
