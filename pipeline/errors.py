@@ -21,6 +21,10 @@ class SourceError(StocklineError):
     """A catalogue or its pixels could not be had now (network, quota); run the site again later."""
 
 
+class BudgetError(SourceError):
+    """What a run may ask of a provider is used up: what was fetched is kept."""
+
+
 class SceneRefusedError(StocklineError):
     """One scene is unusable for good (broken file, missing band); it is counted in the report."""
 
