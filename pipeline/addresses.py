@@ -1,6 +1,7 @@
 """Addresses of files: which may be opened, and how much of one may be shown. Pure."""
 
 import re
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
@@ -40,6 +41,34 @@ def checked(href: str, catalogue: str) -> str:
     if is_remote(catalogue):
         raise SceneRefusedError(f"address {shown(href)} is a local path, which a remote catalogue may not name")
     return href
+
+
+def not_allowed(url: str, source_url: str, hosts: Sequence[str]) -> str | None:
+    """Say why an address may not be asked; None when it may.
+
+    Parameters
+    ----------
+    url : str
+    source_url : str
+        Address of the catalogue (``source.url``): its own host and port may be asked, over http only if it is itself.
+    hosts : sequence of str
+        Further hosts (``source.hosts``): ``name``, ``name:port``, or ``*.domain`` for every host below a domain.
+    """
+    try:
+        asked, own = urlsplit(url), urlsplit(source_url)
+        port = asked.port
+    except ValueError:
+        return f"address {shown(url)} is none"
+    if asked.scheme not in {"https", own.scheme if own.scheme == "http" else "https"} or not asked.hostname:
+        return f"address {shown(url)} is not https"
+    if asked.username is not None or asked.password is not None:
+        return f"address of {asked.hostname} holds a user name"
+    if (asked.scheme, asked.netloc) == (own.scheme, own.netloc):
+        return None
+    name = asked.hostname if port in {None, 443} else f"{asked.hostname}:{port}"
+    if any(name == host.lower() or (host.startswith("*.") and name.endswith(host[1:].lower())) for host in hosts):
+        return None
+    return f"host {name} is not among those of source.url and source.hosts"
 
 
 def unsigned(href: str) -> str:

@@ -21,6 +21,14 @@ class SourceError(StocklineError):
     """A catalogue or its pixels could not be had now (network, quota); run the site again later."""
 
 
+class GoneError(SourceError):
+    """A server says that there is no such thing; waiting does not help."""
+
+
+class RefusedError(SourceError):
+    """A server refuses, or leads to where the configuration does not allow to go; waiting does not help."""
+
+
 class BudgetError(SourceError):
     """What a run may ask of a provider is used up: what was fetched is kept."""
 

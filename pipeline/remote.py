@@ -6,34 +6,39 @@ configuration allows; and is counted. GDAL never asks a server: it would follow 
 wished and remember that it failed (it answers from memory that a file does not exist when the server has recovered).
 """
 
+import contextlib
 import datetime as dt
 import email.utils
+import json
 import random
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 from urllib.parse import urljoin, urlsplit
 
 import requests
 
-from pipeline.addresses import allowed, unsigned
+from pipeline.addresses import not_allowed, one_line, shown, unsigned
 from pipeline.config import SourceConfig
-from pipeline.errors import GoneError, SourceError
+from pipeline.errors import GoneError, RefusedError, SourceError
 from pipeline.ledger import NOTHING, Ledger, Traffic
 
 BUSY = (429, 500, 502, 503, 504)
 """Asked again later, these may answer."""
 _GONE = (404, 410)
 _REDIRECTS = (301, 302, 303, 307, 308)
+_FIRST_ERROR = 400
 _MOST_REDIRECTS = 5
+_ERROR_BYTES = 1 << 16
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 60.0
 _WHOLE_TIMEOUTS = 20
 """A body may take as many times ``source.timeout_s``: one that drips for ever is no answer."""
 _CHUNK_BYTES = 1 << 18
 DOCUMENT_BYTES = 64 << 20
 """Largest page of a catalogue; a hundred items have 5 MB."""
+_UNITS_SPENT = "x-processingunits-spent"
+_NO_HEADERS: Mapping[str, str] = {}
 _THREAD = threading.local()
 _JITTER = random.SystemRandom()
 
@@ -61,7 +66,9 @@ class Ask:
     most_bytes : int
         A longer body is an error; of a request for pixels set aside before it is made.
     units : float
-        Processing units it will cost, set aside before it is made.
+        Processing units it will cost at most, set aside before it is made.
+    milliseconds : bool
+        ``Retry-After`` of this server counts milliseconds.
     """
 
     url: str
@@ -71,6 +78,7 @@ class Ask:
     pixels: bool = False
     most_bytes: int = DOCUMENT_BYTES
     units: float = 0.0
+    milliseconds: bool = False
 
 
 @dataclass(frozen=True)
@@ -151,14 +159,11 @@ def wished_s(value: str | None, now: dt.datetime, *, milliseconds: bool = False)
     """
     if value is None:
         return None
-    try:
-        return max(float(value) / (1000.0 if milliseconds else 1.0), 0.0)
-    except ValueError:
-        pass
-    try:
+    if value.strip().isdecimal():
+        return int(value) / (1000.0 if milliseconds else 1.0)
+    with contextlib.suppress(ValueError, TypeError):
         return max((email.utils.parsedate_to_datetime(value) - now).total_seconds(), 0.0)
-    except (ValueError, TypeError):
-        return None
+    return None
 
 
 def _in_turn(line: Line, wanted: Ask, deadline: float) -> _Tried:
@@ -177,7 +182,9 @@ def _once(line: Line, wanted: Ask) -> _Tried:
     """Ask, and follow redirects as far as they are allowed."""
     url, headers, requests_made = wanted.url, dict(wanted.headers), 0
     for _ in range(_MOST_REDIRECTS + 1):
-        check_host(url, line.source)
+        why = not_allowed(url, line.source.url, line.source.hosts)
+        if why is not None:
+            raise RefusedError(f"{unsigned(wanted.url)}: {why}")
         requests_made += 1
         try:
             with _session().request(
@@ -230,3 +237,44 @@ def _accepted(answer: Answer, wanted: Ask) -> Answer:
     if answer.status >= _FIRST_ERROR:
         raise RefusedError(f"{shown}: is refused ({answer.status}{_said(answer.body)})")
     return answer
+
+
+def _traffic(requests_made: int, wanted: Ask, size_bytes: int, headers: Mapping[str, str] = _NO_HEADERS) -> Traffic:
+    units = 0.0
+    with contextlib.suppress(ValueError):
+        units = float(headers.get(_UNITS_SPENT, 0.0))
+    return Traffic(requests_made, requests_made * wanted.pixels, size_bytes, units)
+
+
+def _said(body: bytes) -> str:
+    """Give what a server says is wrong, on one line."""
+    try:
+        said = json.loads(body)
+        inner = said.get("error", said)
+        text = next(
+            str(inner[key]) for key in ("message", "description", "detail", "error_description") if key in inner
+        )
+    except (ValueError, AttributeError, TypeError, StopIteration):
+        return ""
+    return f": {shown(text)}"
+
+
+def reason(error: Exception) -> str:
+    """Say in a few words why an address gave no answer."""
+    if isinstance(error, requests.Timeout) or "timed out" in str(error):
+        return "timed out"
+    if isinstance(error, requests.exceptions.SSLError):
+        return one_line(error)
+    if isinstance(error, (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):
+        return "no connection, or one that broke off"
+    return one_line(error)
+
+
+def _session() -> requests.Session:
+    """Give this thread's connections: kept open between requests, with no credentials from files or cookies."""
+    session: requests.Session | None = getattr(_THREAD, "session", None)
+    if session is None:
+        session = _THREAD.session = requests.Session()
+        # Else a password of the user's netrc file would be sent.
+        session.auth = lambda request: request
+    return session

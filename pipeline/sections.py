@@ -53,10 +53,22 @@ class SourceConfig(Section):
     raw_dn: bool | None = True
     """What the provider delivers when its items do not say: True raw DN (offset by processing baseline),
     False offset already applied, None unknown (the pixels decide)."""
+    hosts: tuple[str, ...] = ()
+    """Further hosts that may be asked for pixels, beside that of ``url``: name, name:port or *.domain."""
     timeout_s: float = Field(60.0, gt=0)
     """Seconds a request may stay without an answer."""
-    retries: int = Field(4, ge=0, le=10)
+    retries: int = Field(8, ge=0, le=20)
     """Repetitions of a request that failed for now (busy server, broken connection)."""
+    patience_s: float = Field(900.0, gt=0)
+    """Seconds after which a request is given up, whatever the server wishes."""
+    max_concurrent: int = Field(4, ge=1, le=64)
+    """Requests under way at a time, all workers together."""
+    max_requests_per_minute: int | None = Field(None, ge=1)
+    """Requests begun in a minute, all workers together; None: no limit of ours."""
+    max_bytes: int | None = Field(None, ge=0)
+    """Bytes of pixels a run may fetch; it stops before it would exceed them. None: no limit of ours."""
+    max_processing_units: float | None = Field(None, ge=0)
+    """Processing units a run may spend; it stops before it would exceed them. None: no limit of ours."""
 
     @field_validator("band_substitutes")
     @classmethod
