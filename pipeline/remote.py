@@ -130,7 +130,7 @@ def _in_turn(line: Line, at_most: Traffic, deadline: float, attempt: Callable[[]
 def _accepted(answer: Answer, wanted: Ask) -> Answer:
     name = unsigned(wanted.url)
     if answer.status in _GONE:
-        raise GoneError(f"{name}: is not there ({answer.status})")
+        raise GoneError(f"{name}: is not there ({answer.status})", answer.status)
     if answer.status == _UNSATISFIABLE and wanted.part is not None:
         return answer
     if answer.status >= FIRST_ERROR:

@@ -7,7 +7,7 @@ import pkgutil
 from typing import get_args
 
 import pytest
-from servers import COLLECTION, LEFT, footprint, write_archive
+from servers import COLLECTION, EPSG, LEFT, TOP, footprint, opened_line, write_archive
 
 from pipeline import sources
 from pipeline.config import Config, SourceConfig, WindowsConfig, YearsConfig
@@ -43,7 +43,7 @@ def test_the_configuration_knows_exactly_the_sources_there_are():
 
 
 @pytest.mark.parametrize("name", KINDS)
-@pytest.mark.parametrize("method", ["search", "sign"])
+@pytest.mark.parametrize("method", ["search", "deliver", "price"])
 def test_the_signature_is_that_of_the_protocol(name, method):
     wanted = inspect.signature(getattr(sources.Source, method))
     found = inspect.signature(getattr(sources.load(name), method))
