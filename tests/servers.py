@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
@@ -160,6 +161,12 @@ def opened_line(source, folder):
     line = line_to(source, folder / "traffic")
     line.ledger.opened()
     return line
+
+
+def searched(module, aoi, config):
+    """Items a source finds, asked on a line of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        return module.search(aoi, config, opened_line(config.source, Path(folder)))
 
 
 @contextlib.contextmanager

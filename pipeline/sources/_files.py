@@ -49,7 +49,7 @@ def deliver(item: Item, bands: Sequence[str], grid: Grid, line: Line) -> Iterato
     """
     wanted = [item.assets[band] for band in bands]
     for asset in wanted:
-        checked(asset.href, line.source.url)
+        checked(asset.href, line.source.url, line.source.root)
     with (
         tempfile.TemporaryDirectory(prefix="coming-", dir=line.ledger.folder) as folder,
         ThreadPoolExecutor(max_workers=line.source.max_concurrent) as threads,
