@@ -25,8 +25,8 @@ from pipeline.imagery import StoredScene
 from pipeline.passes.mask import DateMask, join_masks, read_dates, read_masks, write_masks
 from pipeline.passes.pile import _Ground, _observe
 from pipeline.passes.scene import BANDS, calibrate, inspect, survey
-from pipeline.products.geopackage import read_tables
 from pipeline.plan import open_store, plan_site
+from pipeline.products.geopackage import read_tables
 from pipeline.sites import read_sites
 from pipeline.sources._sim_scenes import plan_year
 from pipeline.sources._sim_sites import SITES

@@ -310,31 +310,17 @@ def test_a_server_without_ranges_is_read_all_the_same(server, tmp_path):
     assert left_in(tmp_path / "a/evidence") == left_in(tmp_path / "b/evidence")
 
 
-def test_what_the_network_left_out_of_a_header_is_not_held_against_the_file(server, tmp_path, monkeypatch):
-    """GDAL opens a file whose coordinate system it could not read, as if it had none."""
-    real = store.read_part
-
-    def without_system(path, grid):
-        if path.startswith("/vsicurl/") and "B04" in path:
-            raise SceneRefusedError("file B04.tif has no coordinate system")
-        return real(path, grid)
-
-    whole = from_server(server, tmp_path / "whole").sha256s
-    monkeypatch.setattr(store, "read_part", without_system)
-    assert from_server(server, tmp_path).sha256s == whole
-
-
 @pytest.mark.parametrize("limit", ["FILE_BYTES", "_MOST_BYTES"])
 def test_a_file_larger_than_any_scene_does_not_fill_the_disk(server, tmp_path, monkeypatch, limit):
     server.ranges = limit == "_MOST_BYTES"
     monkeypatch.setattr(ranges, limit, 1000)
     monkeypatch.setattr(ranges, "_HEAD_BYTES", 16)
     server.lengths = False
-    try:
-        found = from_server(server, tmp_path)
-        assert found.reason.endswith("more than any scene")
-    except SourceError as error:
-        assert "sends more than the 1,000 bytes expected of it" in str(error)
+    if server.ranges:
+        assert from_server(server, tmp_path).reason.endswith("more than any scene")
+    else:
+        with pytest.raises(SourceError, match="sends more than the 1,000 bytes expected of it"):
+            from_server(server, tmp_path)
     assert left_in(tmp_path / "evidence") == []
 
 
@@ -487,8 +473,8 @@ def test_a_virtual_raster_called_tif_is_refused(local, tmp_path):
         f'<VRTDataset rasterXSize="120" rasterYSize="120"><VRTRasterBand dataType="UInt16" band="1"><SimpleSource>'
         f"<SourceFilename>{band_file(local, 'B02')}</SourceFilename></SimpleSource></VRTRasterBand></VRTDataset>"
     )
-    for evidence in ("copy", "reference"):
-        assert from_files(local, tmp_path, evidence=evidence).reason.startswith("file B04.tif is broken (")
+    for kept in ("copy", "reference"):
+        assert from_files(local, tmp_path, evidence=kept).reason.startswith("file B04.tif is broken (")
 
 
 @pytest.mark.parametrize(
@@ -670,12 +656,12 @@ def test_an_interruption_keeps_what_came_and_the_next_run_fetches_the_rest(serve
     assert len(left_in(tmp_path / "evidence")) == 1
     assert from_server(server, tmp_path, 1).fetched == 2
     assert from_server(server, tmp_path, 0).fetched == 0
-    assert [path for path in (tmp_path / "evidence").rglob(".part-*")] == []
+    assert list((tmp_path / "evidence").rglob(".part-*")) == []
 
 
 def test_half_of_a_file_left_by_a_killed_process_is_fetched_again(server, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(evidence.Fetching, "finish", lambda *arguments: 1 / 0)
+        patch.setattr(evidence.Fetching, "finish", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             from_server(server, tmp_path)
     (red,) = (tmp_path / "evidence").rglob("red.tif")
