@@ -41,6 +41,8 @@ FAULTS = {
 OTHER_HOST = "127.0.0.2"
 """Where ``moved`` leads; on loopback too, but no host the tests allow."""
 _START_S = 20.0
+_MARK = "/mark-"
+"""What only :class:`RealFiles` asks for: when it is in the log, so is all that was asked before."""
 _CONFIGURATION = """
 daemon off; master_process off; worker_processes 1; pid nginx.pid; error_log error.log warn;
 events { worker_connections 512; }
@@ -101,11 +103,12 @@ class Asked:
 
 def read_access_log(access_log: Path) -> list[Asked]:
     """Read what was asked, in the order the answers ended."""
-    return [Asked(**json.loads(line)) for line in access_log.read_text(encoding="utf-8").splitlines()]
+    lines = access_log.read_text(encoding="utf-8").splitlines()
+    return [asked for asked in (Asked(**json.loads(line)) for line in lines) if not asked.path.startswith(_MARK)]
 
 
 def weather_counts(access_log: Path) -> dict[str, int]:
-    """Count the faults injected so far, below every path: keys ``503``, ``429``, ``slow``, ``cut``; and all ``requests``.
+    """Count the faults injected so far below every path, ``503``, ``429``, ``slow`` and ``cut``, and all ``requests``.
 
     Slow and cut count answers that began, 503 and 429 are answers themselves: no request is counted twice.
     """
@@ -137,17 +140,13 @@ class RealFiles:
 
     def asked(self, part: str = "") -> list[Asked]:
         """Give what was asked of paths that hold a text, whole even when the last answer has just been read."""
-        mark = f"/mark-{time.monotonic_ns()}"
+        mark = f"{_MARK}{time.monotonic_ns()}"
         self._ask(mark)
         for _ in range(500):
             if mark in self.access_log.read_text(encoding="utf-8"):
                 break
             time.sleep(0.01)
-        return [
-            asked
-            for asked in read_access_log(self.access_log)
-            if part in asked.path and not asked.path.startswith("/mark-")
-        ]
+        return [asked for asked in read_access_log(self.access_log) if part in asked.path]
 
     def forget(self) -> None:
         """Begin the access log anew."""
@@ -166,7 +165,7 @@ class RealFiles:
         self._changes[name] = (requests, data)
 
     def version(self, fault: str, name: str) -> tuple[bytes, str] | None:
-        """Bytes and entity tag of a file as they are now, the tag as nginx makes it; None where there is no such file."""
+        """Bytes and entity tag of a file as they are now, the tag as nginx makes it; None where there is no file."""
         path = self.root / name
         if not path.is_file():
             return None
@@ -208,7 +207,7 @@ class RealFiles:
 
     def _answers(self) -> bool:
         with contextlib.suppress(OSError, http.client.HTTPException):
-            return self._ask("/mark-start") == 404
+            return self._ask(f"{_MARK}start") == 404
         return False
 
 
@@ -280,7 +279,9 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def child(command: list[str], said: Path, *, stop: signal.Signals, user: str | None = None, **options) -> Iterator[subprocess.Popen]:
+def child(
+    command: list[str], said: Path, *, stop: signal.Signals, user: str | None = None, **options
+) -> Iterator[subprocess.Popen]:
     """Run a server; the kernel sends it ``stop`` when this process dies, in whatever way.
 
     Parameters
@@ -297,7 +298,9 @@ def child(command: list[str], said: Path, *, stop: signal.Signals, user: str | N
     if user is not None:
         guard += ["--reuid", user, "--regid", user, "--init-groups"]
     with said.open("wb") as output:
-        process = subprocess.Popen([*guard, *command], stdin=subprocess.DEVNULL, stdout=output, stderr=output, **options)
+        process = subprocess.Popen(
+            [*guard, *command], stdin=subprocess.DEVNULL, stdout=output, stderr=output, **options
+        )
         try:
             yield process
         finally:
