@@ -19,7 +19,7 @@ from shapely.geometry import box, mapping
 from shapely.geometry.base import BaseGeometry
 
 from pipeline import remote
-from pipeline.addresses import is_remote, one_line
+from pipeline.addresses import is_remote, one_line, shown
 from pipeline.config import Config, SourceConfig, in_windows
 from pipeline.errors import InputError, SceneRefusedError, SourceError
 from pipeline.imagery import Item
@@ -61,14 +61,14 @@ def search(aoi: BaseGeometry, config: Config) -> list[Item]:
 
 
 def _read(document: dict[str, Any], source: SourceConfig) -> Item | None:
-    """Translate an item; None for one that is no surface reflectance, or has no time or place."""
+    """Translate an item; None for one of another product, which is no surface reflectance."""
     try:
         return read_item(document, source.collection)
     except SceneRefusedError:
         return None
     except (KeyError, TypeError, ValueError, AttributeError, shapely.errors.ShapelyError) as error:
         # Left out, it would be missing without a word.
-        name = document.get("id")
+        name = shown(str(document.get("id")))
         raise SourceError(f"{source.url}: item {name} is malformed ({one_line(error)}); tell its provider") from error
 
 
