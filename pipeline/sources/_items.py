@@ -81,12 +81,13 @@ def read_item(document: Mapping[str, Any], collection: str | None = None) -> Ite
 
 def _coverage(geometry: Mapping[str, Any]) -> BaseGeometry:
     """Outline of an item; one that crosses itself is taken apart, for it is only asked what it meets."""
-    with np.errstate(invalid="ignore"):  # of a corner that is no number, which is told below
+    with np.errstate(invalid="ignore"):  # a corner that is no number is told below
         outline = shape(geometry)
-    outline = outline if outline.is_valid else shapely.make_valid(outline)
-    if not (outline.area > 0 and all(map(math.isfinite, outline.bounds))):
-        raise ValueError("its geometry covers no ground")
-    return outline
+    if np.isfinite(shapely.get_coordinates(outline)).all():
+        outline = outline if outline.is_valid else shapely.make_valid(outline)
+        if outline.area > 0:
+            return outline
+    raise ValueError("its geometry covers no ground")
 
 
 def _utc(text: str) -> dt.datetime:
