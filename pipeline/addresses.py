@@ -43,28 +43,31 @@ def checked(href: str, catalogue: str) -> str:
     return href
 
 
-def not_allowed(url: str, source_url: str, hosts: Sequence[str]) -> str | None:
+def not_allowed(url: str, own: Sequence[str], hosts: Sequence[str]) -> str | None:
     """Say why an address may not be asked; None when it may.
 
     Parameters
     ----------
     url : str
-    source_url : str
-        Address of the catalogue (``source.url``): its own host and port may be asked, over http only if it is itself.
+    own : sequence of str
+        Addresses the configuration names (``source.url``, ``source.sign_url``): their hosts and ports may be asked,
+        over http only if they are themselves.
     hosts : sequence of str
-        Further hosts (``source.hosts``): ``name``, ``name:port``, or ``*.domain`` for every host below a domain.
+        Further hosts (``source.hosts``): ``name``, ``name:port``, or ``*.domain`` for every host below a domain, all
+        over https; ``http://name:port`` for one that has nothing else.
     """
     try:
-        asked, own = urlsplit(url), urlsplit(source_url)
+        asked, known = urlsplit(url), [urlsplit(address) for address in own]
         port = asked.port
     except ValueError:
         return f"address {shown(url)} is none"
-    if asked.scheme not in {"https", own.scheme if own.scheme == "http" else "https"} or not asked.hostname:
-        return f"address {shown(url)} is not https"
     if asked.username is not None or asked.password is not None:
         return f"address of {asked.hostname} holds a user name"
-    if (asked.scheme, asked.netloc) == (own.scheme, own.netloc):
+    known += [urlsplit(host) for host in hosts if is_remote(host)]
+    if any((asked.scheme, asked.netloc) == (address.scheme, address.netloc) and asked.hostname for address in known):
         return None
+    if asked.scheme != "https" or not asked.hostname:
+        return f"address {shown(url)} is not https"
     name = asked.hostname if port in {None, 443} else f"{asked.hostname}:{port}"
     if any(name == host.lower() or (host.startswith("*.") and name.endswith(host[1:].lower())) for host in hosts):
         return None

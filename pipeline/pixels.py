@@ -83,6 +83,14 @@ def read_part(path: str, grid: Grid) -> Part:
         return Part(dataset.read(1, window=window), dataset.window_transform(window), dataset.crs, dataset.nodata)
 
 
+def pixel_window(path: str, grid: Grid) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the rows and columns that :func:`read_part` would read, first and after the last; raises the same."""
+    with _opened(path) as dataset:
+        window = _window(dataset, grid)
+        (top, bottom), (left, right) = window.toranges()
+        return (int(top), int(bottom)), (int(left), int(right))
+
+
 def check_part(path: str, grid: Grid) -> CRS:
     """Return the CRS of a raster that :func:`read_part` could be asked for; reads no pixel and raises the same."""
     with _opened(path) as dataset:

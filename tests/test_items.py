@@ -367,6 +367,7 @@ def outlined(*corners: list[Any], kind: str = "Polygon") -> dict[str, Any]:
                 ("offset", float("nan"), "its offset of blue is nan, not a number"), ("nodata", "nothing", "nothing"),
             ]
         ),
+        ({"assets": {"B02": {"href": "/a/B02.tif", "file:size": "big"}}}, "its file:size of blue is 'big', not a number"),
         ({"assets": None}, ""),
         ({"assets": {"B02": None}}, ""),
         ({"assets": {"B02": {"href": "/a/B02.tif", "raster:bands": 7}}}, ""),
@@ -448,7 +449,7 @@ def cdse_item() -> dict[str, Any]:
             assets[f"{name}_{size}m"] = {
                 "href": f"s3://eodata/Sentinel-2/MSI/L2A_N0500/2022/06/05/{folder}/IMG_DATA/R{size}m/{file}",
                 "type": "image/jp2", "gsd": size, "nodata": 0, "proj:code": "EPSG:32652", "data_type": "uint16",
-                "auth:refs": ["s3"], "alternate:name": "S3",
+                "auth:refs": ["s3"], "alternate:name": "S3", "file:size": 1000 * size, "file:checksum": f"1620{size}",
                 "alternate": {"https": {"href": NODE.format(name=file), "auth:refs": ["oidc"]}},
                 **({} if name in {"SCL", "TCI"} else {
                     "bands": [{"name": name}], "raster:scale": 0.0001, "raster:offset": -0.1}),
@@ -470,6 +471,7 @@ def test_an_item_of_the_data_space():
         assert asset.href == NODE.format(name=f"T52SBG_20220605T021609_{BANDS[band]}_{size}m.jp2")
         expected = (None, None, 0.0) if band == "scl" else (0.0001, -0.1, 0.0)
         assert (asset.scale, asset.offset, asset.nodata) == expected
+        assert (asset.size_bytes, asset.checksum) == (1000 * size, f"1620{size}")
         assert not_allowed(asset.href, PRESETS["cdse"].url, PRESETS["cdse"].hosts) is None
     assert set(item.assets) == set(BANDS)
     assert declared_offset_dn(item, item.assets["blue"], PRESETS["cdse"].raw_dn) == -1000.0

@@ -2,6 +2,8 @@
 
 import datetime as dt
 import json
+import tempfile
+from pathlib import Path
 
 import pytest
 import requests
@@ -12,6 +14,7 @@ from shapely.geometry import box, shape
 
 from pipeline.config import Config, SourceConfig, WindowsConfig, YearsConfig
 from pipeline.errors import SourceError
+from pipeline.remote import line_to
 from pipeline.scenes import select_scenes
 from pipeline.sources import stac
 
@@ -30,7 +33,10 @@ def config_of(url, collection, *, years=(2020, 2020), windows=None, **source):
 
 
 def search(aoi, config):
-    return list(stac.search(aoi, config))
+    with tempfile.TemporaryDirectory() as folder:
+        line = line_to(config.source, Path(folder) / "line")
+        line.ledger.opened()
+        return list(stac.search(aoi, config, line))
 
 
 def ids(items):

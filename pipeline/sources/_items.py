@@ -221,4 +221,13 @@ def _asset(common: str, asset: Mapping[str, Any]) -> Asset:
         raise ValueError(f"its scale of {common} is 0")
     # No data may be "nan" in words (raster extension).
     nodata = None if said["nodata"] is None else float(said["nodata"])
-    return Asset(common, _href(asset), scale, offset, nodata)
+    size, checksum = _number(f"file:size of {common}", asset.get("file:size")), asset.get("file:checksum")
+    return Asset(
+        common,
+        _href(asset),
+        scale,
+        offset,
+        nodata,
+        None if size is None else int(size),
+        None if checksum is None else str(checksum),
+    )
