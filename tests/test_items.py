@@ -367,7 +367,7 @@ def outlined(*corners: list[Any], kind: str = "Polygon") -> dict[str, Any]:
                 ("offset", float("nan"), "its offset of blue is nan, not a number"), ("nodata", "nothing", "nothing"),
             ]
         ),
-        ({"assets": {"B02": {"href": "/a/B02.tif", "file:size": "big"}}}, "its file:size of blue is 'big', not a number"),
+        ({"assets": {"B02": {"href": "/a/B02.tif", "file:size": "1"}}}, "its file:size of blue is '1', not a number"),
         ({"assets": None}, ""),
         ({"assets": {"B02": None}}, ""),
         ({"assets": {"B02": {"href": "/a/B02.tif", "raster:bands": 7}}}, ""),
