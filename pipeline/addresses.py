@@ -1,8 +1,8 @@
-"""Addresses of files: which may be opened, and how much of one may be shown. Pure."""
+"""Addresses of files: which may be opened, and how much of one may be shown."""
 
 import re
 from collections.abc import Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from pipeline.errors import SceneRefusedError
@@ -15,7 +15,7 @@ def is_remote(address: str) -> bool:
     return "://" in address
 
 
-def checked(href: str, catalogue: str) -> str:
+def checked(href: str, catalogue: str, root: str | None = None) -> str:
     """Return the address of an asset when it names one file and the catalogue may name it.
 
     GDAL takes many strings for more than a file: parts of archives, databases, descriptions of other files.
@@ -27,6 +27,8 @@ def checked(href: str, catalogue: str) -> str:
         An http(s) address, or an absolute path.
     catalogue : str
         Path or URL of the catalogue that names it.
+    root : str or None
+        Folder a local catalogue's files must lie below, links followed; None: the catalogue's own.
 
     Raises
     ------
@@ -40,6 +42,9 @@ def checked(href: str, catalogue: str) -> str:
         raise SceneRefusedError(f"address {shown(href)} is neither http(s) nor a path")
     if is_remote(catalogue):
         raise SceneRefusedError(f"address {shown(href)} is a local path, which a remote catalogue may not name")
+    folder = (Path(root) if root else Path(catalogue).parent).resolve()
+    if not Path(href).resolve().is_relative_to(folder):
+        raise SceneRefusedError(f"file {shown(href)} lies outside {folder}; source.root can name a folder above both")
     return href
 
 

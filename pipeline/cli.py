@@ -152,15 +152,12 @@ def _run(parsed: argparse.Namespace) -> int:
 
 
 def _plan(parsed: argparse.Namespace) -> int:
-    import tempfile
-
     from pipeline.plan import estimate, open_store, plan_site
-    from pipeline.remote import line_to
+    from pipeline.remote import brief_line
 
     settings = _settings(parsed)
     config, failed = settings.config, 0
-    with tempfile.TemporaryDirectory(prefix="stockline-") as folder:
-        line = line_to(config.source, Path(folder))
+    with brief_line(config.source) as line:
         for site in settings.sites:
             try:
                 print(f"{site.id}: {estimate(plan_site(site, config, line), open_store(config, line), config)}")

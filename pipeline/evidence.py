@@ -98,6 +98,11 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
+def other_windows(folder: Path, epsg: int) -> list[Path]:
+    """Folders of other windows of the same item in a coordinate system."""
+    return sorted(path for path in folder.parent.glob(f"{epsg}_*") if path != folder)
+
+
 def version_folders(folder: Path) -> list[Path]:
     """Folders of the versions of a window, oldest first."""
     return sorted((p for p in folder.glob("v*") if p.name[1:].isdigit()), key=lambda path: int(path.name[1:]))

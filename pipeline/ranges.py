@@ -4,7 +4,7 @@ The bytes go into a local file that is empty elsewhere, and GDAL decodes that: i
 no GeoTIFF, or lies with a server that gives no parts of files, is fetched whole.
 """
 
-import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +28,7 @@ _GAP_BYTES = 8192
 _MOST_BYTES = 16 << 30
 FILE_BYTES = 2 << 30
 """Largest file fetched whole: a band of 10 m in JPEG 2000 has 0.13 GB."""
+_PLAIN_NAME = re.compile(r"\w[\w.-]{0,199}", re.ASCII)
 _MOST_READINGS = 3
 """A file that changes between two requests is read again from its start, this often in all."""
 
@@ -63,7 +64,9 @@ def fetch_window(line: Line, band: str, address: Callable[[], str], grid: Grid, 
         It cannot be had now.
     """
     name = file_name(address())
-    path = folder / f"{hashlib.sha256(unsigned(address()).encode()).hexdigest()[:16]}-{band}{Path(name).suffix[:8]}"
+    # Errors show the name the provider gave; one that is no plain name stays with him.
+    path = folder / band / (name if _PLAIN_NAME.fullmatch(name) else "file.tif")
+    path.parent.mkdir(exist_ok=True)
     taken = NOTHING
     try:
         for _ in range(_MOST_READINGS):
@@ -78,7 +81,7 @@ def fetch_window(line: Line, band: str, address: Callable[[], str], grid: Grid, 
                 return _whole(reader, band, grid, taken)
         raise SourceError(f"{unsigned(address())}: changes while it is read; run again later")
     except GoneError as error:
-        raise SceneRefusedError(f"file {name} is not there ({error})") from error
+        raise SceneRefusedError(f"file {name} is not there ({error.status})") from error
     finally:
         path.unlink(missing_ok=True)
 

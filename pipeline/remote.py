@@ -8,8 +8,10 @@ wished and remember that it failed (it answers from memory that a file does not 
 
 import json
 import random
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -42,6 +44,13 @@ def line_to(source: SourceConfig, folder: Path) -> Line:
         source.max_concurrent, source.max_requests_per_minute, source.max_bytes, source.max_processing_units
     )
     return Line(source, Ledger(folder, limits))
+
+
+@contextmanager
+def brief_line(source: SourceConfig) -> Iterator[Line]:
+    """Give a line whose counts nobody asks for afterwards."""
+    with tempfile.TemporaryDirectory(prefix="stockline-") as folder:
+        yield line_to(source, Path(folder))
 
 
 def ask(line: Line, wanted: Ask) -> Answer:
@@ -130,7 +139,7 @@ def _in_turn(line: Line, at_most: Traffic, deadline: float, attempt: Callable[[]
 def _accepted(answer: Answer, wanted: Ask) -> Answer:
     name = unsigned(wanted.url)
     if answer.status in _GONE:
-        raise GoneError(f"{name}: is not there ({answer.status})")
+        raise GoneError(f"{name}: is not there ({answer.status})", answer.status)
     if answer.status == _UNSATISFIABLE and wanted.part is not None:
         return answer
     if answer.status >= FIRST_ERROR:

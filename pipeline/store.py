@@ -26,6 +26,7 @@ from pipeline.evidence import (
     described,
     identity,
     locked,
+    other_windows,
     read_version,
     set_aside,
     sha256_file,
@@ -195,8 +196,7 @@ def _bands(version: Version, item: Item) -> tuple[StoredBand, ...]:
 def _from_other_window(item: Item, grid: Grid, folder: Path, bands: Sequence[str]) -> Iterator[Delivered]:
     """Cut pixels from a larger window of the item that is in the store: they are not fetched a second time."""
     known_as = identity(item, list(item.assets))
-    others = (path for path in sorted(folder.parent.glob(f"{grid.epsg}_*")) if path != folder and bands)
-    for other in others:
+    for other in other_windows(folder, grid.epsg) if bands else ():
         with contextlib.suppress(EvidenceError):
             version = described(other, known_as, [read_version(path) for path in version_folders(other)])
             if version is None or not _contains(version.bounds_m, grid.bounds) or version.broken(bands):
@@ -238,7 +238,7 @@ def _referenced(asset: Asset, source: SourceConfig) -> StoredBand:
     """Hash a file of a local archive where it lies."""
     if is_remote(asset.href):
         raise SceneRefusedError(f"{unsigned(asset.href)} is remote and cannot be referenced; set source.evidence: copy")
-    path = Path(checked(asset.href, source.url))
+    path = Path(checked(asset.href, source.url, source.root))
     try:
         return _band(asset, path, sha256_file(path), path.stat().st_size, "reference")
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:

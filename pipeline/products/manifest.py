@@ -40,7 +40,7 @@ PACKAGES = ("pipeline", "models")
 LIBRARIES = ("dask", "numpy", "pyogrio", "pyproj", "rasterio", "scikit-image", "scipy", "shapely")
 
 _MANNERS = (
-    "hosts", "timeout_s", "retries", "patience_s", "max_concurrent", "max_requests_per_minute", "max_bytes",
+    "root", "hosts", "timeout_s", "retries", "patience_s", "max_concurrent", "max_requests_per_minute", "max_bytes",
     "max_processing_units",
 )  # fmt: skip
 _NOT_CONTENT: Any = {"sites": True, "claims": True, "out": True, "source": dict.fromkeys(_MANNERS, True)}

@@ -5,7 +5,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from rasterio.errors import RasterioError
@@ -49,7 +49,7 @@ def deliver(item: Item, bands: Sequence[str], grid: Grid, line: Line) -> Iterato
     """
     wanted = [item.assets[band] for band in bands]
     for asset in wanted:
-        checked(asset.href, line.source.url)
+        checked(asset.href, line.source.url, line.source.root)
     with (
         tempfile.TemporaryDirectory(prefix="coming-", dir=line.ledger.folder) as folder,
         ThreadPoolExecutor(max_workers=line.source.max_concurrent) as threads,
@@ -57,16 +57,23 @@ def deliver(item: Item, bands: Sequence[str], grid: Grid, line: Line) -> Iterato
         coming = [threads.submit(_delivered, asset, item.collection, grid, line, Path(folder)) for asset in wanted]
         try:
             for done in as_completed(coming):
+                if done.cancelled():
+                    continue
                 if done.exception() is None:
                     yield done.result()
                 else:
                     # What is under way is not lost, but nothing more is begun.
-                    threads.shutdown(wait=False, cancel_futures=True)
+                    _cancel(coming)
         finally:
-            threads.shutdown(wait=False, cancel_futures=True)
+            _cancel(coming)
         for done in coming:
             if not done.cancelled():
                 done.result()
+
+
+def _cancel(coming: Sequence[Future[Delivered]]) -> None:
+    for future in coming:
+        future.cancel()
 
 
 def _delivered(asset: Asset, collection: str, grid: Grid, line: Line, folder: Path) -> Delivered:

@@ -33,6 +33,7 @@ PAGE = 100
 """Items per page of a search; the largest every public API answers."""
 _NO_STAC = (pystac.STACError, pystac.STACTypeError, ValueError, KeyError, TypeError, AttributeError)
 """What pystac and its client raise when they are given something else."""
+_REMEDY = "check source.url and source.collection"
 
 
 def search(aoi: BaseGeometry, config: Config, line: Line) -> list[Item]:
@@ -99,13 +100,20 @@ def _static_items(line: Line) -> Iterator[dict[str, Any]]:
             for key, asset in item.assets.items():
                 document["assets"][key]["href"] = _path(asset.get_absolute_href() or asset.href)
             yield document
-    except _NO_STAC as error:
+    except GoneError as error:
+        raise _nothing_there(error) from error
+    except (*_NO_STAC, OSError) as error:
         # pystac says of an item that could not be read what it says of one that is none.
-        if isinstance(error.__cause__, SourceError):
-            raise error.__cause__ from error
+        cause = error.__cause__ if isinstance(error.__cause__, (OSError, SourceError)) else error
+        if isinstance(cause, SourceError):
+            raise (_nothing_there(cause) if isinstance(cause, GoneError) else cause) from error
+        if isinstance(cause, OSError):
+            raise SourceError(f"{cause.filename or url}: cannot be read ({cause.strerror}); {_REMEDY}") from error
         raise InputError(f"source.url = {url}: is not a STAC catalog ({one_line(error)})") from error
-    except OSError as error:
-        raise SourceError(f"{error.filename or url}: cannot be read ({error.strerror}); check source.url") from error
+
+
+def _nothing_there(error: GoneError) -> SourceError:
+    return SourceError(f"{error}; {_REMEDY}")
 
 
 def _path(href: str) -> str:
@@ -180,7 +188,7 @@ def _api_items(aoi: BaseGeometry, config: Config, line: Line) -> Iterator[dict[s
             )
             yield from _paged(found, source.url)
     except GoneError as error:
-        raise SourceError(f"{error}; check source.url and source.collection") from error
+        raise _nothing_there(error) from error
     except (APIError, *_NO_STAC) as error:
         raise InputError(f"source.url = {source.url}: is not a STAC API ({one_line(error)})") from error
 
