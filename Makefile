@@ -7,7 +7,9 @@ WORKERS ?= 2
 SITES := $(sort $(basename $(notdir $(wildcard aoi/*.geojson))))
 DEMO := demo
 
-.PHONY: help setup demo test quick check lint types all sites clean $(SITES)
+SERVERS := .venv-servers
+
+.PHONY: help setup setup-servers demo test quick check lint types all sites clean $(SITES)
 
 help: ## this list
 	@grep -hE '^[a-z<>-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -27,6 +29,18 @@ $(VENV)/.stamp: constraints.txt pyproject.toml
 	fi; \
 	$$install -c constraints.txt -e '.[dev]' && \
 	$$install -c constraints.txt --no-deps gdal-utils
+	@touch $@
+
+setup-servers: $(SERVERS)/.stamp ## make .venv-servers: the STAC API the tests run against (needs PostgreSQL with PostGIS, nginx)
+
+$(SERVERS)/.stamp: tests/real-servers.txt
+	@if command -v uv >/dev/null 2>&1; then \
+	  test -x $(SERVERS)/bin/python || uv venv --quiet --python $(PYTHON) $(SERVERS) || exit 1; \
+	  uv pip install --quiet --python $(SERVERS)/bin/python -r tests/real-servers.txt || exit 1; \
+	else \
+	  test -x $(SERVERS)/bin/python || $(PYTHON) -m venv $(SERVERS) || exit 1; \
+	  $(SERVERS)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/real-servers.txt || exit 1; \
+	fi
 	@touch $@
 
 demo: setup ## simulate an archive, measure it, print what was found (SIMULATED, offline)

@@ -140,12 +140,14 @@ def _with_absolute_paths(document: dict[str, Any], folder: Path) -> dict[str, An
     source = resolved.get("source")
     if isinstance(source, dict) and isinstance(source.get("root"), str):
         source = resolved["source"] = {**source, "root": str((folder / source["root"]).resolve())}
-    if isinstance(source, dict) and isinstance(source.get("url"), str) and "://" not in source["url"]:
+    if isinstance(source, dict) and "url" in source:
         # A catalogue named without a sign_url is not the default provider: nothing is to be signed.
-        archive = str((folder / source["url"]).resolve())
-        resolved["source"] = {"sign_url": None, "raw_dn": None, "collection": None, **source, "url": archive}
-    elif isinstance(source, dict) and "url" in source:
-        resolved["source"] = {"sign_url": None, "raw_dn": None, **source}
+        habits = {} if source.get("preset") else {"sign_url": None, "raw_dn": None}
+        if isinstance(source["url"], str) and "://" not in source["url"]:
+            archive = str((folder / source["url"]).resolve())
+            resolved["source"] = {**habits, "collection": None, **source, "url": archive}
+        else:
+            resolved["source"] = {**habits, **source}
     return resolved
 
 

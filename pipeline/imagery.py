@@ -30,7 +30,10 @@ class Asset:
 
 @dataclass(frozen=True)
 class Item:
-    """One STAC item as the provider describes it, its band names already translated to common names."""
+    """One STAC item as the provider describes it, its band names already translated to common names.
+
+    ``licence`` is the address of the terms of its data or the name of a licence, None where the item says none.
+    """
 
     id: str
     collection: str
@@ -45,6 +48,7 @@ class Item:
     offset_applied: bool | None = None
     cloud_percent: float | None = None
     simulated: bool = False
+    licence: str | None = None
     document: Mapping[str, object] = field(default_factory=dict, repr=False, compare=False)
 
 

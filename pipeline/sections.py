@@ -8,7 +8,9 @@ section 2.1 of docs/science.md.
 import datetime as dt
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+
+from pipeline import presets
 
 
 def _real_day(month_day: str) -> str:
@@ -38,11 +40,14 @@ class SourceConfig(Section):
 
     kind: Literal["stac", "simulated"] = "stac"
     """A STAC API or static catalogue; or the seeded archive that ``stockline simulate`` writes."""
-    url: str = "https://planetarycomputer.microsoft.com/api/stac/v1"
+    preset: str | None = None
+    """An archive known by name (pipeline/presets.py), which says url, collection, sign_url, raw_dn, hosts and
+    max_concurrent where these are not given. None: ``url`` names the archive."""
+    url: str = presets.PRESETS[presets.DEFAULT].url
     """STAC API address, or a static catalog.json by path or URL."""
     collection: str | None = "sentinel-2-l2a"
     """Collection asked of an API; a static catalog is read whole."""
-    sign_url: str | None = "https://planetarycomputer.microsoft.com/api/sas/v1/token"
+    sign_url: str | None = presets.PRESETS[presets.DEFAULT].sign_url
     """Address that issues the read token of a collection; None when hrefs are public."""
     max_cloud_percent: float = Field(60.0, ge=0, le=100)
     """Scenes the provider calls cloudier are not fetched (science 6.2)."""
@@ -71,6 +76,18 @@ class SourceConfig(Section):
     """Bytes of pixels a run may fetch; it stops before it would exceed them. None: no limit of ours."""
     max_processing_units: float | None = Field(None, ge=0)
     """Processing units a run may spend; it stops before it would exceed them. None: no limit of ours."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _what_the_preset_says(cls, values: object) -> object:
+        return presets.filled(values) if isinstance(values, dict) else values
+
+    @field_validator("preset")
+    @classmethod
+    def _known_preset(cls, name: str | None, info: ValidationInfo) -> str | None:
+        if name is not None and info.data.get("kind", "stac") != "stac":
+            raise ValueError(f"archives known by name are for source.kind = 'stac', not {info.data['kind']!r}")
+        return None if name is None else presets.known(name)
 
     @field_validator("band_substitutes")
     @classmethod

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import real_catalogue
+import real_files
 import yaml
 
 from pipeline.sources import simulated
@@ -142,6 +144,26 @@ def demo(tmp_path_factory):
 def demo_results(demo):
     """Folder of the results of all three simulated sites."""
     return demo / "results"
+
+
+@pytest.fixture(scope="session")
+def pgstac():
+    """A STAC API with a database behind it; give each test file's items a collection of their own."""
+    why = real_catalogue.missing()
+    if why is not None:
+        pytest.skip(why)
+    with real_catalogue.running() as catalogue:
+        yield catalogue
+
+
+@pytest.fixture(scope="session")
+def nginx(tmp_path_factory):
+    """A web server with every kind of bad weather; give each test file's files a folder of their own."""
+    why = real_files.missing()
+    if why is not None:
+        pytest.skip(why)
+    with real_files.RealFiles(tmp_path_factory.mktemp("nginx") / "run").running() as files:
+        yield files
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[1]
 # --- the rules ---
 
 NOUNS = {
-    "errors": 0, "types": 1, "imagery": 2, "findings": 3, "series_records": 0, "records": 1, "sections": 1,
-    "clear_section": 2, "change_sections": 2, "config": 3,
+    "errors": 0, "types": 1, "imagery": 2, "findings": 3, "series_records": 0, "records": 1, "presets": 0,
+    "sections": 1, "clear_section": 2, "change_sections": 2, "config": 3,
 }  # fmt: skip
 PURE = {
     "grid", "radiometry", "clear", "history", "terrain", "align", "scenes", "compare", "trend", "claims", "rules",

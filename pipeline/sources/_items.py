@@ -5,11 +5,15 @@ archives are read here and nowhere else.
 """
 
 import datetime as dt
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+import shapely
 from shapely.geometry import shape
+from shapely.geometry.base import BaseGeometry
 
 from pipeline.errors import SceneRefusedError
 from pipeline.imagery import Asset, Item
@@ -31,6 +35,7 @@ _BASELINE = re.compile(r"0?(\d{1,2})\.(\d{1,2})")
 _BASELINE_IN_NAME = re.compile(r"_N(\d{2})\.?(\d{2})(?:_|$)")
 _ORBIT_IN_NAME = re.compile(r"_R(\d{3})_")
 _TILE_IN_NAME = re.compile(r"_T(\d{2}[A-Z]{3})_")
+_READABLE = ("https://", "http://")
 _GEOTIFF_OR_JP2 = re.compile(r"\.(tif|tiff|jp2)(\?|$)", re.IGNORECASE)
 
 
@@ -40,41 +45,80 @@ def read_item(document: Mapping[str, Any], collection: str | None = None) -> Ite
     Raises
     ------
     SceneRefusedError
-        The item has no time or no geometry, or is not surface reflectance (level 2A).
+        The item is not surface reflectance (level 2A).
+    ValueError
+        The item is malformed: it has no time or no place, or says something that cannot be read. Others of the kind
+        (KeyError, TypeError, AttributeError, shapely's) come of parts that are not there or of another type.
     """
     properties = document["properties"]
     item_id = str(document["id"])
-    when = properties.get("datetime") or properties.get("start_datetime")
-    if when is None or document.get("geometry") is None:
-        raise SceneRefusedError(f"item {item_id} has no datetime or no geometry")
-    named = " ".join(str(n) for n in (item_id, document.get("collection"), properties.get("s2:product_type"))).upper()
+    kinds = (properties.get("s2:product_type"), properties.get("product:type"))
+    named = " ".join(str(n) for n in (item_id, document.get("collection"), *kinds)).upper()
     if "L1C" in named or "MSI1C" in named:
         raise SceneRefusedError(f"item {item_id} is level 1C (top of atmosphere), not surface reflectance")
+    when = properties.get("datetime") or properties.get("start_datetime")
+    if when is None or document.get("geometry") is None:
+        raise ValueError(f"it has no {'datetime' if when is None else 'geometry'}")
     platform = properties.get("platform")
     return Item(
         id=item_id,
         collection=str(collection or document.get("collection") or "archive"),
-        datetime=_utc(str(when), item_id),
+        datetime=_utc(str(when)),
         platform=platform.lower() if platform else None,
         processing_baseline=_baseline(properties, item_id),
         relative_orbit=_relative_orbit(properties, item_id),
         epsg=_epsg(properties, document["assets"]),
         tile=_tile(properties, item_id),
-        coverage=shape(document["geometry"]),
+        coverage=_coverage(document["geometry"]),
         assets=_assets(document["assets"]),
-        offset_applied=_first(properties, "earthsearch:boa_offset_applied", "sentinel:boa_offset_applied"),
-        cloud_percent=properties.get("eo:cloud_cover"),
+        offset_applied=_offset_applied(properties),
+        cloud_percent=_number("eo:cloud_cover", properties.get("eo:cloud_cover")),
+        licence=_licence(document),
         simulated=bool(properties.get("stockline:simulated", False)),
         document=document,
     )
 
 
-def _utc(text: str, item_id: str) -> dt.datetime:
+def _coverage(geometry: Mapping[str, Any]) -> BaseGeometry:
+    """Outline of an item; one that crosses itself is taken apart, for it is only asked what it meets."""
+    with np.errstate(invalid="ignore"):  # a corner that is no number is told below
+        outline = shape(geometry)
+    if np.isfinite(shapely.get_coordinates(outline)).all():
+        outline = outline if outline.is_valid else shapely.make_valid(outline)
+        if outline.area > 0:
+            return outline
+    raise ValueError("its geometry covers no ground")
+
+
+def _utc(text: str) -> dt.datetime:
     try:
         when = dt.datetime.fromisoformat(text)
     except ValueError as error:
-        raise SceneRefusedError(f"item {item_id} has the datetime {text!r}, which is not one") from error
+        raise ValueError(f"its datetime {text!r} is not one") from error
     return when.replace(tzinfo=dt.UTC) if when.tzinfo is None else when.astimezone(dt.UTC)
+
+
+def _number(name: str, value: object) -> float | None:
+    """Give a number that is stated; words, NaN and infinity would fail or deceive later, where nobody knows why."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"its {name} is {value!r}, not a number")
+    return value
+
+
+def _offset_applied(properties: Mapping[str, Any]) -> bool | None:
+    said = _first(properties, "earthsearch:boa_offset_applied", "sentinel:boa_offset_applied")
+    if said is not None and not isinstance(said, bool):
+        raise ValueError(f"its boa_offset_applied is {said!r}, neither true nor false")
+    return said
+
+
+def _licence(document: Mapping[str, Any]) -> str | None:
+    """Address of the terms of the data, else the licence the item names."""
+    linked = (link.get("href") for link in document.get("links") or () if link.get("rel") == "license")
+    said = next(linked, None) or document["properties"].get("license")
+    return None if said is None else str(said)
 
 
 def _first(properties: Mapping[str, Any], *keys: str) -> Any:
@@ -93,7 +137,7 @@ def _baseline(properties: Mapping[str, Any], item_id: str) -> str | None:
 
 
 def _relative_orbit(properties: Mapping[str, Any], item_id: str) -> int | None:
-    said = properties.get("sat:relative_orbit")
+    said = _number("sat:relative_orbit", properties.get("sat:relative_orbit"))
     if said is not None:
         return int(said)
     found = _ORBIT_IN_NAME.search(item_id) or _ORBIT_IN_NAME.search(str(properties.get("s2:product_uri", "")))
@@ -128,12 +172,26 @@ def _assets(assets: Mapping[str, Any]) -> dict[str, Asset]:
     return found
 
 
+def _href(asset: Mapping[str, Any]) -> str:
+    """Address a file is read from: its own, or the http(s) one beside it where its own needs another protocol.
+
+    The Copernicus Data Space names files on S3 and the same by https in ``alternate`` (alternate-assets extension).
+    """
+    own = str(asset.get("href", ""))
+    if "://" not in own or own.startswith(_READABLE):
+        return own
+    others = asset.get("alternate") or {}
+    # The one that is called so first: of several, it is the plain file.
+    named = (others[key] for key in sorted(others, key=lambda key: (key != "https", key)))
+    return next((str(other["href"]) for other in named if str(other.get("href", "")).startswith(_READABLE)), own)
+
+
 def _band_list(asset: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return list(asset.get("bands") or asset.get("eo:bands") or [])
 
 
 def _carries(key: str, asset: Mapping[str, Any], common: str, name: str) -> bool:
-    if not _GEOTIFF_OR_JP2.search(str(asset.get("href", ""))):
+    if not any(_GEOTIFF_OR_JP2.search(str(href)) for href in (asset.get("href", ""), _href(asset))):
         return False
     if key.split("_", maxsplit=1)[0].lower() in {common, name.lower()}:
         return True
@@ -157,15 +215,19 @@ def _asset(common: str, asset: Mapping[str, Any]) -> Asset:
     raster = (asset.get("raster:bands") or [{}])[0]
     band = (_band_list(asset) or [{}])[0]
     # STAC 1.1 keeps these in bands[] or on the asset with a prefix; earlier items in raster:bands.
-    values = {key: _first({**asset, **band, **raster}, key, f"raster:{key}") for key in ("scale", "offset", "nodata")}
-    numbers = {key: None if value is None else float(value) for key, value in values.items()}
-    size, checksum = asset.get("file:size"), asset.get("file:checksum")
+    said = {key: _first({**asset, **band, **raster}, key, f"raster:{key}") for key in ("scale", "offset", "nodata")}
+    scale, offset = (_number(f"{key} of {common}", said[key]) for key in ("scale", "offset"))
+    if scale == 0:
+        raise ValueError(f"its scale of {common} is 0")
+    # No data may be "nan" in words (raster extension).
+    nodata = None if said["nodata"] is None else float(said["nodata"])
+    size, checksum = _number(f"file:size of {common}", asset.get("file:size")), asset.get("file:checksum")
     return Asset(
         common,
-        str(asset["href"]),
-        numbers["scale"],
-        numbers["offset"],
-        numbers["nodata"],
-        int(size) if size is not None else None,
-        str(checksum) if checksum is not None else None,
+        _href(asset),
+        scale,
+        offset,
+        nodata,
+        None if size is None else int(size),
+        None if checksum is None else str(checksum),
     )

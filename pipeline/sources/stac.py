@@ -17,7 +17,7 @@ from pystac_client.stac_api_io import StacApiIO
 from shapely.geometry import box, mapping
 from shapely.geometry.base import BaseGeometry
 
-from pipeline.addresses import is_remote, one_line
+from pipeline.addresses import is_remote, one_line, shown
 from pipeline.config import Config, SourceConfig, in_windows
 from pipeline.documents import parsed
 from pipeline.errors import GoneError, InputError, SceneRefusedError, SourceError
@@ -64,14 +64,14 @@ def search(aoi: BaseGeometry, config: Config, line: Line) -> list[Item]:
 
 
 def _read(document: dict[str, Any], source: SourceConfig) -> Item | None:
-    """Translate an item; None for one that is no surface reflectance, or has no time or place."""
+    """Translate an item; None for one of another product, which is no surface reflectance."""
     try:
         return read_item(document, source.collection)
     except SceneRefusedError:
         return None
     except (KeyError, TypeError, ValueError, AttributeError, shapely.errors.ShapelyError) as error:
         # Left out, it would be missing without a word.
-        name = document.get("id")
+        name = shown(str(document.get("id")))
         raise SourceError(f"{source.url}: item {name} is malformed ({one_line(error)}); tell its provider") from error
 
 
