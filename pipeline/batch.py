@@ -60,7 +60,7 @@ def run_batch(sites: Sequence[Site], batch: Batch, say: Callable[[str, str], Non
             _write_state(out, outcome)
         return outcome
 
-    with _lock(out):
+    with _lock(out), _counted(batch, say):
         if batch.pool.workers == 1:
             return [run_one(site) for site in sites]
         # The threads only wait: pixels are read and measured by the pool's workers.
@@ -72,6 +72,27 @@ def run_batch(sites: Sequence[Site], batch: Batch, say: Callable[[str, str], Non
                 threads.shutdown(wait=False, cancel_futures=True)
                 batch.pool.stop()
                 raise
+
+
+@contextmanager
+def _counted(batch: Batch, say: Callable[[str, str], None]) -> Iterator[None]:
+    """Count what all sites ask of the source, and tell it at the end."""
+    ledger = batch.line.ledger
+    try:
+        ledger.cleared()
+        yield
+        spent = ledger.spent()
+        if spent.requests:
+            units = f", {spent.processing_units:.2f} processing units" if spent.processing_units else ""
+            say(
+                "source",
+                f"{spent.requests} requests, {spent.pixel_requests} of them for pixels, at most {ledger.at_once()} at a "
+                f"time, {spent.size_bytes / 1e6:.1f} MB{units}",
+            )
+    except OSError as error:
+        raise ProductError(f"{ledger.folder}: {error.strerror or error}; free disk space or choose another --out") from error
+    finally:
+        ledger.close()
 
 
 def _run_one(site: Site, batch: Batch, say: Callable[[str, str], None]) -> Outcome:

@@ -7,6 +7,7 @@ gives back. Budgets are counted before a request is made: what might exceed one 
 
 import fcntl
 import json
+import shutil
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -74,6 +75,19 @@ class Ledger:
         """Make the folder when it is not there; counts go on."""
         self.folder.mkdir(parents=True, exist_ok=True)
         return self
+
+    def cleared(self) -> "Ledger":
+        """Begin anew: no count is left of an earlier run, nor of one that was killed."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return self.opened()
+
+    def close(self) -> None:
+        """Remove the folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def at_once(self) -> int:
+        """Return how many requests were under way at a time at most."""
+        return sum(path.stat().st_size > 0 for path in self.folder.glob("place-*"))
 
     def spent(self) -> Traffic:
         """Return what was asked so far."""
@@ -161,10 +175,14 @@ class Ledger:
         """Hold one of the files that stand for requests under way."""
         files = [(self.folder / f"place-{number}").open("a") for number in range(self.limits.concurrent)]
         try:
-            while not any(_try_lock(file) for file in files):
+            while (held := next((file for file in files if _try_lock(file)), None)) is None:
                 if time.time() > deadline:
                     raise TimeoutError(f"{self.limits.concurrent} requests are under way and none ends")
                 time.sleep(_POLL_S)
+            if held.tell() == 0:
+                # The first free place is taken: a place that was ever used tells how many were at the same time.
+                held.write("used")
+                held.flush()
             yield
         finally:
             for file in files:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import PROJECT, call, command_line, environment, hashes
+from servers import FileServer
 
 from pipeline import __version__, cli
 
@@ -135,9 +136,11 @@ def test_plan_reads_no_pixel(port, tmp_path, capsys):
 
 
 def test_plan_counts_what_would_be_fetched(port, settings, capsys):
-    source = {"kind": "stac", "url": str(port / "catalog.json"), "evidence": "copy"}
-    config = settings(source=source, sites=str(port / "aoi"), years={"first": 2018, "last": 2018})
-    assert cli.main(["plan", "--config", str(config)]) == 0
+    with FileServer(port) as server:
+        source = {"kind": "stac", "url": f"{server.url}/catalog.json"}
+        config = settings(source=source, sites=str(port / "aoi"), years={"first": 2018, "last": 2018})
+        assert cli.main(["plan", "--config", str(config)]) == 0
+        assert server.asked(".tif") == []
     said = capsys.readouterr().out
     scenes, requests = int(re.search(r"(\d+) scenes", said)[1]), int(re.search(r"in ([\d,]+) requests", said)[1])
     assert requests >= scenes * 8  # eight files a scene
@@ -208,9 +211,10 @@ def test_verify_names_copied_evidence(port, small, settings, tmp_path, capsys):
     first = capsys.readouterr().out.splitlines()[0]
     assert path.relative_to(tmp_path / "results").as_posix() in first
     assert "differs" in first
-    # Pixels that are not what was fetched are never measured.
-    assert cli.main(["run", "--config", str(config), "--force"]) == 1
-    assert str(path) in capsys.readouterr().err
+    # Pixels that are not what was fetched are never measured: they are fetched again, and it is told.
+    assert cli.main(["run", "--config", str(config), "--force"]) == 0
+    assert f"{path}: differs from the hash recorded when it was fetched; it was fetched again" in capsys.readouterr().err
+    assert cli.main(["verify", str(tmp_path / "results")]) == 0
 
 
 def test_verify_wants_a_result(tmp_path, capsys):

@@ -58,17 +58,21 @@ def test_an_api_with_tokens_gives_the_numbers_of_the_local_archive(port, port_re
         data = bytearray(path.read_bytes())
         data[len(data) // 2] ^= 1
         path.write_bytes(data)
-        failed = call("run", SITE, "--config", config)
-        remedy = f"remove the folder {path.parent} to fetch it again"
-        assert failed.returncode == 1
-        assert f"{path}: differs from the hash recorded when it was fetched; {remedy}" in failed.stderr
-        assert files.requests == []
-        assert products(out / SITE) == before
         checked = call("verify", out)
         assert checked.returncode == 1
         assert "red.tif: differs from the hash in the manifest" in checked.stdout
+        files.fail(".tif", 503)
+        failed = call("run", SITE, "--config", config)
+        assert failed.returncode == 1
+        assert "cannot be read now (503" in failed.stderr
+        files.faults.clear()
+        mended = call("run", SITE, "--config", config)
+        assert mended.returncode == 0, mended.stderr
+        assert f"{path}: differs from the hash recorded when it was fetched; it was fetched again" in mended.stderr
+        assert products(out / SITE) == before
+        assert call("verify", out).returncode == 0
 
-    told = "".join(run.stdout + run.stderr for run in (first, second, failed))
+    told = "".join(run.stdout + run.stderr for run in (first, second, failed, mended))
     kept = b"".join(path.read_bytes() for path in out.rglob("*") if path.is_file())
     assert "s3cret" not in told
     assert b"s3cret" not in kept
