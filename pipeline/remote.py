@@ -10,6 +10,7 @@ import contextlib
 import datetime as dt
 import email.utils
 import json
+import math
 import random
 import threading
 import time
@@ -21,12 +22,13 @@ import requests
 
 from pipeline.addresses import not_allowed, one_line, shown, unsigned
 from pipeline.config import SourceConfig
-from pipeline.errors import GoneError, RefusedError, SourceError
+from pipeline.errors import GoneError, RefusedError, SourceError, UnauthorizedError
 from pipeline.ledger import NOTHING, Ledger, Traffic
 
 BUSY = (429, 500, 502, 503, 504)
 """Asked again later, these may answer."""
 _GONE = (404, 410)
+_UNAUTHORIZED = 401
 _REDIRECTS = (301, 302, 303, 307, 308)
 _FIRST_ERROR = 400
 _MOST_REDIRECTS = 5
@@ -66,15 +68,16 @@ class Ask:
     most_bytes : int
         A longer body is an error; of a request for pixels set aside before it is made.
     units : float
-        Processing units it will cost at most, set aside before it is made.
+        Processing units it will cost at most, set aside before it is made; counted as spent when the answer does
+        not say what it cost.
     milliseconds : bool
         ``Retry-After`` of this server counts milliseconds.
     """
 
     url: str
     method: str = "GET"
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes | None = field(default=None, repr=False)
     pixels: bool = False
     most_bytes: int = DOCUMENT_BYTES
     units: float = 0.0
@@ -221,7 +224,7 @@ def _received(reply: requests.Response, line: Line, wanted: Ask, requests_made: 
                 break
     except requests.RequestException as error:
         problem = reason(error)
-    traffic = _traffic(requests_made, wanted, len(body), headers)
+    traffic = _traffic(requests_made, wanted, len(body), headers, paid=status < _FIRST_ERROR)
     if problem and status < _FIRST_ERROR:
         return _Tried(traffic, reason=problem)
     if status in BUSY:
@@ -234,15 +237,22 @@ def _accepted(answer: Answer, wanted: Ask) -> Answer:
     shown = unsigned(wanted.url)
     if answer.status in _GONE:
         raise GoneError(f"{shown}: is not there ({answer.status})")
+    if answer.status == _UNAUTHORIZED:
+        raise UnauthorizedError(f"{shown}: is refused ({answer.status}{_said(answer.body)})")
     if answer.status >= _FIRST_ERROR:
         raise RefusedError(f"{shown}: is refused ({answer.status}{_said(answer.body)})")
     return answer
 
 
-def _traffic(requests_made: int, wanted: Ask, size_bytes: int, headers: Mapping[str, str] = _NO_HEADERS) -> Traffic:
-    units = 0.0
-    with contextlib.suppress(ValueError):
-        units = float(headers.get(_UNITS_SPENT, 0.0))
+def _traffic(
+    requests_made: int, wanted: Ask, size_bytes: int, headers: Mapping[str, str] = _NO_HEADERS, *, paid: bool = False
+) -> Traffic:
+    """Count a try; ``paid`` is True for an answer that costs what its header says, or else what was set aside."""
+    units = wanted.units if paid else 0.0
+    with contextlib.suppress(ValueError, KeyError):
+        said = float(headers[_UNITS_SPENT])
+        # A NaN would end the budget, a negative number would add to it.
+        units = said if math.isfinite(said) and said >= 0 else units
     return Traffic(requests_made, requests_made * wanted.pixels, size_bytes, units)
 
 
@@ -250,7 +260,7 @@ def _said(body: bytes) -> str:
     """Give what a server says is wrong, on one line."""
     try:
         said = json.loads(body)
-        inner = said.get("error", said)
+        inner = said["error"] if isinstance(said.get("error"), dict) else said
         text = next(
             str(inner[key]) for key in ("message", "description", "detail", "error_description") if key in inner
         )
