@@ -6,7 +6,7 @@ Facts and their sources (documentation of Sentinel Hub, pages "Process API", "Se
 * With ``units: DN`` and ``harmonizeValues: false`` values are exactly those of the source files; by default they are
   made comparable over the change of 2022-01-25 and negative ones become 0, which hides dark ground. Files hold unsigned
   numbers, so raw DN are never negative; the offset of baseline 04.00 and later is still in them.
-* ``dataMask`` is 0 for all pixels without data and 1 elsewhere, is computed for each pixel of the output, costs nothing.
+* ``dataMask`` is 0 for all pixels without data and 1 elsewhere, is computed for each output pixel and costs nothing.
 * Mosaicking ``TILE`` gives one sample per tile and names the tiles; ``preProcessScenes`` leaves those that are wanted
   before any pixel is processed. So a request reads one tile of one acquisition, never a mosaic.
 * Both ends of a time range are included. Width and height are 1 to 2500 pixels.
