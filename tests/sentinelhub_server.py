@@ -353,11 +353,14 @@ _DRIVER = """
   if (set.mosaicking !== "TILE") { throw new Error("this server has TILE only"); }
   if (typeof preProcessScenes === "function") { collections = preProcessScenes(collections); }
   var kept = collections.scenes.tiles, names = set.input[0].bands;
+  var scale = set.input[0].units === "DN" ? 1 : 1e-4;
   set.output.forEach(function (o) { out[o.id] = []; });
   for (var p = 0; p < size; p++) {
     var samples = kept.map(function (tile) {
       var sample = {};
-      names.forEach(function (name) { sample[name] = data[tile.__idx][name][p]; });
+      names.forEach(function (name) {
+        sample[name] = data[tile.__idx][name][p] * (name.charAt(0) === "B" ? scale : 1);
+      });
       return sample;
     });
     var values = evaluatePixel(samples, collections.scenes, {}, {}, {});

@@ -12,7 +12,7 @@ import threading
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote_plus, urlencode, urlsplit
 
 from pipeline.config import SourceConfig
 from pipeline.errors import InputError, RefusedError, SourceError, UnauthorizedError
@@ -31,6 +31,8 @@ _EARLY_S = 120.0
 """A token is renewed this long before it ends, or after four fifths of a shorter life."""
 _LONGEST_LIFE_S = 86_400.0
 _TOKEN_BYTES = 1 << 16
+_SHORTEST_SECRET = 8
+"""Characters; fewer of a secret tell nothing."""
 
 
 @dataclass(frozen=True)
@@ -48,18 +50,6 @@ class _Token:
 _TOKENS: dict[tuple[str, str], _Token] = {}
 """Of this process, by address and client; a worker buys its own."""
 _BUYING = threading.Lock()
-
-
-def check_account(source: SourceConfig) -> None:
-    """Refuse a configuration with which nothing can be asked; asks nothing.
-
-    Raises
-    ------
-    InputError
-        The deployment is not known, an address is not https, or there are no credentials.
-    """
-    token_address(source)
-    _credentials()
 
 
 def token_address(source: SourceConfig) -> str:
@@ -86,6 +76,8 @@ def ask_as_user(line: Line, wanted: Ask) -> Answer:
 
     Raises
     ------
+    InputError
+        There are no credentials, or the deployment is not known; nothing has been asked.
     UnauthorizedError
         The renewed token is refused too.
     """
@@ -126,7 +118,8 @@ def _bought(line: Line, address: str, credentials: _Credentials) -> _Token:
         milliseconds=urlsplit(address).netloc == urlsplit(line.source.url).netloc,
     )  # fmt: skip
     remedy = f"; check {' and '.join(VARIABLES)}, or the profile"
-    answer = _without(there, wanted, (credentials.secret, credentials.client_id), remedy)
+    hidden = (credentials.secret, quote_plus(credentials.secret), credentials.client_id)
+    answer = _without(there, wanted, hidden, remedy)
     try:
         said = json.loads(answer.body)
         text, life_s = said["access_token"], min(float(said["expires_in"]), _LONGEST_LIFE_S)
@@ -146,10 +139,8 @@ def _without(line: Line, wanted: Ask, secrets: tuple[str, ...], remedy: str) -> 
         text = str(error)
         for secret in secrets:
             # A server's text is cut: what is left of a secret at its end is one too.
-            text = text.replace(secret, "***")
-            ends = (secret[:length] for length in range(len(secret) - 1, 7, -1))
-            found = next((end for end in ends if end in text), None)
-            text = text if found is None else text.replace(found, "***")
+            starts = (secret[:length] for length in range(len(secret), _SHORTEST_SECRET - 1, -1))
+            text = text.replace(next((start for start in starts if start in text), secret), "***")
         cleaned = type(error)(f"{text}{remedy if isinstance(error, RefusedError) else ''}")
     raise cleaned
 

@@ -29,7 +29,7 @@ from pipeline.radiometry import SCALE
 from pipeline.remote import Answer, Ask, Line
 from pipeline.sources._dates import is_wanted, span
 from pipeline.sources._items import BANDS, read_item
-from pipeline.sources._sh_account import ask_as_user, check_account
+from pipeline.sources._sh_account import ask_as_user
 from pipeline.sources._sh_reply import Reply, most_bytes, named, read_reply
 from pipeline.sources._sh_request import GROUPS, Patch, is_covered, patches, payload, process_units, search_units
 from pipeline.types import Grid
@@ -53,7 +53,6 @@ def search(aoi: BaseGeometry, config: Config, line: Line) -> list[Item]:
     SourceError
         The catalogue does not answer, not completely, or without a single item over the AOI.
     """
-    check_account(line.source)
     items: dict[str, Item] = {}
     for year in config.years.all:
         for document in _documents(aoi, span(config, year), line):
@@ -139,9 +138,11 @@ def _fetched(item: Item, bands: Sequence[str], patch: Patch, line: Line) -> _Fet
 def _check_complete(item: Item, came: Sequence[_Fetched]) -> None:
     """Refuse windows that are empty though the tile has data there: a tile that was not found is no empty ground."""
     without = [one for one in came if not one.reply.tiles]
-    if len(without) == len(came) or any(is_covered(item, one.patch) for one in without):
+    if any(is_covered(item, one.patch) for one in without):
         offered = named(without[0].reply.offered) or "none"
         raise SourceError(f"{item.id}: the Process API has no such tile (it has {offered}); run again later")
+    if len(without) == len(came):
+        raise SceneRefusedError(f"item {item.id} has no data over the AOI")
 
 
 def _delivered(band: str, rows: Sequence[Sequence[_Fetched]], line: Line, traffic: Traffic) -> Delivered:
