@@ -141,12 +141,17 @@ class Fault:
 
 @dataclass
 class SentinelHubServer:
-    """Serves tiles on a port of its own; use as a context manager. ``requests`` holds (path, payload, status)."""
+    """Serves tiles on a port of its own; use as a context manager.
+
+    ``requests`` holds (path, payload, status), ``told`` what
+    each request brought to prove who asks.
+    """
 
     tiles: list[Tile]
     faults: list[Fault] = field(default_factory=list)
     requests: list[tuple] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
     page: int = MOST_ITEMS
     life_s: float = 600
 
@@ -198,6 +203,7 @@ class _Handler(BaseHTTPRequestHandler):
         path = urlsplit(self.path).path
         sent = self.rfile.read(int(self.headers["Content-Length"]))
         fault = self.owner.fault(path)
+        self.owner.told.append(self.headers.get("Authorization", ""))
         status, headers, body = self._answer(path, sent, fault)
         payload = parse_qs(sent.decode()) if path == "/oauth/token" else json.loads(sent)
         self.owner.requests.append((path, payload, status))

@@ -652,6 +652,7 @@ def test_not_even_an_allowed_host_is_told_the_secret(server, tmp_path, status):
         with pytest.raises(UnauthorizedError):
             deliver(line)
         assert {(path, status) for path, _, status in other.requests} == {("/api/v1/process", 401)}
+        assert set(other.told) == {""}
 
 
 def echo(pad):
@@ -763,14 +764,15 @@ def test_only_clear_days_of_the_windows_over_the_aoi_are_found(server, line):
 
 
 def test_what_a_catalogue_gives_unasked_is_left_aside(server, line):
-    """Windows with a gap from 4 to 6 May, a cloudy scene, another year; the service filters none of them."""
+    """A gap from 4 to 6 May, a cloudy scene, another year, another place, all twice; the service filters nothing."""
     server.tiles = []
     tiles = [
         *many(23),
         dataclasses.replace(many(1)[0], product="S2B_cloudy", cloud=60.1),
         *many(2, dt.date(2021, 5, 1)),
     ]
-    server.fail("search", 200, body={"features": [tile.document() for tile in tiles]})
+    tiles += [dataclasses.replace(many(1)[0], product="S2B_far", left=LEFT + 300_000)]
+    server.fail("search", 200, body={"features": [tile.document() for tile in [*tiles, *tiles]]})
     windows = (("04-01", "05-03"), ("05-07", "05-10"))
     assert [item.datetime.day for item in search(line, windows=windows)] == [1, 2, 3, 7, 8, 9, 10]
 
