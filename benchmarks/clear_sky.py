@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 from shapely import affinity
 
 from models._indices import brightness
-from pipeline import sources
 from pipeline.clear import CLOUD, SHADOW
 from pipeline.config import ClearConfig, Config, read_config
 from pipeline.findings import PreparedScene
@@ -31,13 +30,14 @@ from pipeline.history import HistoryRules, sky_departures
 from pipeline.imagery import Image, StoredScene
 from pipeline.passes.mask import read_dates
 from pipeline.passes.scene import BANDS, calibrate, inspect, scene_codes, survey
-from pipeline.run import plan_site
+from pipeline.plan import open_store, plan_site
+from pipeline.remote import line_to
 from pipeline.sites import read_sites
 from pipeline.sources._sim_scenes import plan_year
 from pipeline.sources._sim_sites import SITES
 from pipeline.sources._sim_sky import Sky, make_sky, sky_at
 from pipeline.sources.simulated import simulate
-from pipeline.store import Store, fetch
+from pipeline.store import fetch
 from pipeline.types import Grid
 
 Bool = NDArray[np.bool_]
@@ -97,9 +97,11 @@ def sim_years(folder: Path) -> Iterator[SimYear]:
     """Simulate an archive and prepare its scenes; not registered, so that the sky lies where it was drawn."""
     simulate(folder / "sim", years=YEARS)
     config = read_config(folder / "sim" / "config.yaml")
-    store = Store(folder / "evidence", config, sources.load("simulated").sign)
+    line = line_to(config.source, folder / "traffic")
+    line.ledger.opened()
+    store = open_store(config, line)
     for site in read_sites(config.sites, config.limits, []):
-        planned, sim = plan_site(site, config), SITES[site.id]
+        planned, sim = plan_site(site, config, line), SITES[site.id]
         grid = planned.grid
         found = [fetch(store, scene, grid, BANDS) for scene in planned.scenes]
         stored = [s for s in found if isinstance(s, StoredScene)]

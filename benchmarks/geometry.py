@@ -20,10 +20,10 @@ from pipeline.align import Shift, estimate_shift
 from pipeline.config import read_config
 from pipeline.imagery import StoredScene
 from pipeline.passes.scene import BANDS, calibrate, choose_reference, inspect, register, survey
-from pipeline.run import plan_site
+from pipeline.plan import open_store, plan_site
+from pipeline.remote import line_to
 from pipeline.settings import Settings
-from pipeline.sources import simulated
-from pipeline.store import Store, fetch
+from pipeline.store import fetch
 
 Array = NDArray[np.float64]
 SEASONS = {"boadella": "20200601", "belgium": "20210301"}
@@ -82,9 +82,11 @@ def simulated_errors(folder: Path) -> Array:
     config = settings.config
     truth = {s["id"]: s for s in json.loads((folder / "truth.json").read_text(encoding="utf-8"))["scenes"]}
     off = []
+    line = line_to(config.source, config.out / ".work" / "traffic")
+    line.ledger.opened()
     for site in settings.sites:
-        planned = plan_site(site, config)
-        store = Store(config.out / "evidence", config, simulated.sign)
+        planned = plan_site(site, config, line)
+        store = open_store(config, line)
         fetched = [fetch(store, scene, planned.grid, BANDS) for scene in planned.scenes]
         stored = [s for s in fetched if isinstance(s, StoredScene)]
         scenes = calibrate(stored, [inspect(s, planned.grid, config) for s in stored], site, config)

@@ -1,8 +1,8 @@
-"""Addresses of files: which may be opened, and how much of one may be shown. Pure."""
+"""Addresses of files: which may be opened, and how much of one may be shown."""
 
 import re
 from collections.abc import Sequence
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from pipeline.errors import SceneRefusedError
@@ -15,7 +15,7 @@ def is_remote(address: str) -> bool:
     return "://" in address
 
 
-def checked(href: str, catalogue: str) -> str:
+def checked(href: str, catalogue: str, root: str | None = None) -> str:
     """Return the address of an asset when it names one file and the catalogue may name it.
 
     GDAL takes many strings for more than a file: parts of archives, databases, descriptions of other files.
@@ -27,6 +27,8 @@ def checked(href: str, catalogue: str) -> str:
         An http(s) address, or an absolute path.
     catalogue : str
         Path or URL of the catalogue that names it.
+    root : str or None
+        Folder a local catalogue's files must lie below, links followed; None: the catalogue's own.
 
     Raises
     ------
@@ -40,31 +42,37 @@ def checked(href: str, catalogue: str) -> str:
         raise SceneRefusedError(f"address {shown(href)} is neither http(s) nor a path")
     if is_remote(catalogue):
         raise SceneRefusedError(f"address {shown(href)} is a local path, which a remote catalogue may not name")
+    folder = (Path(root) if root else Path(catalogue).parent).resolve()
+    if not Path(href).resolve().is_relative_to(folder):
+        raise SceneRefusedError(f"file {shown(href)} lies outside {folder}; source.root can name a folder above both")
     return href
 
 
-def not_allowed(url: str, source_url: str, hosts: Sequence[str]) -> str | None:
+def not_allowed(url: str, own: Sequence[str], hosts: Sequence[str]) -> str | None:
     """Say why an address may not be asked; None when it may.
 
     Parameters
     ----------
     url : str
-    source_url : str
-        Address of the catalogue (``source.url``): its own host and port may be asked, over http only if it is itself.
+    own : sequence of str
+        Addresses the configuration names (``source.url``, ``source.sign_url``): their hosts and ports may be asked,
+        over http only if they are themselves.
     hosts : sequence of str
-        Further hosts (``source.hosts``): ``name``, ``name:port``, or ``*.domain`` for every host below a domain.
+        Further hosts (``source.hosts``): ``name``, ``name:port``, or ``*.domain`` for every host below a domain, all
+        over https; ``http://name:port`` for one that has nothing else.
     """
     try:
-        asked, own = urlsplit(url), urlsplit(source_url)
+        asked, known = urlsplit(url), [urlsplit(address) for address in own]
         port = asked.port
     except ValueError:
         return f"address {shown(url)} is none"
-    if asked.scheme not in {"https", own.scheme if own.scheme == "http" else "https"} or not asked.hostname:
-        return f"address {shown(url)} is not https"
     if asked.username is not None or asked.password is not None:
         return f"address of {asked.hostname} holds a user name"
-    if (asked.scheme, asked.netloc) == (own.scheme, own.netloc):
+    known += [urlsplit(host) for host in hosts if is_remote(host)]
+    if any((asked.scheme, asked.netloc) == (address.scheme, address.netloc) and asked.hostname for address in known):
         return None
+    if asked.scheme != "https" or not asked.hostname:
+        return f"address {shown(url)} is not https"
     name = asked.hostname if port in {None, 443} else f"{asked.hostname}:{port}"
     if any(name == host.lower() or (host.startswith("*.") and name.endswith(host[1:].lower())) for host in hosts):
         return None

@@ -152,17 +152,18 @@ def _run(parsed: argparse.Namespace) -> int:
 
 
 def _plan(parsed: argparse.Namespace) -> int:
-    from pipeline.plan import estimate
-    from pipeline.run import plan_site
+    from pipeline.plan import estimate, open_store, plan_site
+    from pipeline.remote import brief_line
 
     settings = _settings(parsed)
-    failed = 0
-    for site in settings.sites:
-        try:
-            print(f"{site.id}: {estimate(plan_site(site, settings.config), settings.config)}")
-        except StocklineError as error:
-            failed += 1
-            print(f"{site.id}: FAILED: {error}", file=sys.stderr)
+    config, failed = settings.config, 0
+    with brief_line(config.source) as line:
+        for site in settings.sites:
+            try:
+                print(f"{site.id}: {estimate(plan_site(site, config, line), open_store(config, line), config)}")
+            except StocklineError as error:
+                failed += 1
+                print(f"{site.id}: FAILED: {error}", file=sys.stderr)
     return 1 if failed else 0
 
 

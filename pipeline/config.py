@@ -138,6 +138,8 @@ def _with_absolute_paths(document: dict[str, Any], folder: Path) -> dict[str, An
     if isinstance(clear, dict) and isinstance(clear.get("dem"), str):
         resolved["clear"] = {**clear, "dem": str((folder / clear["dem"]).resolve())}
     source = resolved.get("source")
+    if isinstance(source, dict) and isinstance(source.get("root"), str):
+        source = resolved["source"] = {**source, "root": str((folder / source["root"]).resolve())}
     if isinstance(source, dict) and isinstance(source.get("url"), str) and "://" not in source["url"]:
         # A catalogue named without a sign_url is not the default provider: nothing is to be signed.
         archive = str((folder / source["url"]).resolve())

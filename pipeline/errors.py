@@ -22,7 +22,14 @@ class SourceError(StocklineError):
 
 
 class GoneError(SourceError):
-    """A server says that there is no such thing; waiting does not help."""
+    """A server says that there is no such thing (``status``); waiting does not help."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message, status)
+        self.status = status
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class RefusedError(SourceError):

@@ -17,13 +17,15 @@ from pipeline.types import Float32, Grid
 
 @dataclass(frozen=True)
 class Asset:
-    """One band file of an item. ``scale`` and ``offset`` are as declared (None: not declared)."""
+    """One band file of an item; numbers are as declared (None: not declared), ``checksum`` a multihash."""
 
     band: str
     href: str
     scale: float | None = None
     offset: float | None = None
     nodata: float | None = None
+    size_bytes: int | None = None
+    checksum: str | None = None
 
 
 @dataclass(frozen=True)
@@ -97,11 +99,27 @@ class StoredBand:
 
 @dataclass(frozen=True)
 class StoredScene:
-    """A scene whose pixels are in the evidence store: one tuple of bands per item."""
+    """A scene whose pixels are in the evidence store: one tuple of bands per item.
+
+    Attributes
+    ----------
+    scene : Scene
+    bands : tuple of tuple of StoredBand
+    version : int
+        Of the pixels, as the store counts: above 1 the provider has changed them since they were first fetched.
+    fetched : int
+        Files that came from the provider now, in ``requests`` and ``received_bytes``.
+    notes : tuple of str
+        What was wrong in the store and was mended.
+    """
 
     scene: Scene
     bands: tuple[tuple[StoredBand, ...], ...]
+    version: int = 1
     fetched: int = 0
+    requests: int = 0
+    received_bytes: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def sha256s(self) -> tuple[str, ...]:

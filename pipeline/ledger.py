@@ -71,7 +71,7 @@ class Ledger:
     limits: Limits
 
     def opened(self) -> "Ledger":
-        """Make the folder; all counts begin at zero."""
+        """Make the folder when it is not there; counts go on."""
         self.folder.mkdir(parents=True, exist_ok=True)
         return self
 

@@ -5,6 +5,7 @@ could read any file they name), nothing beside the file is looked at (a sidecar 
 no-data value, and is in no hash), and no more is decoded than a real scene could need.
 """
 
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -36,6 +37,7 @@ _MAX_WINDOW_PX = 200_000_000
 _COARSE_M = 15.0
 """Between the 10 m and the 20 m bands."""
 _METRES_PER_DEGREE = 111_320.0
+_OPENING = threading.Lock()
 _SAME_LATTICE_PX = 1e-3
 _LOWEST_LAND_M = -450.0
 """Shore of the Dead Sea; what an elevation model says below it is a mark for no data it does not declare."""
@@ -81,6 +83,14 @@ def read_part(path: str, grid: Grid) -> Part:
     with _opened(path) as dataset:
         window = _window(dataset, grid)
         return Part(dataset.read(1, window=window), dataset.window_transform(window), dataset.crs, dataset.nodata)
+
+
+def pixel_window(path: str, grid: Grid) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the rows and columns that :func:`read_part` would read, first and after the last; raises the same."""
+    with _opened(path) as dataset:
+        window = _window(dataset, grid)
+        (top, bottom), (left, right) = window.toranges()
+        return (int(top), int(bottom)), (int(left), int(right))
 
 
 def check_part(path: str, grid: Grid) -> CRS:
@@ -256,8 +266,8 @@ def _opened(path: str) -> Iterator[Any]:
 
 
 def _open(path: str, driver: str) -> Any:
-    with warnings.catch_warnings():
-        # A file that lies nowhere is refused below, in words of ours.
+    with _OPENING, warnings.catch_warnings():
+        # A file that lies nowhere is refused below, in words of ours. One thread at a time: filters are the process's.
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         return rasterio.open(path, driver=driver)
 

@@ -1,37 +1,72 @@
-"""What a run would read, estimated from the catalogue alone. Pure."""
+"""What a run of a site would read and cost, before any pixel is fetched."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline import sources
 from pipeline.config import Config
+from pipeline.grid import choose_epsg, make_grid
+from pipeline.imagery import Refusal, Scene
+from pipeline.ledger import NOTHING
 from pipeline.passes.scene import BANDS
-from pipeline.run import Planned
-from pipeline.store import Store
+from pipeline.remote import Line
+from pipeline.scenes import select_scenes
+from pipeline.store import Store, copying, held
+from pipeline.types import Grid, Site
 
-_BYTES_PER_PIXEL = 1.3
-"""Deflated 16-bit surface reflectance; measured 1.2-1.4 on Sentinel-2 scenes of hills and villages."""
 _FINE = ("blue", "green", "red", "nir")
-_REQUESTS_PER_FILE = 3
-"""Head, header and data (measured with directory listing off)."""
 _SECONDS_PER_MEGAPIXEL = 0.9
 """Scene, block and object passes together on one core (benchmarks/README.md)."""
-_SECONDS_PER_FILE = 0.6
-"""Three round trips of 0.2 s."""
+_SECONDS_PER_REQUEST = 0.2
+"""One round trip."""
+_BYTES_PER_SECOND = 5e6
 
 
-def estimate(planned: Planned, config: Config) -> str:
-    """Scenes, bytes, requests and time of a site's run in one line; bytes and requests are upper bounds.
+@dataclass(frozen=True)
+class Planned:
+    """Scenes of a site and the grid it is measured on, before any pixel is fetched."""
 
-    What is already in the store is not fetched again and not subtracted here.
+    grid: Grid
+    scenes: Sequence[Scene]
+    refused: Sequence[Refusal]
+
+
+def plan_site(site: Site, config: Config, line: Line) -> Planned:
+    """Search a site's scenes and choose its tile family; reads no pixel."""
+    items = sources.load(config.source.kind).search(site.aoi, config, line)
+    epsg = choose_epsg(site.aoi, items)
+    scenes, refused = select_scenes(items, epsg, site.aoi)
+    return Planned(make_grid(site.aoi, epsg), scenes, refused)
+
+
+def open_store(config: Config, line: Line) -> Store:
+    """Give the evidence store of an output folder, filled from the configured source."""
+    return Store(config.out / "evidence", line, sources.load(config.source.kind).deliver)
+
+
+def estimate(planned: Planned, store: Store, config: Config) -> str:
+    """Scenes, bytes, requests, processing units and time of a site's run in one line; costs are upper bounds.
+
+    What is already in the store is not counted as fetched; pixels are not checked here.
     """
-    pixels = planned.grid.width * planned.grid.height
-    items = sum(len(scene.items) for scene in planned.scenes)
-    per_item = sum(pixels if band in _FINE else pixels / 4 for band in BANDS)
-    files = items * len(BANDS)
-    remote = Store.copying(config)
-    megabytes = items * per_item * _BYTES_PER_PIXEL / 1e6
-    seconds = items * per_item / 1e6 * _SECONDS_PER_MEGAPIXEL + (files * _SECONDS_PER_FILE if remote else 0.0)
-    requests = files * _REQUESTS_PER_FILE
-    fetched = f"{megabytes:,.0f} MB in {requests:,} requests" if remote else "nothing to fetch (local archive)"
+    grid = planned.grid
+    items = [item for scene in planned.scenes for item in scene.items]
+    pixels = grid.width * grid.height * sum(1.0 if band in _FINE else 0.25 for band in BANDS) * len(items)
+    seconds = pixels / 1e6 * _SECONDS_PER_MEGAPIXEL
+    if copying(config.source):
+        lacking = [item for item in items if not held(store, item, grid, BANDS)]
+        source = sources.load(config.source.kind)
+        cost = sum((source.price(item, BANDS, grid) for item in lacking), NOTHING)
+        seconds += (cost.requests * _SECONDS_PER_REQUEST) / config.source.max_concurrent
+        seconds += cost.size_bytes / _BYTES_PER_SECOND
+        units = f", {cost.processing_units:,.0f} processing units" if cost.processing_units else ""
+        fetched = (
+            f"{len(lacking)} of {len(items)} items to fetch: at most {cost.size_bytes / 1e6:,.0f} MB in "
+            f"{cost.requests:,} requests{units}"
+        )
+    else:
+        fetched = "nothing to fetch (local archive)"
     return (
-        f"{len(planned.scenes)} scenes ({len(planned.refused)} refused), EPSG:{planned.grid.epsg}, "
-        f"{planned.grid.width} x {planned.grid.height} px, {fetched}, "
-        f"about {max(seconds / 60, 0.1):.1f} min on one worker"
+        f"{len(planned.scenes)} scenes ({len(planned.refused)} refused), EPSG:{grid.epsg}, "
+        f"{grid.width} x {grid.height} px, {fetched}, about {max(seconds / 60, 0.1):.1f} min on one worker"
     )

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from pipeline import sources
 from pipeline.breaks import breaks
 from pipeline.claims import judge
 from pipeline.compare import CompareRules, compare
@@ -21,8 +20,8 @@ from pipeline.controls import minus_control
 from pipeline.drift import SceneDeparture
 from pipeline.errors import ProductError, SourceError
 from pipeline.findings import BoundaryPiece, PileSeries, PreparedScene, YearDates, ZoneGround
-from pipeline.grid import blocks, burn, choose_epsg, make_grid, make_zones, measured_ground, perimeter_of, reproject
-from pipeline.imagery import Refusal, Scene, StoredScene
+from pipeline.grid import blocks, burn, make_zones, measured_ground, perimeter_of, reproject
+from pipeline.imagery import Refusal, StoredScene
 from pipeline.measure import boundary_measurements, common_baseline, measure_zones
 from pipeline.parallel import Pool
 from pipeline.passes.block import BlockJob, score_block
@@ -34,11 +33,12 @@ from pipeline.passes.pile import measure_pile
 from pipeline.passes.scene import BANDS, calibrate, choose_reference, inspect, register, survey
 from pipeline.passes.steady import choose_steady, scene_departure
 from pipeline.pile_measures import as_candidates, pile_measurements, stock_covariance
+from pipeline.plan import open_store, plan_site
 from pipeline.products.manifest import ManifestInputs, archive_root, content_key, is_current
 from pipeline.products.publish import Published, publish
+from pipeline.remote import Line, line_to
 from pipeline.rules import UNASSESSED_RANKS, scene_facts, score_rank, score_rules, site_rules, year_dates
-from pipeline.scenes import select_scenes
-from pipeline.store import Store, fetch
+from pipeline.store import fetch, fetch_facts
 from pipeline.tables import Findings
 from pipeline.trend import TrendRules, trends
 from pipeline.types import Claim, Grid, Site, Zone
@@ -58,22 +58,10 @@ class Batch:
     pool: Pool
     force: bool = False
 
-
-@dataclass(frozen=True)
-class Planned:
-    """Scenes of a site and the grid it is measured on, before any pixel is fetched."""
-
-    grid: Grid
-    scenes: Sequence[Scene]
-    refused: Sequence[Refusal]
-
-
-def plan_site(site: Site, config: Config) -> Planned:
-    """Search a site's scenes and choose its tile family; reads no pixel."""
-    items = sources.load(config.source.kind).search(site.aoi, config)
-    epsg = choose_epsg(site.aoi, items)
-    scenes, refused = select_scenes(items, epsg, site.aoi)
-    return Planned(make_grid(site.aoi, epsg), scenes, refused)
+    @property
+    def line(self) -> Line:
+        """How the source is asked; all sites and workers of a run share its counts."""
+        return line_to(self.config.source, self.config.out / ".work" / "traffic")
 
 
 def run_site(site: Site, batch: Batch, log: Log) -> Published:
@@ -87,15 +75,17 @@ def run_site(site: Site, batch: Batch, log: Log) -> Published:
     started = dt.datetime.now(dt.UTC)
     config, pool, out = batch.config, batch.pool, batch.config.out
     # 1 search
-    planned = plan_site(site, config)
+    batch.line.ledger.opened()
+    planned = plan_site(site, config, batch.line)
     log(f"{len(planned.scenes)} scenes, {len(planned.refused)} refused by the search")
     # 2 fetch
-    store = Store(out / "evidence", config, sources.load(config.source.kind).sign)
+    store = open_store(config, batch.line)
     fetched = pool.map(partial(fetch, store), planned.scenes, planned.grid, BANDS)
     stored = [s for s in fetched if isinstance(s, StoredScene)]
     refused = [*planned.refused, *(s for s in fetched if isinstance(s, Refusal))]
     _need_scenes(site, stored, refused)
-    log(f"{sum(s.fetched for s in stored)} files fetched, {sum(len(s.sha256s) for s in stored)} in use")
+    for line in fetch_facts(stored):
+        log(line)
     inputs = ManifestInputs(
         site=site.id,
         simulated=any(s.scene.simulated for s in stored),

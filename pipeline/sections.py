@@ -58,6 +58,8 @@ class SourceConfig(Section):
     raw_dn: bool | None = True
     """What the provider delivers when its items do not say: True raw DN (offset by processing baseline),
     False offset already applied, None unknown (the pixels decide)."""
+    root: str | None = None
+    """Folder the files of a local archive lie below; None: that of its catalog.json."""
     hosts: tuple[str, ...] = ()
     """Further hosts that may be asked for pixels, beside that of ``url``: name, name:port or *.domain."""
     timeout_s: float = Field(60.0, gt=0)

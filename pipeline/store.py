@@ -1,54 +1,74 @@
 """The evidence store: pixels as delivered, hashed, with the request beside them.
 
-``copy`` keeps the AOI's window of every band in its native grid and type, one folder per item and
-window, written beside and renamed; what is there is never fetched again. ``reference`` keeps hash and
-path of the files of a local archive. Pixels are read back from here only, after their hash was checked:
-GDAL reads corrupted deflate without an error.
+``copy`` keeps the AOI's window of every band in its native grid and type (:mod:`pipeline.evidence` has the folders);
+what is there and whole is never fetched again, what is broken always. ``reference`` keeps hash and path of the files
+of a local archive. Pixels are read back from here only, after their hash was checked: GDAL reads corrupted deflate
+without an error.
 """
 
-import hashlib
-import json
+import contextlib
 import re
-import shutil
-import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import rasterio
 from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 
-from pipeline.addresses import checked, file_name, is_remote, one_line, unsigned
-from pipeline.config import Config
+from pipeline.addresses import checked, file_name, is_remote, unsigned
+from pipeline.config import SourceConfig
+from pipeline.delivery import Delivered
 from pipeline.errors import EvidenceError, ProductError, SceneRefusedError, SourceError
+from pipeline.evidence import (
+    Fetching,
+    Version,
+    describe,
+    described,
+    identity,
+    locked,
+    other_windows,
+    read_version,
+    set_aside,
+    sha256_file,
+    version_folders,
+)
 from pipeline.imagery import Asset, Item, Refusal, Scene, StoredBand, StoredScene
-from pipeline.pixels import MARGIN_M, Part, check_part, read_part, why
-from pipeline.remote import download, gdal_options
+from pipeline.ledger import NOTHING, Traffic
+from pipeline.pixels import check_part, read_part, why
+from pipeline.remote import Line
 from pipeline.types import Grid
 
-_RECORD = "record.json"
 _FOLDER_NAME = re.compile(r"[^\W_][\w.:+@=~ -]{0,199}", re.ASCII)
 """What an item or collection may be called: its name becomes a folder."""
-_STALE_S = 86_400.0
-"""A half-written folder older than a day is left over from a process that was killed."""
 
 
 @dataclass(frozen=True)
 class Store:
-    """Where evidence is kept and how it is read; cheap to send to a worker."""
+    """Where evidence is kept and how it is fetched; cheap to send to a worker.
+
+    ``licence`` is that of the archive as a whole; None where each item says its own.
+    """
 
     root: Path
-    config: Config
-    sign: Callable[[str, str, Config], str]
+    line: Line
+    deliver: Callable[[Item, Sequence[str], Grid, Line], Iterator[Delivered]]
+    licence: str | None = None
 
-    @staticmethod
-    def copying(config: Config) -> bool:
-        """Return True when pixels are copied, False when a local archive is referenced."""
-        wanted = config.source.evidence
-        return wanted == "copy" if wanted else is_remote(config.source.url)
+
+@dataclass(frozen=True)
+class _Found:
+    """Bands of one item, which version of its pixels they are, how many came now and how, and what was mended."""
+
+    bands: tuple[StoredBand, ...]
+    version: int = 1
+    fetched: int = 0
+    traffic: Traffic = NOTHING
+    notes: tuple[str, ...] = ()
+
+
+def copying(source: SourceConfig) -> bool:
+    """Return True when pixels are copied, False when a local archive is referenced."""
+    return source.evidence == "copy" if source.evidence else is_remote(source.url)
 
 
 def fetch(store: Store, scene: Scene, grid: Grid, bands: Sequence[str]) -> StoredScene | Refusal:
@@ -63,21 +83,54 @@ def fetch(store: Store, scene: Scene, grid: Grid, bands: Sequence[str]) -> Store
     ------
     SourceError
         The pixels cannot be had now.
-    EvidenceError
-        Stored pixels differ from their hash.
     ProductError
         The store cannot be written.
     """
-    stored, fetched = [], 0
     try:
-        for item in scene.items:
-            item_bands, new = _fetch_item(store, item, grid, bands)
-            stored.append(item_bands)
-            fetched += new
-        _same_system(stored, grid)
+        found = [_fetch_item(store, item, grid, bands) for item in scene.items]
+        _same_system([item.bands for item in found], grid)
     except SceneRefusedError as refused:
         return refusal(scene, str(refused))
-    return StoredScene(scene, tuple(stored), fetched)
+    traffic = sum((item.traffic for item in found), NOTHING)
+    return StoredScene(
+        scene,
+        tuple(item.bands for item in found),
+        max(item.version for item in found),
+        sum(item.fetched for item in found),
+        traffic.requests,
+        traffic.size_bytes,
+        tuple(note for item in found for note in item.notes),
+    )
+
+
+def held(store: Store, item: Item, grid: Grid, bands: Sequence[str]) -> bool:
+    """Whether a version of an item's pixels is kept under its present description; its files are not read."""
+    try:
+        kept = replace(item, assets=_assets(item, bands, store.line.source))
+        folder = _folder(store, kept, grid)
+        known = [read_version(path) for path in version_folders(folder)]
+        return described(folder, identity(kept, list(kept.assets)), known) is not None
+    except (SceneRefusedError, EvidenceError):
+        return False
+
+
+def fetch_facts(stored: Sequence[StoredScene]) -> list[str]:
+    """Say what was fetched for a site, what it took a scene, what was mended, and where a later version is used."""
+    new = [scene for scene in stored if scene.fetched]
+    lines = [f"{sum(s.fetched for s in stored)} files fetched, {sum(len(s.sha256s) for s in stored)} in use"]
+    if any(scene.requests for scene in new):
+        asked, megabytes = sum(s.requests for s in new), sum(s.received_bytes for s in new) / 1e6
+        lines[0] += (
+            f"; {asked} requests, {megabytes:.1f} MB ({asked / len(new):.1f} requests, {megabytes / len(new):.2f} MB "
+            "a scene)"
+        )
+    lines += [note for scene in stored for note in scene.notes]
+    lines += [
+        f"{scene.scene.scene_id}: version {scene.version} of its pixels is used; the provider has changed them"
+        for scene in stored
+        if scene.version > 1
+    ]
+    return lines
 
 
 def refusal(scene: Scene, reason: str) -> Refusal:
@@ -87,33 +140,93 @@ def refusal(scene: Scene, reason: str) -> Refusal:
     )
 
 
-def sha256_file(path: Path) -> str:
-    """Hash of a file's bytes, hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _fetch_item(store: Store, item: Item, grid: Grid, bands: Sequence[str]) -> tuple[tuple[StoredBand, ...], int]:
-    assets = [_asset(item, band, store.config) for band in bands if band != "scl" or "scl" in item.assets]
-    if not Store.copying(store.config):
-        return tuple(_referenced(asset, store.config) for asset in assets), 0
-    for name in (item.id, item.collection):
-        if not _FOLDER_NAME.fullmatch(name):
-            raise SceneRefusedError(f"name {name!r} cannot be that of a folder")
-    folder = store.root / item.collection / item.id / _window_key(grid)
-    if (folder / _RECORD).is_file():
-        return _stored(folder, assets), 0
+def _fetch_item(store: Store, item: Item, grid: Grid, bands: Sequence[str]) -> _Found:
+    source = store.line.source
+    wanted = replace(item, assets=_assets(item, bands, source))
+    if not copying(source):
+        return _Found(tuple(_referenced(asset, source) for asset in wanted.assets.values()))
+    folder = _folder(store, item, grid)
     try:
-        _copy(store, item, grid, assets, folder)
+        with locked(folder):
+            return _kept(store, wanted, grid, folder)
     except OSError as error:
         remedy = "free disk space, make it writable or choose another --out"
         raise ProductError(f"{folder}: cannot be written ({error.strerror or error}); {remedy}") from error
-    return _stored(folder, assets), len(assets)
 
 
-def _asset(item: Item, band: str, config: Config) -> Asset:
+def _kept(store: Store, item: Item, grid: Grid, folder: Path) -> _Found:
+    """Find an item's pixels in the store, or bring them there; what is broken is fetched again and told."""
+    bands, notes = list(item.assets), []
+    known_as = identity(item, bands)
+    known = []
+    for path in version_folders(folder):
+        try:
+            known.append(read_version(path))
+        except EvidenceError as error:
+            notes.append(f"{error}; it was set aside and the scene fetched again")
+            set_aside(path)
+    version = described(folder, known_as, known)
+    if version is not None:
+        broken = version.broken(bands)
+        if broken is None:
+            return _Found(_bands(version, item), version.number)
+        notes.append(f"{broken}; it was fetched again")
+    fetching = Fetching(folder, known_as)
+    came = fetching.came(bands)
+    for delivered in _from_other_window(item, grid, folder, [band for band in bands if band not in came]):
+        fetching.keep(delivered, item.assets[delivered.band].href)
+    came, fetched, traffic = fetching.came(bands), 0, NOTHING
+    for delivered in store.deliver(item, [band for band in bands if band not in came], grid, store.line):
+        fetching.keep(delivered, item.assets[delivered.band].href)
+        fetched, traffic = fetched + 1, traffic + delivered.traffic
+    version = fetching.finish(item, grid, store.licence, known)
+    if version.identity != known_as:
+        describe(folder, known_as, version.number, item)
+    return _Found(_bands(version, item), version.number, fetched, traffic, tuple(notes))
+
+
+def _bands(version: Version, item: Item) -> tuple[StoredBand, ...]:
+    return tuple(
+        _band(asset, kept.path, kept.sha256, kept.size_bytes, "copy")
+        for asset in item.assets.values()
+        for kept in (version.files[asset.band],)
+    )
+
+
+def _from_other_window(item: Item, grid: Grid, folder: Path, bands: Sequence[str]) -> Iterator[Delivered]:
+    """Cut pixels from a larger window of the item that is in the store: they are not fetched a second time."""
+    known_as = identity(item, list(item.assets))
+    for other in other_windows(folder, grid.epsg) if bands else ():
+        with contextlib.suppress(EvidenceError):
+            version = described(other, known_as, [read_version(path) for path in version_folders(other)])
+            if version is None or not _contains(version.bounds_m, grid.bounds) or version.broken(bands):
+                continue
+            for band in bands:
+                kept = version.files[band]
+                request = {"cut_from": f"{other.name}/{version.folder.name}/{kept.path.name}", "sha256": kept.sha256}
+                yield Delivered(band, read_part(str(kept.path), grid), request, {})
+            return
+
+
+def _contains(outer: Sequence[float], inner: Sequence[float]) -> bool:
+    return outer[0] <= inner[0] and outer[1] <= inner[1] and outer[2] >= inner[2] and outer[3] >= inner[3]
+
+
+def _folder(store: Store, item: Item, grid: Grid) -> Path:
+    for name in (item.id, item.collection):
+        if not _FOLDER_NAME.fullmatch(name):
+            raise SceneRefusedError(f"name {name!r} cannot be that of a folder")
+    return store.root / item.collection / item.id / _window_key(grid, store.line.source)
+
+
+def _assets(item: Item, bands: Sequence[str], source: SourceConfig) -> dict[str, Asset]:
+    """Return the assets of some bands; classes alone may be missing."""
+    return {band: _asset(item, band, source) for band in bands if band != "scl" or "scl" in item.assets}
+
+
+def _asset(item: Item, band: str, source: SourceConfig) -> Asset:
     """Return the asset of a band, or the substitute the configuration allows for it."""
-    substitute = config.source.band_substitutes.get(band)
+    substitute = source.band_substitutes.get(band)
     if band in item.assets:
         return item.assets[band]
     if substitute is not None and substitute in item.assets:
@@ -121,11 +234,11 @@ def _asset(item: Item, band: str, config: Config) -> Asset:
     raise SceneRefusedError(f"band {band} is missing (source.band_substitutes can name a band to read in its place)")
 
 
-def _referenced(asset: Asset, config: Config) -> StoredBand:
+def _referenced(asset: Asset, source: SourceConfig) -> StoredBand:
     """Hash a file of a local archive where it lies."""
     if is_remote(asset.href):
         raise SceneRefusedError(f"{unsigned(asset.href)} is remote and cannot be referenced; set source.evidence: copy")
-    path = Path(checked(asset.href, config.source.url))
+    path = Path(checked(asset.href, source.url, source.root))
     try:
         return _band(asset, path, sha256_file(path), path.stat().st_size, "reference")
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
@@ -138,110 +251,6 @@ def _band(asset: Asset, path: Path, digest: str, size: int, evidence: str) -> St
     return StoredBand(
         asset.band, str(path), digest, size, unsigned(asset.href), evidence, asset.scale, asset.offset, asset.nodata
     )
-
-
-def _stored(folder: Path, assets: Sequence[Asset]) -> tuple[StoredBand, ...]:
-    """Return bands already in the store, each checked against its recorded hash."""
-    again = f"remove the folder {folder} to fetch it again"
-    try:
-        files: dict[str, Any] = json.loads((folder / _RECORD).read_text(encoding="utf-8"))["files"]
-        kept = {asset.band: files.get(f"{asset.band}.tif") for asset in assets}
-        named = {band: (str(k["href"]), str(k["sha256"]), int(k["size_bytes"])) for band, k in kept.items() if k}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise EvidenceError(f"{folder / _RECORD}: cannot be read ({one_line(error)}); {again}") from error
-    found = []
-    for asset in assets:
-        path = folder / f"{asset.band}.tif"
-        if asset.band not in named:
-            raise EvidenceError(f"{path}: was not fetched when the others were; {again}")
-        href, digest, size = named[asset.band]
-        if file_name(href) != file_name(asset.href):
-            raise EvidenceError(f"{path}: was fetched from {href}, the catalogue names another file now; {again}")
-        try:
-            same = sha256_file(path) == digest
-        except OSError as error:
-            raise EvidenceError(f"{path}: cannot be read ({error.strerror}); {again}") from error
-        if not same:
-            raise EvidenceError(f"{path}: differs from the hash recorded when it was fetched; {again}")
-        found.append(_band(asset, path, digest, size, "copy"))
-    return tuple(found)
-
-
-def _copy(store: Store, item: Item, grid: Grid, assets: Sequence[Asset], folder: Path) -> None:
-    """Fetch the window of every band, write all beside, rename once; an interruption leaves nothing half."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(folder)
-    beside = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        files = {}
-        for asset in assets:
-            data = _geotiff(_delivered(store, item, asset, grid, beside))
-            # Written as bytes: GDAL reports a full disk only when it closes a file, and rasterio drops that.
-            (beside / f"{asset.band}.tif").write_bytes(data)
-            files[f"{asset.band}.tif"] = {
-                "href": unsigned(asset.href),
-                "sha256": hashlib.sha256(data).hexdigest(),
-                "size_bytes": len(data),
-            }
-        record = {
-            "item": _without_queries(dict(item.document)),
-            "files": files,
-            "window": {"epsg": grid.epsg, "bounds_m": list(grid.bounds), "margin_m": MARGIN_M},
-            "fetched": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        }
-        (beside / _RECORD).write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-        if not folder.exists():
-            beside.rename(folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-
-
-def _sweep(folder: Path) -> None:
-    """Remove what processes that were killed left half-written beside a folder."""
-    for left in folder.parent.glob(f".{folder.name}-*"):
-        if time.time() - left.stat().st_mtime > _STALE_S:
-            shutil.rmtree(left, ignore_errors=True)
-
-
-def _delivered(store: Store, item: Item, asset: Asset, grid: Grid, scratch: Path) -> Part:
-    """Window of a band as the provider delivers it.
-
-    A window that cannot be read over the network is read from the whole file, fetched once: only when every
-    byte is here and it still cannot be read is the file itself broken.
-    """
-    source = store.config.source
-    href = checked(asset.href, source.url)
-    path = Path(href)
-    if is_remote(href):
-        address = store.sign(href, item.collection, store.config)
-        try:
-            with rasterio.Env(**gdal_options(source)):
-                return read_part(f"/vsicurl/{address}", grid)
-        except (RasterioError, SceneRefusedError):
-            # Either may be the network's: GDAL leaves out, with a warning, a coordinate system it could not read.
-            path = scratch / file_name(href)
-            download(address, path, source)
-    try:
-        if not path.is_file():
-            raise SceneRefusedError(f"file {path.name} is not there")
-        return read_part(str(path), grid)
-    except RasterioError as error:
-        raise SceneRefusedError(f"file {path.name} is broken ({why(error)})") from error
-    finally:
-        if path.parent == scratch:
-            path.unlink(missing_ok=True)
-
-
-def _geotiff(part: Part) -> bytes:
-    profile = {
-        "driver": "GTiff", "width": part.pixels.shape[1], "height": part.pixels.shape[0], "count": 1,
-        "dtype": part.pixels.dtype, "crs": part.crs, "transform": part.transform, "nodata": part.nodata,
-        "compress": "deflate", "predictor": 3 if part.pixels.dtype.kind == "f" else 2,
-    }  # fmt: skip
-    with rasterio.MemoryFile() as memory:
-        with memory.open(**profile) as dataset:
-            dataset.write(part.pixels, 1)
-        return bytes(memory.getbuffer())
 
 
 def _same_system(stored: Sequence[Sequence[StoredBand]], grid: Grid) -> None:
@@ -264,13 +273,8 @@ def _title(system: CRS) -> str:
     return f"EPSG:{code}" if code else "an unnamed coordinate system"
 
 
-def _without_queries(value: Any) -> Any:
-    """Return a document of a catalogue, its addresses unsigned."""
-    if isinstance(value, dict):
-        return {k: unsigned(v) if k == "href" and isinstance(v, str) else _without_queries(v) for k, v in value.items()}
-    return [_without_queries(v) for v in value] if isinstance(value, list) else value
-
-
-def _window_key(grid: Grid) -> str:
+def _window_key(grid: Grid, source: SourceConfig) -> str:
+    """Name of a window's folder; with the bands read in the place of others, so that none is taken for another."""
     left, bottom, right, top = (int(edge) for edge in grid.bounds)
-    return f"{grid.epsg}_{left}_{bottom}_{right}_{top}"
+    instead = "".join(f"_{band}={other}" for band, other in sorted(source.band_substitutes.items()))
+    return f"{grid.epsg}_{left}_{bottom}_{right}_{top}{instead}"

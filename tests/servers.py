@@ -8,6 +8,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
@@ -23,6 +24,8 @@ import requests
 import shapely
 from rasterio.transform import Affine
 from shapely.geometry import box, mapping
+
+from pipeline.remote import line_to
 
 EPSG = 32652
 LEFT, TOP = 400_000.0, 4_300_000.0
@@ -57,6 +60,7 @@ class FileServer:
     root: Path
     token: str | None = None
     ranges: bool = True
+    lengths: bool = True
     faults: list[Fault] = field(default_factory=list)
     requests: list[tuple] = field(default_factory=list)
 
@@ -118,13 +122,14 @@ class _Handler(BaseHTTPRequestHandler):
         status, headers, data = self._content(parts, fault)
         self.owner.requests.append((self.command, parts.path, parts.query, self.headers.get("Range"), status))
         self.send_response(status)
-        for name, value in {"Content-Length": str(len(data)), **headers}.items():
+        lengths = {"Content-Length": str(len(data))} if self.owner.lengths else {"Connection": "close"}
+        for name, value in {**lengths, **headers}.items():
             self.send_header(name, value)
         self.end_headers()
         if body:
             with contextlib.suppress(ConnectionError):
                 self.wfile.write(data[: len(data) // 2] if fault.truncated else data)
-        self.close_connection = fault.truncated
+        self.close_connection = fault.truncated or not self.owner.lengths
 
     def _content(self, parts, fault):
         if fault.status is not None:
@@ -148,6 +153,20 @@ class _Handler(BaseHTTPRequestHandler):
         if first >= len(data):
             return 416, {"Content-Range": f"bytes */{len(data)}"}, b""
         return 206, {"Content-Range": f"bytes {first}-{last}/{len(data)}"}, data[first : last + 1]
+
+
+def opened_line(source, folder):
+    """Give a line to a source, counted from zero in a folder."""
+    folder.mkdir(exist_ok=True)
+    line = line_to(source, folder / "traffic")
+    line.ledger.opened()
+    return line
+
+
+def searched(module, aoi, config):
+    """Items a source finds, asked on a line of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        return module.search(aoi, config, opened_line(config.source, Path(folder)))
 
 
 @contextlib.contextmanager

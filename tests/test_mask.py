@@ -13,10 +13,11 @@ from affine import Affine
 from conftest import call
 from hypothesis import given
 from hypothesis import strategies as st
+from servers import opened_line
 from shapely import affinity
 
 from models._indices import brightness
-from pipeline import cli, sources
+from pipeline import cli
 from pipeline.clear import sun_position
 from pipeline.config import read_config
 from pipeline.grid import Block, blocks, burn, window
@@ -25,12 +26,12 @@ from pipeline.passes.mask import DateMask, join_masks, read_dates, read_masks, w
 from pipeline.passes.pile import _Ground, _observe
 from pipeline.passes.scene import BANDS, calibrate, inspect, survey
 from pipeline.products.geopackage import read_tables
-from pipeline.run import plan_site
+from pipeline.plan import open_store, plan_site
 from pipeline.sites import read_sites
 from pipeline.sources._sim_scenes import plan_year
 from pipeline.sources._sim_sites import SITES
 from pipeline.sources._sim_sky import make_sky, sky_at
-from pipeline.store import Store, fetch
+from pipeline.store import fetch
 from pipeline.types import Grid
 
 YEAR = 2018
@@ -69,8 +70,8 @@ def dates(port, tmp_path_factory):
     """Configuration, grid and the prepared scenes of one year."""
     config = read_config(port / "config.yaml")
     (site,) = read_sites(config.sites, config.limits, ["sim-port"])
-    planned = plan_site(site, config)
-    store = Store(tmp_path_factory.mktemp("evidence"), config, sources.load("simulated").sign)
+    line = opened_line(config.source, tmp_path_factory.mktemp("line"))
+    planned, store = plan_site(site, config, line), open_store(config, line)
     of_year = [s for s in planned.scenes if s.date.year == YEAR]
     stored = [s for s in (fetch(store, scene, planned.grid, BANDS) for scene in of_year) if isinstance(s, StoredScene)]
     scenes = calibrate(stored, [inspect(s, planned.grid, config) for s in stored], site, config)

@@ -3,14 +3,27 @@
 import datetime as dt
 import json
 import time
+from types import SimpleNamespace
 
 import pytest
-from servers import COLLECTION, LEFT, TOKEN, FileServer, footprint, item_document, published, stac_api, write_archive
+from servers import (
+    COLLECTION,
+    LEFT,
+    TOKEN,
+    FileServer,
+    footprint,
+    item_document,
+    opened_line,
+    published,
+    searched,
+    stac_api,
+    write_archive,
+)
 
 from pipeline import remote
 from pipeline.config import Config, SourceConfig, YearsConfig
 from pipeline.errors import InputError, SourceError
-from pipeline.sources import stac
+from pipeline.sources import _files, stac
 
 COUNT = 12
 AOI = footprint()
@@ -73,9 +86,9 @@ def told(items, base):
 
 
 def test_api_and_static_catalogue_by_path_and_url_find_the_same(api, archive, files):
-    by_path = told(stac.search(AOI, config_of(archive / "catalog.json")), archive)
-    by_url = told(stac.search(AOI, config_of(f"{files.url}/catalog.json")), files.url)
-    by_api = told(stac.search(AOI, config_of(api)), files.url)
+    by_path = told(searched(stac, AOI, config_of(archive / "catalog.json")), archive)
+    by_url = told(searched(stac, AOI, config_of(f"{files.url}/catalog.json")), files.url)
+    by_api = told(searched(stac, AOI, config_of(api)), files.url)
     assert len(by_path) == COUNT
     assert by_path == by_url == by_api
     assert by_path[0][-1]["blue"] == f"/{by_path[0][0]}/B02.tif"
@@ -85,30 +98,30 @@ def test_api_and_static_catalogue_by_path_and_url_find_the_same(api, archive, fi
 def test_every_page_is_read(api, monkeypatch, page):
     monkeypatch.setattr(stac, "PAGE", page)
     asked = []
-    real = stac.StacApiIO.request
-    monkeypatch.setattr(stac.StacApiIO, "request", lambda *a, **k: (asked.append(a), real(*a, **k))[1])
-    assert len(stac.search(AOI, config_of(api))) == COUNT
+    real = stac.ask
+    monkeypatch.setattr(stac, "ask", lambda *a: (asked.append(a), real(*a))[1])
+    assert len(searched(stac, AOI, config_of(api))) == COUNT
     # The landing page, and the search: 12 wanted and one cloudy item over the AOI.
     assert len(asked) - 1 >= -(-13 // page)
 
 
 def test_years_are_asked_one_by_one(api):
-    assert [item.id for item in stac.search(AOI, config_of(api, (2019, 2020)))][:2] == [
+    assert [item.id for item in searched(stac, AOI, config_of(api, (2019, 2020)))][:2] == [
         "older",
         "S2A_MSIL2A_20200401T020000_R103_T52SBG",
     ]
 
 
 def test_items_cloudier_than_wanted_are_left_out(api):
-    assert "cloudy" not in [item.id for item in stac.search(AOI, config_of(api, max_cloud_percent=60.9))]
-    assert "cloudy" in [item.id for item in stac.search(AOI, config_of(api, max_cloud_percent=61.0))]
+    assert "cloudy" not in [item.id for item in searched(stac, AOI, config_of(api, max_cloud_percent=60.9))]
+    assert "cloudy" in [item.id for item in searched(stac, AOI, config_of(api, max_cloud_percent=61.0))]
 
 
 def test_a_collection_the_api_does_not_have_is_told(api):
     with pytest.raises(
         SourceError, match=r"no scene over the AOI in 2020-2020 within the windows; check source\.url, "
     ):
-        stac.search(AOI, config_of(api, collection="sentinel-3"))
+        searched(stac, AOI, config_of(api, collection="sentinel-3"))
 
 
 def test_other_products_beside_the_wanted_are_left_out(tmp_path):
@@ -116,7 +129,7 @@ def test_other_products_beside_the_wanted_are_left_out(tmp_path):
     path = min(tmp_path.glob("S2A*/*.json"))
     document = json.loads(path.read_text())
     path.write_text(json.dumps({**document, "id": document["id"].replace("L2A", "L1C")}))
-    assert len(stac.search(AOI, config_of(tmp_path / "catalog.json"))) == 1
+    assert len(searched(stac, AOI, config_of(tmp_path / "catalog.json"))) == 1
 
 
 # --- answers that are none ---------------------------------------------------------------------------------------
@@ -155,20 +168,20 @@ real_search = stac.pystac_client.Client.search
 
 def test_fewer_items_than_the_api_says_there_are_is_no_result(odd, documents):
     features = published(documents, odd.url)[:3]
-    assert len(stac.search(AOI, odd.answer(page(features, numberMatched=3)))) == 3
+    assert len(searched(stac, AOI, odd.answer(page(features, numberMatched=3)))) == 3
     for matched in ({"numberMatched": 4}, {"context": {"matched": 4}}):
         with pytest.raises(SourceError, match=r"answered 3 of 4 items; run again later"):
-            stac.search(AOI, odd.answer(page(features, **matched)))
+            searched(stac, AOI, odd.answer(page(features, **matched)))
 
 
 def test_an_item_that_comes_twice_is_one(odd, documents):
     features = published(documents, odd.url)[:3]
-    assert len(stac.search(AOI, odd.answer(page([*features, *features])))) == 3
+    assert len(searched(stac, AOI, odd.answer(page([*features, *features])))) == 3
 
 
 def test_relative_addresses_of_an_api_are_made_absolute(odd, documents):
     links = [{"rel": "self", "href": f"{odd.url}/items/a"}]
-    found = stac.search(AOI, odd.answer(page([{**documents[0], "links": links}])))
+    found = searched(stac, AOI, odd.answer(page([{**documents[0], "links": links}])))
     assert found[0].assets["blue"].href == f"{odd.url}/items/B02.tif"
 
 
@@ -183,7 +196,7 @@ def test_relative_addresses_of_an_api_are_made_absolute(odd, documents):
 def test_an_item_that_cannot_be_understood_is_named_not_dropped(odd, documents, damage):
     features = published(documents, odd.url)
     with pytest.raises((SourceError, InputError)) as caught:
-        stac.search(AOI, odd.answer(page([{**features[0], **damage}, features[1]])))
+        searched(stac, AOI, odd.answer(page([{**features[0], **damage}, features[1]])))
     assert features[0]["id"] in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -191,7 +204,7 @@ def test_an_item_that_cannot_be_understood_is_named_not_dropped(odd, documents, 
 @pytest.mark.parametrize("data", [b"", b"<html>maintenance</html>", b"[]", b'{"code": 500}', page([])])
 def test_an_api_that_answers_nothing_ends_with_one_line(odd, data):
     with pytest.raises((SourceError, InputError)) as caught:
-        stac.search(AOI, odd.answer(data))
+        searched(stac, AOI, odd.answer(data))
     assert odd.url in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -199,23 +212,25 @@ def test_an_api_that_answers_nothing_ends_with_one_line(odd, data):
 def test_a_busy_api_is_asked_again_and_given_up_in_time(odd, documents):
     config = odd.answer(page(published(documents, odd.url)))
     odd.fail("/search", 503, times=1)
-    assert len(stac.search(AOI, config)) == COUNT
+    assert len(searched(stac, AOI, config)) == COUNT
     odd.fail("/search", 503)
     started = time.monotonic()
-    with pytest.raises(SourceError, match=r"search failed \(.*\); run again later"):
-        stac.search(AOI, config)
+    with pytest.raises(SourceError, match=r"/search: cannot be read now \(503 .*\); run again later"):
+        searched(stac, AOI, config)
     assert time.monotonic() - started < 3
 
 
 def test_an_address_without_an_api_is_told_so(server):
-    with pytest.raises(SourceError, match=r"search failed .*; check source\.url and source\.collection"):
-        stac.search(AOI, config_of(f"{server.url}/nothing/here"))
+    with pytest.raises(
+        SourceError, match=r"/nothing/here: is not there \(404\); check source\.url and source\.collection"
+    ):
+        searched(stac, AOI, config_of(f"{server.url}/nothing/here"))
 
 
 @pytest.mark.parametrize("path", ["/catalog.json", ""])
 def test_a_server_that_is_not_there_fails_the_site(path):
     with pytest.raises(SourceError, match=r"http://127\.0\.0\.1:9.*; run again later"):
-        stac.search(AOI, config_of(f"http://127.0.0.1:9{path}", retries=0))
+        searched(stac, AOI, config_of(f"http://127.0.0.1:9{path}", retries=0))
 
 
 # --- static catalogues -------------------------------------------------------------------------------------------
@@ -224,7 +239,7 @@ def test_a_server_that_is_not_there_fails_the_site(path):
 def test_a_busy_static_catalogue_is_asked_again(server):
     server.fail("catalog.json", 503, times=1)
     server.fail("20200411", 503, times=1)
-    assert len(stac.search(AOI, config_of(f"{server.url}/catalog.json"))) == COUNT
+    assert len(searched(stac, AOI, config_of(f"{server.url}/catalog.json"))) == COUNT
 
 
 @pytest.mark.parametrize(("part", "status", "remedy"), [
@@ -235,7 +250,7 @@ def test_a_static_catalogue_that_is_not_whole_fails_the_site(server, part, statu
     """One item that cannot be read must not be missing without a word."""
     server.fail(part, status)
     with pytest.raises(SourceError) as caught:
-        stac.search(AOI, config_of(f"{server.url}/catalog.json"))
+        searched(stac, AOI, config_of(f"{server.url}/catalog.json"))
     assert str(status) in str(caught.value)
     assert str(caught.value).endswith(remedy)
 
@@ -245,7 +260,7 @@ def test_an_item_missing_from_a_local_catalogue_fails_the_site(tmp_path):
     path = min(tmp_path.glob("S2A*/*.json"))
     path.unlink()
     with pytest.raises(SourceError, match=path.name):
-        stac.search(AOI, config_of(tmp_path / "catalog.json"))
+        searched(stac, AOI, config_of(tmp_path / "catalog.json"))
 
 
 @pytest.mark.parametrize(
@@ -254,7 +269,7 @@ def test_an_item_missing_from_a_local_catalogue_fails_the_site(tmp_path):
 def test_a_file_that_is_no_catalogue_is_the_users_to_mend(tmp_path, text):
     (tmp_path / "catalog.json").write_text(text)
     with pytest.raises(InputError, match=r"source\.url = .*catalog\.json: ") as caught:
-        stac.search(AOI, config_of(tmp_path / "catalog.json"))
+        searched(stac, AOI, config_of(tmp_path / "catalog.json"))
     assert "\n" not in str(caught.value)
 
 
@@ -267,7 +282,7 @@ def test_a_local_catalogue_may_name_files_elsewhere(tmp_path):
     links = [{"rel": "item", "href": "./item.json"}]
     catalog = {"type": "Catalog", "id": "c", "stac_version": "1.0.0", "description": "c", "links": links}
     (tmp_path / "catalogue" / "catalog.json").write_text(json.dumps(catalog))
-    (item,) = stac.search(AOI, config_of(tmp_path / "catalogue" / "catalog.json"))
+    (item,) = searched(stac, AOI, config_of(tmp_path / "catalogue" / "catalog.json"))
     assert {band: asset.href for band, asset in item.assets.items()} == {
         "blue": str(folder / "B02.tif"), "red": str(folder / "B04.tif"),
     }  # fmt: skip
@@ -276,22 +291,25 @@ def test_a_local_catalogue_may_name_files_elsewhere(tmp_path):
 # --- tokens ------------------------------------------------------------------------------------------------------
 
 
-def test_a_token_is_added_where_the_provider_issues_them(server):
+def signed(href, collection, config, folder):
+    return _files._signed(href, collection, opened_line(config.source, folder))
+
+
+def test_a_token_is_added_where_the_provider_issues_them(server, tmp_path):
     config = config_of("https://a.b/stac", sign_url=f"{server.url}/token")
-    assert stac.sign("https://a.b/x.tif", "coll", config) == f"https://a.b/x.tif?{TOKEN}"
-    assert stac.sign("https://a.b/x.tif?v=1", "coll", config) == f"https://a.b/x.tif?v=1&{TOKEN}"
-    assert stac.sign("/data/x.tif", "coll", config) == "/data/x.tif"
+    assert signed("https://a.b/x.tif", "coll", config, tmp_path) == f"https://a.b/x.tif?{TOKEN}"
+    assert signed("https://a.b/x.tif?v=1", "coll", config, tmp_path) == f"https://a.b/x.tif?v=1&{TOKEN}"
     assert len(server.asked("/token/coll")) == 1
-    assert stac.sign("https://a.b/x.tif", "coll", config_of("https://a.b/stac")) == "https://a.b/x.tif"
+    assert signed("https://a.b/x.tif", "coll", config_of("https://a.b/stac"), tmp_path) == "https://a.b/x.tif"
 
 
-def test_an_old_token_is_replaced(server, monkeypatch):
+def test_an_old_token_is_replaced(server, monkeypatch, tmp_path):
     config = config_of("https://a.b/stac", sign_url=f"{server.url}/token")
     clock = [1_000_000.0]
-    monkeypatch.setattr(stac.time, "time", lambda: clock[0])
-    stac.sign("https://a.b/x.tif", "old", config)
+    monkeypatch.setattr(_files, "time", SimpleNamespace(time=lambda: clock[0]))
+    signed("https://a.b/x.tif", "old", config, tmp_path)
     clock[0] += 1800
-    stac.sign("https://a.b/x.tif", "old", config)
+    signed("https://a.b/x.tif", "old", config, tmp_path)
     assert len(server.asked("/token/old")) == 2
 
 
@@ -301,5 +319,5 @@ def test_an_answer_without_a_token_is_told(tmp_path, text):
     (tmp_path / "issue" / "coll").write_text(text)
     with FileServer(tmp_path) as server:
         config = config_of("https://a.b/stac", sign_url=f"{server.url}/issue")
-        with pytest.raises(SourceError, match=r"/issue/coll: no read token \(.*\); run again later"):
-            stac.sign("https://a.b/x.tif", "coll", config)
+        with pytest.raises(SourceError, match=r"/issue/coll: gives no read token \(.*\); run again later"):
+            signed("https://a.b/x.tif", "coll", config, tmp_path)

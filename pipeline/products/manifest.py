@@ -18,6 +18,7 @@ from typing import Any
 from pipeline import __version__
 from pipeline.config import Config
 from pipeline.errors import ProductError
+from pipeline.evidence import sha256_file
 from pipeline.imagery import Refusal, StoredScene
 from pipeline.products._documents import (
     MANIFEST,
@@ -34,13 +35,16 @@ from pipeline.products._documents import (
     stays_inside,
     write_document,
 )
-from pipeline.store import sha256_file
 
 PACKAGES = ("pipeline", "models")
 LIBRARIES = ("dask", "numpy", "pyogrio", "pyproj", "rasterio", "scikit-image", "scipy", "shapely")
 
-_NOT_CONTENT: Any = {"sites": True, "claims": True, "out": True, "source": {"timeout_s": True, "retries": True}}
-"""Settings no output depends on: paths of this machine, and how patiently a network is asked."""
+_MANNERS = (
+    "root", "hosts", "timeout_s", "retries", "patience_s", "max_concurrent", "max_requests_per_minute", "max_bytes",
+    "max_processing_units",
+)  # fmt: skip
+_NOT_CONTENT: Any = {"sites": True, "claims": True, "out": True, "source": dict.fromkeys(_MANNERS, True)}
+"""Settings no output depends on: paths of this machine, and how patiently and how much a network is asked."""
 
 
 @dataclass(frozen=True)

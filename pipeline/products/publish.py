@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from pipeline import __version__
 from pipeline.config import Config
 from pipeline.drift import annual, drift_note
+from pipeline.evidence import sha256_file
 from pipeline.products._documents import MANIFEST, RUN, RUNS, Manifest, Run, read_document
 from pipeline.products.atomic import write_error
 from pipeline.products.cog import read_cog
@@ -35,7 +36,6 @@ from pipeline.products.report import write_report
 from pipeline.products.view import ReportFacts
 from pipeline.records import MeasurementRow, RunRow, Tables
 from pipeline.rules import UNASSESSED_RANKS
-from pipeline.store import sha256_file
 from pipeline.tables import Findings, make_tables
 
 _NODATA = 65535

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from pipeline.errors import InputError, ProductError
+from pipeline.evidence import sha256_file
 from pipeline.products._documents import (
     MANIFEST,
     RUN,
@@ -18,7 +19,6 @@ from pipeline.products._documents import (
     read_document,
     stays_inside,
 )
-from pipeline.store import sha256_file
 
 EVIDENCE = "evidence"
 COMPOSITES = "composites"

@@ -159,4 +159,13 @@ def _asset(common: str, asset: Mapping[str, Any]) -> Asset:
     # STAC 1.1 keeps these in bands[] or on the asset with a prefix; earlier items in raster:bands.
     values = {key: _first({**asset, **band, **raster}, key, f"raster:{key}") for key in ("scale", "offset", "nodata")}
     numbers = {key: None if value is None else float(value) for key, value in values.items()}
-    return Asset(common, str(asset["href"]), numbers["scale"], numbers["offset"], numbers["nodata"])
+    size, checksum = asset.get("file:size"), asset.get("file:checksum")
+    return Asset(
+        common,
+        str(asset["href"]),
+        numbers["scale"],
+        numbers["offset"],
+        numbers["nodata"],
+        int(size) if size is not None else None,
+        str(checksum) if checksum is not None else None,
+    )

@@ -6,6 +6,7 @@ refused. The package's own session would follow a redirect to any host and try a
 requests are made by :mod:`pipeline.remote` like all others.
 """
 
+import copy
 import json
 import os
 import threading
@@ -16,7 +17,8 @@ from urllib.parse import quote_plus, urlencode, urlsplit
 
 from pipeline.config import SourceConfig
 from pipeline.errors import InputError, RefusedError, SourceError, UnauthorizedError
-from pipeline.remote import Answer, Ask, Line, ask
+from pipeline.exchange import Answer, Ask
+from pipeline.remote import Line, ask
 
 DEPLOYMENTS = {
     "sh.dataspace.copernicus.eu": (
@@ -141,7 +143,8 @@ def _without(line: Line, wanted: Ask, secrets: tuple[str, ...], remedy: str) -> 
             # A server's text is cut: what is left of a secret at its end is one too.
             starts = (secret[:length] for length in range(len(secret), _SHORTEST_SECRET - 1, -1))
             text = text.replace(next((start for start in starts if start in text), secret), "***")
-        cleaned = type(error)(f"{text}{remedy if isinstance(error, RefusedError) else ''}")
+        cleaned = copy.copy(error)
+        cleaned.args = (f"{text}{remedy if isinstance(error, RefusedError) else ''}", *error.args[1:])
     raise cleaned
 
 

@@ -22,11 +22,12 @@ from pipeline.config import Config
 from pipeline.delivery import Delivered, telling
 from pipeline.documents import parsed
 from pipeline.errors import GoneError, InputError, SceneRefusedError, SourceError
+from pipeline.exchange import Answer, Ask
 from pipeline.imagery import Asset, Item
 from pipeline.ledger import NOTHING, Traffic
 from pipeline.pixels import Part
 from pipeline.radiometry import SCALE
-from pipeline.remote import Answer, Ask, Line
+from pipeline.remote import Line
 from pipeline.sources._dates import is_wanted, span
 from pipeline.sources._items import BANDS, read_item
 from pipeline.sources._sh_account import ask_as_user

@@ -22,7 +22,9 @@ from shapely.geometry.base import BaseGeometry
 from pipeline.config import Config, in_windows
 from pipeline.errors import InputError, ProductError
 from pipeline.imagery import Item
+from pipeline.remote import Line
 from pipeline.sources import stac
+from pipeline.sources._files import deliver, price
 from pipeline.sources._scene_model import make_ground
 from pipeline.sources._sim_catalog import (
     NOTICE,
@@ -38,6 +40,8 @@ from pipeline.sources._sim_catalog import (
 from pipeline.sources._sim_render import RESOLUTION_M, render_scene, tile_image, true_sky
 from pipeline.sources._sim_scenes import SimScene, plan_year
 from pipeline.sources._sim_sites import SITES, SimSite
+
+__all__ = ["PoolMap", "SiteYear", "deliver", "price", "search", "simulate", "write_site_year"]
 
 PoolMap = Callable[..., Iterable[Any]]
 """Applies a function to each of some items and gives the results in order, as :func:`map` does."""
@@ -58,7 +62,7 @@ class SiteYear:
     seed: int
 
 
-def search(aoi: BaseGeometry, config: Config) -> list[Item]:
+def search(aoi: BaseGeometry, config: Config, line: Line) -> list[Item]:
     """Items of a simulated archive over an AOI, sorted by time and id.
 
     Raises
@@ -68,18 +72,13 @@ def search(aoi: BaseGeometry, config: Config) -> list[Item]:
     SourceError
         No scene lies over the AOI in the configured years and windows.
     """
-    items = stac.search(aoi, config)
+    items = stac.search(aoi, config, line)
     for item in items:
         if not item.simulated:
             raise InputError(
                 f"source.kind = simulated: {item.id} of {config.source.url} is not; set source.kind to stac"
             )
     return items
-
-
-def sign(href: str, collection: str, config: Config) -> str:  # noqa: ARG001 - what every source offers
-    """Return the address as it is: a simulated archive is local."""
-    return href
 
 
 def simulate(folder: Path, seed: int = 1, years: tuple[int, int] = (2018, 2023), pool_map: PoolMap = map) -> None:

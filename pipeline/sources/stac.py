@@ -1,8 +1,7 @@
 """STAC: an API through pystac-client, or a static catalogue by path or URL."""
 
 import datetime as dt
-import functools
-import time
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,22 +17,26 @@ from pystac_client.stac_api_io import StacApiIO
 from shapely.geometry import box, mapping
 from shapely.geometry.base import BaseGeometry
 
-from pipeline import remote
 from pipeline.addresses import is_remote, one_line
 from pipeline.config import Config, SourceConfig, in_windows
-from pipeline.errors import InputError, SceneRefusedError, SourceError
+from pipeline.documents import parsed
+from pipeline.errors import GoneError, InputError, SceneRefusedError, SourceError
+from pipeline.exchange import DOCUMENT_BYTES, Ask
 from pipeline.imagery import Item
+from pipeline.remote import Line, ask
+from pipeline.sources._files import deliver, price
 from pipeline.sources._items import read_item
+
+__all__ = ["deliver", "price", "search"]
 
 PAGE = 100
 """Items per page of a search; the largest every public API answers."""
 _NO_STAC = (pystac.STACError, pystac.STACTypeError, ValueError, KeyError, TypeError, AttributeError)
 """What pystac and its client raise when they are given something else."""
-_TOKEN_AGE_S = 600
-"""A read token lives about an hour; one this old is always still good."""
+_REMEDY = "check source.url and source.collection"
 
 
-def search(aoi: BaseGeometry, config: Config) -> list[Item]:
+def search(aoi: BaseGeometry, config: Config, line: Line) -> list[Item]:
     """Items over an AOI in the configured years and windows, sorted by time and id.
 
     Raises
@@ -44,7 +47,7 @@ def search(aoi: BaseGeometry, config: Config) -> list[Item]:
         The catalogue does not answer, not completely, or without a single item over the AOI.
     """
     source = config.source
-    documents = _static_items(source) if _is_static(source.url) else _api_items(aoi, config)
+    documents = _static_items(line) if _is_static(source.url) else _api_items(aoi, config, line)
     items: dict[tuple[str, str], Item] = {}
     for document in documents:
         item = _read(document, source)
@@ -83,13 +86,13 @@ def _is_static(url: str) -> bool:
     return not is_remote(url) or url.split("?", maxsplit=1)[0].endswith(".json")
 
 
-def _static_items(source: SourceConfig) -> Iterator[dict[str, Any]]:
+def _static_items(line: Line) -> Iterator[dict[str, Any]]:
     """Every item of a static catalogue as a dict with absolute hrefs."""
-    url = source.url
+    url = line.source.url
     if not is_remote(url) and not Path(url).is_file():
         raise InputError(f"source.url = {url}: no such file; name a catalog.json or a STAC API address")
     try:
-        catalog = pystac.read_file(url, stac_io=_TimedStacIO(source))
+        catalog = pystac.read_file(url, stac_io=_FileIO(line))
         if not isinstance(catalog, pystac.Catalog):
             raise InputError(f"source.url = {url}: holds a STAC {type(catalog).__name__}, not a catalog")
         for item in catalog.get_items(recursive=True):
@@ -97,36 +100,85 @@ def _static_items(source: SourceConfig) -> Iterator[dict[str, Any]]:
             for key, asset in item.assets.items():
                 document["assets"][key]["href"] = _path(asset.get_absolute_href() or asset.href)
             yield document
+    except GoneError as error:
+        raise _nothing_there(error) from error
     except (*_NO_STAC, OSError) as error:
         # pystac says of an item that could not be read what it says of one that is none.
-        cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
-        if not isinstance(cause, OSError) or isinstance(cause, ValueError):
-            raise InputError(f"source.url = {url}: is not a STAC catalog ({one_line(error)})") from error
-        place = getattr(getattr(cause, "response", None), "url", None) or cause.filename or url
-        raise SourceError(f"{place}: cannot be read ({remote.reason(cause)}); {_remedy(cause)}") from error
+        cause = error.__cause__ if isinstance(error.__cause__, (OSError, SourceError)) else error
+        if isinstance(cause, SourceError):
+            raise (_nothing_there(cause) if isinstance(cause, GoneError) else cause) from error
+        if isinstance(cause, OSError):
+            raise SourceError(f"{cause.filename or url}: cannot be read ({cause.strerror}); {_REMEDY}") from error
+        raise InputError(f"source.url = {url}: is not a STAC catalog ({one_line(error)})") from error
+
+
+def _nothing_there(error: GoneError) -> SourceError:
+    return SourceError(f"{error}; {_REMEDY}")
 
 
 def _path(href: str) -> str:
     return unquote(urlsplit(href).path) if href.startswith("file://") else href
 
 
-class _TimedStacIO(DefaultStacIO):
-    """Reads catalogue files; an address that does not answer is an error in time, not for ever."""
+class _FileIO(DefaultStacIO):
+    """Reads the files of a static catalogue."""
 
-    def __init__(self, source: SourceConfig) -> None:
+    def __init__(self, line: Line) -> None:
         super().__init__()
-        self._source = source
+        self._line = line
 
     def read_text_from_href(self, href: str) -> str:
-        return remote.get(href, self._source).text if is_remote(href) else Path(href).read_text(encoding="utf-8")
+        if is_remote(href):
+            return _text(self._line, Ask(href))
+        if is_remote(self._line.source.url):
+            raise SourceError(f"{self._line.source.url}: leads to a path of this machine; tell its provider")
+        with Path(href).open("rb") as file:
+            return file.read(DOCUMENT_BYTES + 1).decode("utf-8")
+
+    def json_loads(self, txt: str, *_: Any, **__: Any) -> dict[str, Any]:
+        return dict(parsed(txt))
 
 
-def _api_items(aoi: BaseGeometry, config: Config) -> Iterator[dict[str, Any]]:
+class _ApiIO(StacApiIO):
+    """Asks a STAC API, with manners."""
+
+    def __init__(self, line: Line) -> None:
+        super().__init__(max_retries=None)
+        self._line = line
+
+    def request(
+        self,
+        href: str,
+        method: str | None = None,
+        headers: dict[str, str] | None = None,
+        parameters: dict[str, Any] | None = None,
+    ) -> str:
+        if (method or "GET").upper() == "POST":
+            asked = {**(headers or {}), "Content-Type": "application/json"}
+            return _text(self._line, Ask(href, "POST", asked, json.dumps(parameters or {}).encode()))
+        query = requests.Request("GET", href, params=parameters).prepare().url
+        return _text(self._line, Ask(str(query), headers=headers or {}))
+
+    def read_text(self, source: Any, *args: Any, **kwargs: Any) -> str:
+        # The parent would open a path that a page of the API names.
+        href = source.href if isinstance(source, pystac.Link) else str(source)
+        if not is_remote(href):
+            raise SourceError(f"{self._line.source.url}: leads to a path of this machine; tell its provider")
+        return super().read_text(source, *args, **kwargs)
+
+    def json_loads(self, txt: str, *_: Any, **__: Any) -> dict[str, Any]:
+        return dict(parsed(txt))
+
+
+def _text(line: Line, wanted: Ask) -> str:
+    return ask(line, wanted).body.decode("utf-8")
+
+
+def _api_items(aoi: BaseGeometry, config: Config, line: Line) -> Iterator[dict[str, Any]]:
     """Every item of an API search, year by year so that no single answer is huge."""
     source = config.source
     try:
-        stac_io = StacApiIO(max_retries=remote.retries(source), timeout=source.timeout_s)
-        client = pystac_client.Client.open(source.url, stac_io=stac_io)
+        client = pystac_client.Client.open(source.url, stac_io=_ApiIO(line))
         for year in config.years.all:
             found = client.search(
                 collections=[source.collection] if source.collection else None,
@@ -135,9 +187,9 @@ def _api_items(aoi: BaseGeometry, config: Config) -> Iterator[dict[str, Any]]:
                 limit=PAGE,
             )
             yield from _paged(found, source.url)
-    except (APIError, requests.RequestException) as error:
-        raise SourceError(f"{source.url}: search failed ({remote.reason(error)}); {_remedy(error)}") from error
-    except _NO_STAC as error:
+    except GoneError as error:
+        raise _nothing_there(error) from error
+    except (APIError, *_NO_STAC) as error:
         raise InputError(f"source.url = {source.url}: is not a STAC API ({one_line(error)})") from error
 
 
@@ -156,14 +208,6 @@ def _paged(found: pystac_client.ItemSearch, url: str) -> Iterator[dict[str, Any]
         raise SourceError(f"{url}: answered {received} of {matched} items; run again later")
 
 
-def _remedy(error: Exception) -> str:
-    """Say whether waiting helps: not when the server knows the address and refuses it."""
-    answer = getattr(error, "response", None)
-    status = getattr(error, "status_code", None) or getattr(answer, "status_code", None)
-    gone = status in {400, 404, 405, 410} or isinstance(error, FileNotFoundError)
-    return "check source.url and source.collection" if gone else "run again later"
-
-
 def _span(config: Config, year: int) -> str:
     """First to last day any window of a year covers."""
     windows = config.windows.stockpile + config.windows.footprint
@@ -171,21 +215,3 @@ def _span(config: Config, year: int) -> str:
     # A window may name 02-29; the day is clipped by the windows test afterwards.
     end = dt.date.fromisoformat(f"{year}-{last}") if last != "02-29" else dt.date(year, 3, 1)
     return f"{year}-{'03-01' if first == '02-29' else first}T00:00:00Z/{end.isoformat()}T23:59:59Z"
-
-
-def sign(href: str, collection: str, config: Config) -> str:
-    """Add the read token of a collection to an href, where the provider issues tokens (``source.sign_url``)."""
-    source = config.source
-    if source.sign_url is None or not is_remote(href):
-        return href
-    token = _token(source.sign_url, collection, source.timeout_s, source.retries, int(time.time() // _TOKEN_AGE_S))
-    return f"{href}{'&' if '?' in href else '?'}{token}"
-
-
-@functools.lru_cache(maxsize=8)
-def _token(sign_url: str, collection: str, timeout_s: float, retries: int, age: int) -> str:  # noqa: ARG001 - age outdates the cache
-    url = f"{sign_url}/{collection}"
-    try:
-        return str(remote.get(url, SourceConfig(timeout_s=timeout_s, retries=retries)).json()["token"])
-    except (requests.RequestException, KeyError, ValueError, TypeError) as error:
-        raise SourceError(f"{url}: no read token ({remote.reason(error)}); run again later") from error

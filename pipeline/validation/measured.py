@@ -17,10 +17,10 @@ from pipeline.imagery import Refusal, StoredScene
 from pipeline.parallel import SerialPool
 from pipeline.passes.scene import BANDS
 from pipeline.pile_measures import pile_tier
-from pipeline.run import Batch, measure_site, plan_site
+from pipeline.plan import open_store, plan_site
+from pipeline.run import Batch, measure_site
 from pipeline.sites import read_site
-from pipeline.sources import simulated
-from pipeline.store import Store, fetch
+from pipeline.store import fetch
 from pipeline.tables import Findings
 from pipeline.types import Change
 from pipeline.validation.archive import Made, World
@@ -74,8 +74,9 @@ def findings_of(made: Made) -> Findings:
     )
     site = read_site(made.folder / "aoi" / f"{made.world.id}.geojson", LimitsConfig())
     batch = Batch(config, (), None, SerialPool())
-    planned = plan_site(site, config)
-    store = Store(config.out / "evidence", config, simulated.sign)
+    batch.line.ledger.opened()
+    planned = plan_site(site, config, batch.line)
+    store = open_store(config, batch.line)
     fetched = [fetch(store, scene, planned.grid, BANDS) for scene in planned.scenes]
     stored = [s for s in fetched if isinstance(s, StoredScene)]
     refused = [*planned.refused, *(s for s in fetched if isinstance(s, Refusal))]
