@@ -90,7 +90,9 @@ def _counted(batch: Batch, say: Callable[[str, str], None]) -> Iterator[None]:
                 f"time, {spent.size_bytes / 1e6:.1f} MB{units}",
             )
     except OSError as error:
-        raise ProductError(f"{ledger.folder}: {error.strerror or error}; free disk space or choose another --out") from error
+        raise ProductError(
+            f"{ledger.folder}: {error.strerror or error}; free disk space or choose another --out"
+        ) from error
     finally:
         ledger.close()
 

@@ -36,6 +36,10 @@ class RefusedError(SourceError):
     """A server refuses, or leads to where the configuration does not allow to go; waiting does not help."""
 
 
+class UnauthorizedError(RefusedError):
+    """A server does not know who asks: credentials are wrong, or their token has ended."""
+
+
 class BudgetError(SourceError):
     """What a run may ask of a provider is used up: what was fetched is kept."""
 

@@ -5,6 +5,7 @@ import datetime as dt
 import email.utils
 import functools
 import http.cookiejar
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -55,7 +56,8 @@ class Ask:
     most_bytes : int
         A longer body is an error; of a request for pixels set aside before it is made.
     units : float
-        Processing units it will cost at most, set aside before it is made.
+        Processing units it will cost at most, set aside before it is made; counted as spent when the answer does
+        not say what it cost.
     milliseconds : bool
         ``Retry-After`` of this server counts milliseconds.
     part : Range or None
@@ -66,8 +68,8 @@ class Ask:
 
     url: str
     method: str = "GET"
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: bytes | None = field(default=None, repr=False)
     pixels: bool = False
     most_bytes: int = DOCUMENT_BYTES
     units: float = 0.0
@@ -132,7 +134,7 @@ def _received(reply: requests.Response, source: SourceConfig, wanted: Ask, made:
         traffic = _traffic(made, wanted, 0, headers)
         return Tried(traffic, Answer(status, headers, b"", reply.url, traffic))
     body, size, problem = _body(reply, source, wanted)
-    traffic = _traffic(made, wanted, size, headers)
+    traffic = _traffic(made, wanted, size, headers, paid=status < FIRST_ERROR)
     if status in BUSY:
         wish = wished_s(headers.get("retry-after"), dt.datetime.now(dt.UTC), milliseconds=wanted.milliseconds)
         return Tried(traffic, reason=f"{status} {reply.reason}", wish_s=wish)
@@ -178,10 +180,15 @@ def _wrong_part(wanted: Ask, headers: Mapping[str, str], size: int) -> str:
     return ""
 
 
-def _traffic(requests_made: int, wanted: Ask, size_bytes: int, headers: Mapping[str, str] = _NO_HEADERS) -> Traffic:
-    units = 0.0
-    with contextlib.suppress(ValueError):
-        units = float(headers.get(_UNITS_SPENT, 0.0))
+def _traffic(
+    requests_made: int, wanted: Ask, size_bytes: int, headers: Mapping[str, str] = _NO_HEADERS, *, paid: bool = False
+) -> Traffic:
+    """Count a try; ``paid`` is True for an answer that costs what its header says, or else what was set aside."""
+    units = wanted.units if paid else 0.0
+    with contextlib.suppress(ValueError, KeyError):
+        said = float(headers[_UNITS_SPENT])
+        # A NaN would end the budget, a negative number would add to it.
+        units = said if math.isfinite(said) and said >= 0 else units
     return Traffic(requests_made, requests_made * wanted.pixels, size_bytes, units)
 
 

@@ -17,12 +17,12 @@ from pathlib import Path
 
 from pipeline.addresses import shown, unsigned
 from pipeline.config import SourceConfig
-from pipeline.errors import GoneError, RefusedError, SourceError
+from pipeline.errors import GoneError, RefusedError, SourceError, UnauthorizedError
 from pipeline.exchange import FIRST_ERROR, Answer, Ask, Tried, try_once
 from pipeline.ledger import NOTHING, Ledger, Limits, Traffic
 
 _GONE = (404, 410)
-_UNSATISFIABLE = 416
+_UNAUTHORIZED, _UNSATISFIABLE = 401, 416
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 60.0
 _JITTER = random.SystemRandom()
 
@@ -142,6 +142,8 @@ def _accepted(answer: Answer, wanted: Ask) -> Answer:
         raise GoneError(f"{name}: is not there ({answer.status})", answer.status)
     if answer.status == _UNSATISFIABLE and wanted.part is not None:
         return answer
+    if answer.status == _UNAUTHORIZED:
+        raise UnauthorizedError(f"{name}: is refused ({answer.status}{_said(answer.body)})")
     if answer.status >= FIRST_ERROR:
         raise RefusedError(f"{name}: is refused ({answer.status}{_said(answer.body)}); run again later")
     return answer
@@ -151,7 +153,7 @@ def _said(body: bytes) -> str:
     """Give what a server says is wrong, on one line."""
     try:
         said = json.loads(body)
-        inner = said.get("error", said)
+        inner = said["error"] if isinstance(said.get("error"), dict) else said
         text = next(
             str(inner[key]) for key in ("message", "description", "detail", "error_description") if key in inner
         )

@@ -38,17 +38,22 @@ class Section(BaseModel):
 class SourceConfig(Section):
     """Where scenes come from."""
 
-    kind: Literal["stac", "simulated"] = "stac"
-    """A STAC API or static catalogue; or the seeded archive that ``stockline simulate`` writes."""
+    kind: Literal["stac", "sentinelhub", "simulated"] = "stac"
+    """A STAC API or static catalogue; a deployment of Sentinel Hub, whose credentials are in the environment
+    (SH_CLIENT_ID, SH_CLIENT_SECRET) or in the sentinelhub package's own profile (SH_PROFILE); or the seeded archive
+    that ``stockline simulate`` writes."""
     preset: str | None = None
     """An archive known by name (pipeline/presets.py), which says url, collection, sign_url, raw_dn, hosts and
     max_concurrent where these are not given. None: ``url`` names the archive."""
     url: str = presets.PRESETS[presets.DEFAULT].url
-    """STAC API address, or a static catalog.json by path or URL."""
+    """STAC API address, or a static catalog.json by path or URL; of Sentinel Hub the deployment's address:
+    https://sh.dataspace.copernicus.eu or https://services.sentinel-hub.com."""
     collection: str | None = "sentinel-2-l2a"
     """Collection asked of an API; a static catalog is read whole."""
     sign_url: str | None = presets.PRESETS[presets.DEFAULT].sign_url
     """Address that issues the read token of a collection; None when hrefs are public."""
+    token_url: str | None = None
+    """Address that issues the tokens of Sentinel Hub; None: that of the deployment. No other host sees the secret."""
     max_cloud_percent: float = Field(60.0, ge=0, le=100)
     """Scenes the provider calls cloudier are not fetched (science 6.2)."""
     evidence: Literal["copy", "reference"] | None = None

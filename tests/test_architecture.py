@@ -65,7 +65,7 @@ MAY_ALSO = {
 }
 """What others may call, and why."""
 MAY_REACH_OUT = {"pipeline/sources", "pipeline/exchange.py"}
-NETWORK = {"requests", "urllib3", "socket", "http", "ftplib", "pystac_client", "aiohttp"}
+NETWORK = {"requests", "urllib3", "socket", "http", "ftplib", "pystac_client", "aiohttp", "sentinelhub"}
 OPENING_CALLS = {
     "open", "read_text", "read_bytes", "write_text", "write_bytes", "mkdir", "unlink", "rename", "rmdir", "touch",
     "rmtree", "copyfile", "copytree", "move", "symlink_to", "hardlink_to", "iterdir", "glob", "rglob", "urlopen",

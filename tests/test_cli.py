@@ -213,7 +213,9 @@ def test_verify_names_copied_evidence(port, small, settings, tmp_path, capsys):
     assert "differs" in first
     # Pixels that are not what was fetched are never measured: they are fetched again, and it is told.
     assert cli.main(["run", "--config", str(config), "--force"]) == 0
-    assert f"{path}: differs from the hash recorded when it was fetched; it was fetched again" in capsys.readouterr().err
+    assert (
+        f"{path}: differs from the hash recorded when it was fetched; it was fetched again" in capsys.readouterr().err
+    )
     assert cli.main(["verify", str(tmp_path / "results")]) == 0
 
 

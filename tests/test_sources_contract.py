@@ -1,14 +1,18 @@
 """What every kind of source must do; a new file in the folder is found here by itself."""
 
 import contextlib
+import datetime as dt
 import importlib
 import inspect
+import os
 import pickle
 import pkgutil
 from typing import get_args
+from unittest import mock
 
 import numpy as np
 import pytest
+from sentinelhub_server import CLIENT_ID, CLIENT_SECRET, NATIVE_M, SentinelHubServer, Tile, centres
 from servers import COLLECTION, EPSG, LEFT, TOP, FileServer, footprint, opened_line, searched, write_archive
 
 from pipeline import sources
@@ -48,7 +52,38 @@ def served_archive(folder):
         yield config_of("stac", f"{server.url}/catalog.json")
 
 
+class ArchiveTile(Tile):
+    """A tile of the loopback Sentinel Hub with the pixels of an archive's item."""
+
+    extent = (LEFT, TOP - 1200, LEFT + 1200, TOP)
+
+    def samples(self, names, bounds, width, height, *, harmonise):  # noqa: ARG002 - as the tile of the server
+        """Give the place of each native pixel, as ``servers.write_archive`` does."""
+        x, y = centres(bounds, width, height)
+        found = {"dataMask": np.ones((height, width), np.uint8)}
+        for name in set(names) - {"dataMask"}:
+            step = NATIVE_M[name]
+            place = 1 + ((TOP - y) // step).astype(int) * (1200 // step) + ((x - LEFT) // step).astype(int)
+            found[name] = place % 11 + 1 if name == "SCL" else place + self.ident
+        return found
+
+
+@contextlib.contextmanager
+def sentinel_hub(folder):
+    days = [dt.date(2020, 5, 1) + dt.timedelta(days=9 * number) for number in range(6)]
+    tiles = [
+        ArchiveTile(
+            f"S2A_MSIL2A_{day:%Y%m%d}T020000_N0500_R103_T52SDG_20230101T000000", f"{day}T02:00:00Z", ident=number
+        )
+        for number, day in enumerate(days)
+    ]
+    account = {"SH_CLIENT_ID": CLIENT_ID, "SH_CLIENT_SECRET": CLIENT_SECRET}
+    with SentinelHubServer(tiles) as server, mock.patch.dict(os.environ, account):
+        yield config_of("sentinelhub", server.url, token_url=server.token_url)
+
+
 ARCHIVES = {
+    "sentinelhub": sentinel_hub,
     "stac": static_archive,
     "stac, served": served_archive,
     "simulated": lambda folder: static_archive(folder, **{"stockline:simulated": True}),

@@ -1,6 +1,5 @@
 """STAC: an API through pystac-client, or a static catalogue by path or URL."""
 
-import datetime as dt
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,12 +17,13 @@ from shapely.geometry import box, mapping
 from shapely.geometry.base import BaseGeometry
 
 from pipeline.addresses import is_remote, one_line, shown
-from pipeline.config import Config, SourceConfig, in_windows
+from pipeline.config import Config, SourceConfig
 from pipeline.documents import parsed
 from pipeline.errors import GoneError, InputError, SceneRefusedError, SourceError
 from pipeline.exchange import DOCUMENT_BYTES, Ask
 from pipeline.imagery import Item
 from pipeline.remote import Line, ask
+from pipeline.sources._dates import is_wanted, span
 from pipeline.sources._files import deliver, price
 from pipeline.sources._items import read_item
 
@@ -52,7 +52,7 @@ def search(aoi: BaseGeometry, config: Config, line: Line) -> list[Item]:
     for document in documents:
         item = _read(document, source)
         # A catalogue that changes between two pages repeats what it has moved.
-        if item is not None and item.coverage.intersects(aoi) and _wanted(item, config):
+        if item is not None and item.coverage.intersects(aoi) and is_wanted(item, config):
             items.setdefault((item.collection, item.id), item)
     if not items:
         years = f"{config.years.first}-{config.years.last}"
@@ -73,13 +73,6 @@ def _read(document: dict[str, Any], source: SourceConfig) -> Item | None:
         # Left out, it would be missing without a word.
         name = shown(str(document.get("id")))
         raise SourceError(f"{source.url}: item {name} is malformed ({one_line(error)}); tell its provider") from error
-
-
-def _wanted(item: Item, config: Config) -> bool:
-    day = item.datetime.date()
-    windows = config.windows.stockpile + config.windows.footprint
-    clear = item.cloud_percent is None or item.cloud_percent <= config.source.max_cloud_percent
-    return day.year in config.years.all and in_windows(day, windows) and clear
 
 
 def _is_static(url: str) -> bool:
@@ -180,10 +173,11 @@ def _api_items(aoi: BaseGeometry, config: Config, line: Line) -> Iterator[dict[s
     try:
         client = pystac_client.Client.open(source.url, stac_io=_ApiIO(line))
         for year in config.years.all:
+            first, last = span(config, year)
             found = client.search(
                 collections=[source.collection] if source.collection else None,
                 intersects=mapping(aoi if aoi.geom_type == "Polygon" else box(*aoi.bounds)),
-                datetime=_span(config, year),
+                datetime=f"{first:%Y-%m-%dT%H:%M:%SZ}/{last:%Y-%m-%dT%H:%M:%SZ}",
                 limit=PAGE,
             )
             yield from _paged(found, source.url)
@@ -206,12 +200,3 @@ def _paged(found: pystac_client.ItemSearch, url: str) -> Iterator[dict[str, Any]
             yield document
     if received < matched:
         raise SourceError(f"{url}: answered {received} of {matched} items; run again later")
-
-
-def _span(config: Config, year: int) -> str:
-    """First to last day any window of a year covers."""
-    windows = config.windows.stockpile + config.windows.footprint
-    first, last = min(start for start, _ in windows), max(end for _, end in windows)
-    # A window may name 02-29; the day is clipped by the windows test afterwards.
-    end = dt.date.fromisoformat(f"{year}-{last}") if last != "02-29" else dt.date(year, 3, 1)
-    return f"{year}-{'03-01' if first == '02-29' else first}T00:00:00Z/{end.isoformat()}T23:59:59Z"
