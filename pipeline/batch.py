@@ -80,19 +80,16 @@ def _counted(batch: Batch, say: Callable[[str, str], None]) -> Iterator[None]:
     ledger = batch.line.ledger
     try:
         ledger.cleared()
+    except OSError as error:
+        said = error.strerror or error
+        raise ProductError(f"{ledger.folder}: {said}; free disk space or choose another --out") from error
+    try:
         yield
         spent = ledger.spent()
-        if spent.requests:
+        if spent.pixel_requests:
             units = f", {spent.processing_units:.2f} processing units" if spent.processing_units else ""
-            say(
-                "source",
-                f"{spent.requests} requests, {spent.pixel_requests} of them for pixels, at most {ledger.at_once()} at a "
-                f"time, {spent.size_bytes / 1e6:.1f} MB{units}",
-            )
-    except OSError as error:
-        raise ProductError(
-            f"{ledger.folder}: {error.strerror or error}; free disk space or choose another --out"
-        ) from error
+            asked = f"{spent.requests} requests, {spent.pixel_requests} of them for pixels"
+            say("source", f"{asked}, at most {ledger.at_once()} at a time, {spent.size_bytes / 1e6:.1f} MB{units}")
     finally:
         ledger.close()
 

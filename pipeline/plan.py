@@ -9,6 +9,7 @@ from pipeline.grid import choose_epsg, make_grid
 from pipeline.imagery import Refusal, Scene
 from pipeline.ledger import NOTHING
 from pipeline.passes.scene import BANDS
+from pipeline.presets import PRESETS
 from pipeline.remote import Line
 from pipeline.scenes import select_scenes
 from pipeline.store import Store, copying, held
@@ -41,7 +42,9 @@ def plan_site(site: Site, config: Config, line: Line) -> Planned:
 
 def open_store(config: Config, line: Line) -> Store:
     """Give the evidence store of an output folder, filled from the configured source."""
-    return Store(config.out / "evidence", line, sources.load(config.source.kind).deliver)
+    preset = PRESETS.get(config.source.preset or "")
+    deliver = sources.load(config.source.kind).deliver
+    return Store(config.out / "evidence", line, deliver, preset.licence if preset else None)
 
 
 def estimate(planned: Planned, store: Store, config: Config) -> str:

@@ -57,6 +57,7 @@ class SceneRow:
     shift_y_m: float | None
     sha256: str | None
     residual_m: float | None = None
+    evidence_version: int | None = None
 
 
 @dataclass(frozen=True)

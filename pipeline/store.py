@@ -179,7 +179,7 @@ def _kept(store: Store, item: Item, grid: Grid, folder: Path) -> _Found:
     for delivered in store.deliver(item, [band for band in bands if band not in came], grid, store.line):
         fetching.keep(delivered, item.assets[delivered.band].href)
         fetched, traffic = fetched + 1, traffic + delivered.traffic
-    version = fetching.finish(item, grid, store.licence, known)
+    version = fetching.finish(item, grid, item.licence or store.licence, known)
     if version.identity != known_as:
         describe(folder, known_as, version.number, item)
     return _Found(_bands(version, item), version.number, fetched, traffic, tuple(notes))

@@ -158,6 +158,7 @@ def _scene_rows(found: Findings) -> list[SceneRow]:
                 # One hash for the scene: that of its files' hashes, which the manifest lists one by one.
                 scene.sha256,
                 scene.residual_m,
+                scene.stored.version,
             )
         )
     rows += [

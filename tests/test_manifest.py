@@ -56,9 +56,18 @@ def put(path, content):
     return path
 
 
+def record_of(copy):
+    """Record of a version with one file, as the store writes it."""
+    file = {"href": REMOTE, "sha256": digest(copy), "size_bytes": copy.stat().st_size}
+    window = {"bounds_m": [0, 0, 100, 100]}
+    text = json.dumps({"version": 1, "identity": "0" * 16, "files": {"red.tif": file}, "window": window})
+    return put(copy.parent / "record.json", text.encode())
+
+
 def make_inputs(base, site="hoeryong", **changes):
     """One scene copied from afar, one referenced in a local archive."""
-    copy = put(base / "out/evidence/l2a/S2A_1/window/red.tif", b"copied pixels")
+    copy = put(base / "out/evidence/l2a/S2A_1/window/v1/red.tif", b"copied pixels")
+    record_of(copy)
     reference = put(base / "archive/S2B_2/B04.tif", b"referenced pixels")
     scenes = (
         scene("S2B_2", stored(reference, str(reference), "reference")),
@@ -114,7 +123,7 @@ def test_manifest_holds_what_was_hashed_by_hand(tmp_path):
     assert document["inputs"] == [
         {
             "scene_id": "S2A_1", "item_id": "S2A_1", "band": "red", "href": REMOTE, "evidence": "copy",
-            "path": "l2a/S2A_1/window/red.tif", "size_bytes": 13,
+            "path": "l2a/S2A_1/window/v1/red.tif", "size_bytes": 13,
             "sha256": hashlib.sha256(b"copied pixels").hexdigest(),
         },
         {
@@ -335,7 +344,7 @@ def test_a_changed_or_removed_output_is_named(tmp_path, name):
 
 def test_changed_or_removed_evidence_is_named(tmp_path):
     folder, _ = make_result(tmp_path)
-    copy = tmp_path / "out/evidence/l2a/S2A_1/window/red.tif"
+    copy = tmp_path / "out/evidence/l2a/S2A_1/window/v1/red.tif"
     reference = tmp_path / "archive/S2B_2/B04.tif"
     flip(copy)
     assert told(folder) == [(str(copy), "differs")]
@@ -348,7 +357,19 @@ def test_changed_or_removed_evidence_is_named(tmp_path):
         "manifest.json: incomplete: referenced file S2B_2/B04.tif is not here"
     ]
     copy.unlink()
-    assert told(folder) == [("evidence/l2a/S2A_1/window/red.tif", "missing"), ("manifest.json", "incomplete")]
+    assert told(folder) == [("evidence/l2a/S2A_1/window/v1/red.tif", "missing"), ("manifest.json", "incomplete")]
+
+
+def test_a_copy_whose_record_is_gone_or_says_otherwise_is_named(tmp_path):
+    folder, _ = make_result(tmp_path)
+    copy = tmp_path / "out/evidence/l2a/S2A_1/window/v1/red.tif"
+    record = copy.parent / "record.json"
+    record.write_text(record.read_text().replace(digest(copy), "0" * 64))
+    assert [str(p) for p in verify(folder)] == [
+        f"{copy}: has another hash in the record beside it than in the manifest"
+    ]
+    record.unlink()
+    assert [str(p) for p in verify(folder)] == [f"{copy}: has no record beside it that can be read"]
 
 
 def test_an_extra_composite_is_named(tmp_path):

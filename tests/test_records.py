@@ -57,7 +57,7 @@ def test_a_layer_has_the_columns_of_the_contract_in_order(layer):
 
 ADDED = {
     "claims": ["not_observable"],
-    "scenes": ["residual_m"],
+    "scenes": ["residual_m", "evidence_version"],
     "boundary_changes": ["advance_length_m"],
     "stockpiles": [
         "score", "material", "persistence_lo95", "persistence_hi95", "area_max_m2", "area_end_m2", "parts",

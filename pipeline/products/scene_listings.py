@@ -18,7 +18,8 @@ def scenes_listings(scenes: Sequence[SceneRow]) -> tuple[Listing, Listing]:
     used = Listing(
         "Scenes used",
         "Baseline: processing baseline. Offset: verdict of the test of the radiometric offset on the pixels. Shift: "
-        f"applied to lie on the reference scene, metres east and north. {ABSENT} : not stated or not assessed.",
+        f"applied to lie on the reference scene, metres east and north. {ABSENT} : not stated or not assessed."
+        f"{_later_versions(ordered)}",
         (
             *(*head, *base, Column("Clear", number=True, share=0.8), Column("Offset", share=1.2)),
             *(Column("Shift, m", number=True, share=1.3), Column("SHA-256", share=1.6)),
@@ -36,6 +37,17 @@ def scenes_listings(scenes: Sequence[SceneRow]) -> tuple[Listing, Listing]:
         wide=True,
     )
     return used, refused
+
+
+def _later_versions(scenes: Sequence[SceneRow]) -> str:
+    """Name the scenes whose pixels the provider has changed since they were first fetched."""
+    later = [f"{s.scene_id} (version {s.evidence_version})" for s in scenes if s.used and (s.evidence_version or 1) > 1]
+    if not later:
+        return ""
+    return (
+        f" The provider has changed the pixels of {len(later)} of these scenes since they were first fetched; both are "
+        f"kept, and the version named here is used: {', '.join(later)}."
+    )
 
 
 def _utc(moment: dt.datetime) -> dt.datetime:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from pipeline.errors import InputError, ProductError
-from pipeline.evidence import sha256_file
+from pipeline.errors import EvidenceError, InputError, ProductError
+from pipeline.evidence import read_version, sha256_file
 from pipeline.products._documents import (
     MANIFEST,
     RUN,
@@ -164,11 +164,24 @@ def _verify_input(folder: Path, file: InputFile, run: Run | None, hasher: Hasher
     if found is not None:
         name = found.relative_to(folder).as_posix() if found.is_relative_to(folder) else str(found.absolute())
         yield from _compare(found, name, file, hasher)
+        if file.evidence == "copy":
+            yield from _recorded(found, name, file)
     elif file.evidence == "copy":
         detail = f"is missing: the copy of band {file.band} of scene {file.scene_id}"
         yield Problem(f"{EVIDENCE}/{file.path}", "missing", detail)
     else:
         yield Problem(MANIFEST, "incomplete", f"incomplete: referenced file {file.path} is not here")
+
+
+def _recorded(path: Path, name: str, file: InputFile) -> Iterator[Problem]:
+    """Hold a copy against the record beside it, which must be there and say the same."""
+    try:
+        kept = read_version(path.parent).files[file.band].sha256
+    except (EvidenceError, KeyError, ValueError):
+        yield Problem(name, "missing", "has no record beside it that can be read")
+        return
+    if kept != file.sha256:
+        yield Problem(name, "differs", "has another hash in the record beside it than in the manifest")
 
 
 def _compare(path: Path, name: str, recorded: InputFile | OutputFile, hasher: Hasher) -> Iterator[Problem]:
