@@ -43,6 +43,7 @@ OTHER_HOST = "127.0.0.2"
 _START_S = 20.0
 _MARK = "/mark-"
 """What only :class:`RealFiles` asks for: when it is in the log, so is all that was asked before."""
+_WEATHER = "20% busy; 5% limited; 5% silent; 10% slow; 10% cut; * fine;"
 _CONFIGURATION = """
 daemon off; master_process off; worker_processes 1; pid nginx.pid; error_log error.log warn;
 events { worker_connections 512; }
@@ -121,10 +122,12 @@ def weather_counts(access_log: Path) -> dict[str, int]:
 class RealFiles:
     """The folder ``root`` behind nginx; what is put there is served below every path of :data:`FAULTS`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, port: int | None = None, *, calm: bool = False) -> None:
+        """Serve on a port; ``calm``: the path ``weather`` has none, so that addresses are the same without faults."""
         self.root = folder / "files"
         self.access_log = folder / "access.log"
-        self.port = free_port()
+        self.port = port or free_port()
+        self.calm = calm
         self.halt_s = 0.5
         self._folder = folder
         self._changes: dict[str, tuple[int, bytes]] = {}
@@ -188,7 +191,7 @@ class RealFiles:
         behind = _Behind(("127.0.0.1", 0), type("Handler", (_BehindHandler,), {"owner": self}))
         thread = threading.Thread(target=behind.serve_forever, args=(0.02,), daemon=True)
         thread.start()
-        configuration = _CONFIGURATION
+        configuration = _CONFIGURATION.replace(_WEATHER, "* fine;") if self.calm else _CONFIGURATION
         for name, value in {
             "@ROOT@": self.root, "@LOG@": self.access_log, "@PORT@": self.port, "@OTHER@": OTHER_HOST,
             "@BEHIND@": behind.server_port,
