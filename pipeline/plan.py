@@ -63,9 +63,15 @@ def estimate(planned: Planned, store: Store, config: Config) -> str:
         seconds += (cost.requests * _SECONDS_PER_REQUEST) / config.source.max_concurrent
         seconds += cost.size_bytes / _BYTES_PER_SECOND
         units = f", {cost.processing_units:,.0f} processing units" if cost.processing_units else ""
+        preset = PRESETS.get(config.source.preset or "")
+        account = (
+            "; its pixels need an account: set source.kind: sentinelhub"
+            if preset and preset.pixels_need_account
+            else ""
+        )
         fetched = (
             f"{len(lacking)} of {len(items)} items to fetch: at most {cost.size_bytes / 1e6:,.0f} MB in "
-            f"{cost.requests:,} requests{units}"
+            f"{cost.requests:,} requests{units}{account}"
         )
     else:
         fetched = "nothing to fetch (local archive)"

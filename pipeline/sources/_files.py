@@ -17,6 +17,7 @@ from pipeline.exchange import Ask
 from pipeline.imagery import Asset, Item
 from pipeline.ledger import Traffic
 from pipeline.pixels import read_part, why
+from pipeline.presets import PRESETS
 from pipeline.ranges import fetch_window
 from pipeline.remote import Line, ask
 from pipeline.types import Grid
@@ -25,13 +26,13 @@ _TOKEN_AGE_S = 600
 """A read token lives about an hour; one this old is always still good."""
 _TOKENS: dict[tuple[str, int], str] = {}
 _ASKING_TOKEN = threading.Lock()
-_REQUESTS_PER_FILE = 3
-"""Directory, and blocks in one or two rows."""
 _BYTES_PER_PIXEL = 1.4
 """Deflated 16-bit surface reflectance; measured 1.2-1.4 on Sentinel-2 scenes of hills and villages."""
 _CLASS_BYTES_PER_PIXEL = 0.2
 _BLOCK_PX = 1024
 """Largest block of the public archives: what meets a window reaches up to a block beyond it."""
+_LEAST_BLOCK_PX = 512
+"""Smallest: each row of blocks is a request."""
 _JP2_BYTES_PER_PIXEL = 1.1
 _TILE_PX = 10_980
 _FINE = {"blue", "green", "red", "nir"}
@@ -47,6 +48,12 @@ def deliver(item: Item, bands: Sequence[str], grid: Grid, line: Line) -> Iterato
     SourceError
         A file cannot be had now.
     """
+    preset = PRESETS.get(line.source.preset or "")
+    if preset is not None and preset.pixels_need_account:
+        raise SourceError(
+            f"source.preset = {line.source.preset}: its files need an account, which is not used here; it serves to "
+            "search and plan, set source.kind: sentinelhub to fetch"
+        )
     wanted = [item.assets[band] for band in bands]
     for asset in wanted:
         checked(asset.href, line.source.url, line.source.root)
@@ -92,8 +99,8 @@ def _delivered(asset: Asset, collection: str, grid: Grid, line: Line, folder: Pa
 def price(item: Item, bands: Sequence[str], grid: Grid) -> Traffic:
     """Say what a scene takes at most, from the size of the grid; of an archive of GeoTIFFs in blocks."""
     remote = [item.assets[band] for band in bands if band in item.assets and is_remote(item.assets[band].href)]
-    size = sum(_bytes(asset, grid) for asset in remote)
-    return Traffic(_REQUESTS_PER_FILE * len(remote), _REQUESTS_PER_FILE * len(remote), size, 0.0)
+    requests = sum(_requests(asset, grid) for asset in remote)
+    return Traffic(requests, requests, sum(_bytes(asset, grid) for asset in remote))
 
 
 def _signed(href: str, collection: str, line: Line) -> str:
@@ -115,10 +122,26 @@ def _token(line: Line, collection: str, age: int) -> str:
         return _TOKENS[url, age]
 
 
+def _requests(asset: Asset, grid: Grid) -> int:
+    """Directory, and each row of blocks; of a file without blocks what it begins with, and all of it."""
+    if _is_jp2(asset):
+        return 2
+    return 1 + int(grid.height / _step(asset)) // _LEAST_BLOCK_PX + 2
+
+
+def _step(asset: Asset) -> int:
+    return 1 if asset.band in _FINE else 2
+
+
+def _is_jp2(asset: Asset) -> bool:
+    # Not at the end: the Data Space names a file as Nodes(NAME.jp2)/$value.
+    return ".jp2" in asset.href.split("?", maxsplit=1)[0].lower()
+
+
 def _bytes(asset: Asset, grid: Grid) -> int:
     """Compressed bytes of a band's blocks over a grid, or of the whole file when it has no blocks."""
-    step = 1 if asset.band in _FINE else 2
-    if asset.href.split("?", maxsplit=1)[0].endswith(".jp2"):
+    step = _step(asset)
+    if _is_jp2(asset):
         return asset.size_bytes or round((_TILE_PX / step) ** 2 * _JP2_BYTES_PER_PIXEL)
     pixels = (grid.width / step + _BLOCK_PX) * (grid.height / step + _BLOCK_PX)
     return round(pixels * (_CLASS_BYTES_PER_PIXEL if asset.band == "scl" else _BYTES_PER_PIXEL))
