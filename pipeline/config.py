@@ -58,7 +58,9 @@ class Config(Section):
     claims: Path | None = None
     """File of claims under test; None: no claim is judged."""
     out: Path = Path("out")
-    """Folder of results and evidence."""
+    """Folder of results, and of evidence unless ``store`` names another."""
+    store: Path | None = None
+    """Folder of evidence, which several batches may share; None: that of ``out``."""
     source: SourceConfig = SourceConfig()
     years: YearsConfig = YearsConfig()
     windows: WindowsConfig = WindowsConfig()
@@ -129,10 +131,10 @@ def read_config(path: Path) -> Config:
 def _with_absolute_paths(document: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Resolve the paths a file may hold against its own folder."""
     resolved = dict(document)
-    for key in ("sites", "claims", "out"):
+    for key in ("sites", "claims", "out", "store"):
         if isinstance(resolved.get(key), str):
             resolved[key] = (folder / resolved[key]).resolve()
-        elif key not in resolved and key != "claims":
+        elif key not in resolved and key not in {"claims", "store"}:
             resolved[key] = (folder / Config.model_fields[key].default).resolve()
     clear = resolved.get("clear")
     if isinstance(clear, dict) and isinstance(clear.get("dem"), str):

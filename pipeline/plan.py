@@ -44,7 +44,7 @@ def open_store(config: Config, line: Line) -> Store:
     """Give the evidence store of an output folder, filled from the configured source."""
     preset = PRESETS.get(config.source.preset or "")
     deliver = sources.load(config.source.kind).deliver
-    return Store(config.out / "evidence", line, deliver, preset.licence if preset else None)
+    return Store(config.store or config.out / "evidence", line, deliver, preset.licence if preset else None)
 
 
 def estimate(planned: Planned, store: Store, config: Config) -> str:
@@ -64,11 +64,8 @@ def estimate(planned: Planned, store: Store, config: Config) -> str:
         seconds += cost.size_bytes / _BYTES_PER_SECOND
         units = f", {cost.processing_units:,.0f} processing units" if cost.processing_units else ""
         preset = PRESETS.get(config.source.preset or "")
-        account = (
-            "; its pixels need an account: set source.kind: sentinelhub"
-            if preset and preset.pixels_need_account
-            else ""
-        )
+        locked = preset is not None and preset.pixels_need_account
+        account = "; its pixels need an account: set source.kind: sentinelhub" if locked else ""
         fetched = (
             f"{len(lacking)} of {len(items)} items to fetch: at most {cost.size_bytes / 1e6:,.0f} MB in "
             f"{cost.requests:,} requests{units}{account}"

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import PROJECT, call, command_line, environment, hashes
+from conftest import PROJECT, call, command_line, environment, hashes, products
 from servers import FileServer
 
 from pipeline import __version__, cli
@@ -333,3 +333,18 @@ def test_output_is_utf8_whatever_the_locale():
     done = call("sites", "list", "--config", PROJECT / "config.yaml", env=plain, encoding="utf-8")
     assert done.returncode == 0
     assert re.search("[\uac00-\ud7a3]{3}", done.stdout), "the project's sites have Korean names"
+
+
+def test_batches_that_name_the_same_store_fetch_once(port, small, settings, tmp_path, capsys):
+    source = {"kind": "simulated", "url": str(port / "catalog.json"), "evidence": "copy"}
+    shared = {"source": source, "sites": str(small / "aoi"), "years": {"first": 2018, "last": 2018}, "store": "kept"}
+    fetched = []
+    for name in ("one", "two"):
+        config = settings(f"{name}.yaml", **shared, out=name)
+        assert cli.main(["run", "--config", str(config)]) == 0
+        fetched.append(int(re.search(r"(\d+) files fetched", capsys.readouterr().err)[1]))
+        assert cli.main(["verify", str(tmp_path / name)]) == 0
+    assert fetched[0] > 0
+    assert fetched[1] == 0
+    assert list(tmp_path.glob("*/evidence")) == []
+    assert products(tmp_path / "one" / "sim-port") == products(tmp_path / "two" / "sim-port")

@@ -65,7 +65,7 @@ def planned(tmp_path, source, **environment):
     (tmp_path / "config.yaml").write_text(text)
     done = call("plan", "camp-14", "--config", tmp_path / "config.yaml", env=environment)
     assert done.returncode == 0, done.stderr
-    LOG.info("%s: %s", source.get("preset", source["kind"] if "kind" in source else ""), done.stdout.strip())
+    LOG.info("%s: %s", source.get("preset", source.get("kind")), done.stdout.strip())
     numbers = re.search(
         r"camp-14: (\d+) scenes .* (\d+) of (\d+) items to fetch: at most ([\d,]+) MB in ([\d,]+) requests"
         r"(?:, ([\d,]+) processing units)?(?:; its pixels need .*)?, about", done.stdout,

@@ -43,7 +43,7 @@ _MANNERS = (
     "root", "hosts", "timeout_s", "retries", "patience_s", "max_concurrent", "max_requests_per_minute", "max_bytes",
     "max_processing_units",
 )  # fmt: skip
-_NOT_CONTENT: Any = {"sites": True, "claims": True, "out": True, "source": dict.fromkeys(_MANNERS, True)}
+_NOT_CONTENT: Any = {"sites": True, "claims": True, "out": True, "store": True, "source": dict.fromkeys(_MANNERS, True)}
 """Settings no output depends on: paths of this machine, and how patiently and how much a network is asked."""
 
 
