@@ -97,6 +97,7 @@ class Tried:
     answer: Answer | None = None
     reason: str = ""
     wish_s: float | None = None
+    error: RefusedError | None = None
 
 
 def try_once(source: SourceConfig, wanted: Ask) -> Tried:
@@ -108,7 +109,8 @@ def try_once(source: SourceConfig, wanted: Ask) -> Tried:
     for made in range(1, _MOST_REDIRECTS + 2):
         why = not_allowed(url, own, source.hosts)
         if why is not None:
-            raise RefusedError(f"{unsigned(wanted.url)}: {why}; source.hosts names further hosts")
+            refused = RefusedError(f"{unsigned(wanted.url)}: {why}; source.hosts names further hosts")
+            return Tried(_traffic(made - 1, wanted, 0), error=refused)
         try:
             with session().request(
                 wanted.method, url, headers=headers, data=wanted.body,
@@ -123,7 +125,8 @@ def try_once(source: SourceConfig, wanted: Ask) -> Tried:
         if urlsplit(target).netloc != urlsplit(url).netloc:
             headers.pop("Authorization", None)
         url = target
-    raise RefusedError(f"{unsigned(wanted.url)}: is redirected more than {_MOST_REDIRECTS} times")
+    refused = RefusedError(f"{unsigned(wanted.url)}: is redirected more than {_MOST_REDIRECTS} times")
+    return Tried(_traffic(_MOST_REDIRECTS + 1, wanted, 0), error=refused)
 
 
 def _received(reply: requests.Response, source: SourceConfig, wanted: Ask, made: int) -> Tried:
@@ -140,6 +143,8 @@ def _received(reply: requests.Response, source: SourceConfig, wanted: Ask, made:
         return Tried(traffic, reason=f"{status} {reply.reason}", wish_s=wish)
     if status == _PARTIAL and not problem:
         problem = _wrong_part(wanted, headers, size)
+    if status < FIRST_ERROR and size > wanted.most_bytes:
+        return Tried(traffic, error=RefusedError(f"{unsigned(wanted.url)}: {problem}"))
     if problem and status < FIRST_ERROR:
         return Tried(traffic, reason=problem)
     return Tried(traffic, Answer(status, headers, body, reply.url, traffic))
@@ -157,7 +162,7 @@ def _body(reply: requests.Response, source: SourceConfig, wanted: Ask) -> tuple[
             for chunk in reply.iter_content(_CHUNK_BYTES):
                 size += len(chunk)
                 if size > most:
-                    raise RefusedError(f"{unsigned(wanted.url)}: sends more than the {most:,} bytes expected of it")
+                    return b"", size, f"sends more than the {most:,} bytes expected of it"
                 if time.monotonic() > deadline:
                     return b"", size, "is too slow"
                 if file is None:

@@ -97,6 +97,8 @@ def insist(line: Line, at_most: Traffic, name: str, attempt: Callable[[], Tried]
     for tries in range(line.source.retries + 1):
         tried = _in_turn(line, at_most, deadline, attempt)
         taken += tried.traffic
+        if tried.error is not None:
+            raise tried.error
         if tried.answer is not None:
             return replace(tried.answer, traffic=taken)
         wait_s = pause_s(tries, tried.wish_s, _JITTER.random())

@@ -63,6 +63,9 @@ class FileServer:
     lengths: bool = True
     faults: list[Fault] = field(default_factory=list)
     requests: list[tuple] = field(default_factory=list)
+    headers: list[dict] = field(default_factory=list)
+    under_way: int = 0
+    most_under_way: int = 0
 
     def __enter__(self) -> Self:
         self._server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"owner": self}))
@@ -99,6 +102,9 @@ class FileServer:
         return [request for request in self.requests if part in request[1]]
 
 
+_COUNTING = threading.Lock()
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
@@ -122,7 +128,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, *, body):
         parts = urlsplit(self.path)
         fault = self.owner.fault(parts.path)
+        self.owner.headers.append(dict(self.headers))
+        with _COUNTING:
+            self.owner.under_way += 1
+            self.owner.most_under_way = max(self.owner.most_under_way, self.owner.under_way)
         time.sleep(fault.slow_s)
+        with _COUNTING:
+            self.owner.under_way -= 1
         status, headers, data = self._content(parts, fault)
         self.owner.requests.append((self.command, parts.path, parts.query, self.headers.get("Range"), status))
         self.send_response(status)
