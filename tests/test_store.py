@@ -18,7 +18,7 @@ from servers import COLLECTION, EPSG, LEFT, TOKEN, TOP, FileServer, opened_line,
 
 from pipeline import evidence, ranges, remote, store
 from pipeline.config import Config, SourceConfig
-from pipeline.errors import ProductError, SourceError
+from pipeline.errors import BudgetError, ProductError, SourceError
 from pipeline.imagery import Refusal, Scene, StoredScene
 from pipeline.pixels import read_raw
 from pipeline.sources import stac
@@ -679,6 +679,15 @@ def test_a_fetch_nobody_went_on_with_is_swept_after_a_week(server, tmp_path):
     os.utime(old, (0, 0))
     fetch(store_in(tmp_path, config_of(f"{server.url}/catalog.json")), changed(server, 0, updated="x"), GRID, BANDS)
     assert [path.name for path in window.glob(".part-*")] == [".part-fresh"]
+
+
+def test_a_budget_ends_a_fetch_and_what_came_is_kept(server, tmp_path):
+    with pytest.raises(BudgetError, match=r"source\.max_bytes = 30,000: .*; what was fetched is kept"):
+        from_server(server, tmp_path, max_bytes=30_000, max_concurrent=1)
+    assert len(server.requests) > 0
+    again = from_server(server, tmp_path)
+    assert 0 < again.fetched < 4
+    assert again.sha256s == from_server(server, tmp_path / "other").sha256s
 
 
 def test_two_workers_that_want_the_same_fetch_it_once(server, tmp_path):
