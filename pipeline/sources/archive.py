@@ -184,6 +184,8 @@ def _with_files_beside(document: dict[str, Any], folder: Path) -> dict[str, Any]
 
 
 def _path(href: str, folder: Path) -> str:
+    if "\0" in href:
+        raise ValueError(f"its address {href!r} is none")
     if href.startswith("file://"):
         href = unquote(urlsplit(href).path)
     elif is_remote(href):
