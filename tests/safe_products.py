@@ -93,12 +93,12 @@ class SafeProduct:
     def xmls(self, bands):
         """Give the two descriptions of a product with some bands: name to resolution in metres."""
         offsets = "".join(f'<BOA_ADD_OFFSET band_id="{n}">{self.offset_dn}</BOA_ADD_OFFSET>' for n in range(13))
+        listed = f"<BOA_ADD_OFFSET_VALUES_LIST>{offsets}</BOA_ADD_OFFSET_VALUES_LIST>"
         corners = " ".join(f"{y!r} {x!r}" for x, y in self.outline.exterior.coords)
         product = PRODUCT_XML.format(
             start=self.sensed, name=self.name, baseline=self.baseline, platform=self.platform, orbit=self.orbit,
             images="".join(f"<IMAGE_FILE>{self.image(*band)}</IMAGE_FILE>" for band in bands.items()),
-            offsets="" if self.offset_dn is None else f"<BOA_ADD_OFFSET_VALUES_LIST>{offsets}</BOA_ADD_OFFSET_VALUES_LIST>",
-            corners=corners, cloud=self.cloud_percent,
+            offsets="" if self.offset_dn is None else listed, corners=corners, cloud=self.cloud_percent,
         )  # fmt: skip
         return product, TILE_XML.format(sensed=self.sensed, epsg=self.epsg)
 
