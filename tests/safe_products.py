@@ -1,5 +1,6 @@
 """Small Sentinel-2 products in ESA's SAFE format: what ``MTD_MSIL2A.xml`` and ``MTD_TL.xml`` need, and JPEG 2000."""
 
+import hashlib
 from dataclasses import dataclass
 
 import rasterio
@@ -57,6 +58,16 @@ TILE_XML = """<?xml version="1.0" encoding="UTF-8" standalone="no"?>
 """
 
 
+MANIFEST_XML = """<?xml version="1.0" encoding="UTF-8"?>
+<xfdu:XFDU xmlns:xfdu="urn:ccsds:schema:xfdu:1" version="esa/safe/sentinel/1.1/sentinel-2/msi/archive_l2a_user_product">
+  <dataObjectSection>{objects}</dataObjectSection>
+</xfdu:XFDU>
+"""
+OBJECT_XML = """<dataObject ID="D{number}"><byteStream mimeType="application/octet-stream" size="{size}">
+  <fileLocation href="./{path}" locatorType="URL"/><checksum checksumName="{kind}">{digest}</checksum>
+</byteStream></dataObject>"""
+
+
 @dataclass(frozen=True)
 class SafeProduct:
     """What is said of a product; ``sensed`` is UTC as ISO 8601, ``offset_dn`` None where no offset is listed."""
@@ -103,8 +114,11 @@ class SafeProduct:
         return product, TILE_XML.format(sensed=self.sensed, epsg=self.epsg)
 
 
-def write_safe(parent, product, bands):
-    """Write a product; ``bands`` are (pixels, transform) by name, coded without loss. Gives its folder."""
+def write_safe(parent, product, bands, checksums="MD5"):
+    """Write a product; ``bands`` are (pixels, transform) by name, coded without loss. Gives its folder.
+
+    Recent products give SHA3-256 in capitals, older ones MD5 in small letters; None: without ``manifest.safe``.
+    """
     folder = parent / f"{product.name}.SAFE"
     (folder / "GRANULE" / product.granule).mkdir(parents=True)
     texts = product.xmls({band: round(transform.a) for band, (_, transform) in bands.items()})
@@ -118,4 +132,17 @@ def write_safe(parent, product, bands):
             crs=f"EPSG:{product.epsg}", transform=transform, QUALITY="100", REVERSIBLE="YES",
         ) as dataset:  # fmt: skip
             dataset.write(pixels, 1)
+    if checksums:
+        manifest = manifest_xml(folder, checksums)
+        (folder / "manifest.safe").write_text(manifest, encoding="utf-8")
     return folder
+
+
+def manifest_xml(folder, kind):
+    objects = []
+    for number, path in enumerate(sorted(folder.rglob("*.jp2"))):
+        data = path.read_bytes()
+        digest = hashlib.sha3_256(data).hexdigest().upper() if kind == "SHA3-256" else hashlib.md5(data).hexdigest()  # noqa: S324 - as products have it
+        name = path.relative_to(folder).as_posix()
+        objects.append(OBJECT_XML.format(number=number, size=len(data), path=name, kind=kind, digest=digest))
+    return MANIFEST_XML.format(objects="".join(objects))

@@ -1,4 +1,4 @@
-"""Folders on disk: descriptions of real products, broken and hostile ones, and the numbers of the same pixels as STAC."""
+"""Folders on disk: descriptions of real products, broken and hostile ones, the numbers of the same pixels as STAC."""
 
 import dataclasses
 import json
@@ -25,7 +25,7 @@ from pipeline.products.manifest import archive_root
 from pipeline.radiometry import Calibration, declared_offset_dn
 from pipeline.sources import archive
 from pipeline.sources._items import BANDS, read_item
-from pipeline.sources._safe import MOST_BYTES, describe, read_product, read_tile
+from pipeline.sources._safe import MOST_BYTES, describe, read_checksums, read_product, read_tile
 from pipeline.store import Store, fetch
 from pipeline.types import Grid
 
@@ -73,7 +73,8 @@ def real_folder(name):
 def read_folder(folder):
     product = read_product((folder / "MTD_MSIL2A.xml").read_text(encoding="utf-8"))
     tile = read_tile((folder / "GRANULE" / product.granule / "MTD_TL.xml").read_text(encoding="utf-8"))
-    return read_item(describe(product, tile, str(folder)))
+    checksums = read_checksums((folder / "manifest.safe").read_text(encoding="utf-8"))
+    return read_item(describe(product, tile, checksums, str(folder)))
 
 
 @needs_metadata
@@ -93,6 +94,24 @@ def test_a_real_product_says_what_was_read_from_it_by_hand(name):
         if band != "scl":
             assert asset.scale == 1e-4
             assert declared_offset_dn(item, asset, raw_dn=None) == offset_dn
+
+
+@needs_metadata
+@pytest.mark.parametrize(
+    ("name", "checksum"),
+    [
+        ("S2B_MSIL2A_20210122T133229_N0214_R081_T22HBD_20210122T155500", "d50110b93492859514eaba279c5de8c43291af"),
+        (
+            "S2A_MSIL2A_20230821T221941_N0509_R029_T01KAB_20230822T021825",
+            "162009f95136fb6b984249611b170fa40cf775dd5cff1603a532f1000773e1ef8532",
+        ),
+    ],
+)
+def test_every_band_of_a_real_product_has_its_checksum(name, checksum):
+    """Those of B02 by hand from manifest.safe; d5 01 10 is MD5 of 16 bytes as a multihash, 16 20 SHA3-256 of 32."""
+    item = read_folder(real_folder(name))
+    assert item.assets["blue"].checksum == checksum
+    assert len({asset.checksum for asset in item.assets.values()} - {None}) == len(BANDS)
 
 
 @needs_metadata
@@ -145,7 +164,7 @@ def test_names_of_the_first_products_are_read_too():
 def test_the_offset_is_the_listed_one_and_none_was_known_before_baseline_04(baseline, listed_dn, declared_dn):
     product = dataclasses.replace(PRODUCT, baseline=baseline, offset_dn=listed_dn)
     texts = product.xmls({"B02": 10})
-    item = read_item(describe(read_product(texts[0]), read_tile(texts[1]), "/archive"))
+    item = read_item(describe(read_product(texts[0]), read_tile(texts[1]), {}, "/archive"))
     assert declared_offset_dn(item, item.assets["blue"], raw_dn=None) == declared_dn
 
 
@@ -206,6 +225,7 @@ OUTSIDE = '<!DOCTYPE x [<!ENTITY file SYSTEM "file://{secret}">]><n1><PRODUCT_UR
         ("MTD_MSIL2A.xml", b"<a>" * 1_000_000, "is no XML"),
         ("GRANULE/L2A_T52SDG_A025000_20200501T020100/MTD_TL.xml", BOMB.encode(), "declares a document type"),
         ("GRANULE/L2A_T52SDG_A025000_20200501T020100/MTD_TL.xml", b"", "is no XML"),
+        ("manifest.safe", BOMB.encode(), "declares a document type"),
         ("GRANULE/L2A_T52SDG_A025000_20200501T020100/MTD_TL.xml", None, "cannot be read (No such file"),
         ("MTD_MSIL2A.xml", None, "cannot be read (No such file or directory)"),
     ],
@@ -241,6 +261,14 @@ def with_file_link_out(folder, outside):
 def with_item_link_out(folder, outside):
     (outside / "item.json").write_text(json.dumps(item_document("a", PRODUCT.sensed, {"blue": "./B02.tif"})))
     (folder / "item.json").symlink_to(outside / "item.json")
+
+
+def test_a_link_out_is_not_even_looked_through(tmp_path):
+    (tmp_path / "archive").mkdir()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "archive" / "more").symlink_to(tmp_path / "empty")
+    with pytest.raises(InputError, match=r"archive/more: leads out of"):
+        searched(tmp_path / "archive", tmp_path)
 
 
 @pytest.mark.parametrize("made", [with_link_out, with_file_link_out, with_item_link_out])
@@ -370,11 +398,28 @@ def disguise(path):
     ("spoil", "told"), [(unlink, "is not there"), (truncate, "is broken"), (disguise, "is broken")]
 )
 def test_a_broken_band_file_refuses_its_scene_by_name(spoil, told, evidence, tmp_path):
-    folder = write_safe(tmp_path / "archive", PRODUCT, PIXELS)
+    folder = write_safe(tmp_path / "archive", PRODUCT, PIXELS, checksums=None)
     spoil(next(folder.rglob("*_B02_10m.jp2")))
     refused = stored(tmp_path / "archive", tmp_path, evidence=evidence)
     assert isinstance(refused, Refusal)
     assert refused.reason.startswith(f"file T52SDG_20200501T020100_B02_10m.jp2 {told}")
+
+
+@pytest.mark.parametrize("evidence", ["copy", "reference"])
+@pytest.mark.parametrize("checksums", ["MD5", "SHA3-256"])
+def test_a_file_that_is_decoded_into_other_pixels_is_told_by_its_checksum(checksums, evidence, tmp_path):
+    folder = write_safe(tmp_path / "archive", PRODUCT, PIXELS, checksums)
+    path = next(folder.rglob("*_B02_10m.jp2"))
+    data = bytearray(path.read_bytes())
+    assert isinstance(stored(tmp_path / "archive", tmp_path, evidence=evidence), StoredScene)
+    shutil.rmtree(tmp_path / "evidence", ignore_errors=True)
+    data[len(data) // 2 : len(data) // 2 + 20] = bytes(20)
+    path.write_bytes(data)
+    with rasterio.open(path) as dataset:
+        assert (dataset.read(1) != PIXELS["B02"][0]).any()  # no error
+    refused = stored(tmp_path / "archive", tmp_path, evidence=evidence)
+    assert isinstance(refused, Refusal)
+    assert refused.reason == f"file {path.name} is broken (differs from the checksum its provider gave)"
 
 
 @pytest.mark.parametrize("evidence", ["copy", "reference"])

@@ -1,7 +1,7 @@
 """Metadata of a Sentinel-2 product as ESA delivers it (SAFE) -> the STAC item they describe. Pure: text in, dict out.
 
-Read from ``MTD_MSIL2A.xml`` and ``MTD_TL.xml`` as ESA's Product Specification Document (PSD) 14 has them; up to
-baseline 02.06 some elements have other names.
+Read from ``MTD_MSIL2A.xml``, ``MTD_TL.xml`` and ``manifest.safe`` as ESA's Product Specification Document (PSD) 14 has
+them; up to baseline 02.06 some elements have other names.
 """
 
 import math
@@ -37,6 +37,8 @@ _OLD_NAMES = {  # of PSD 14.2, baselines 02.04 to 02.06
     "IMAGE_FILE": "IMAGE_FILE_2A",
     "BOA_QUANTIFICATION_VALUE": "L2A_BOA_QUANTIFICATION_VALUE",
 }
+_MULTIHASHES = {"MD5": "d50110", "SHA3-256": "1620"}
+"""First bytes of a multihash (kind and length) of the kinds of checksum that products have."""
 _HALF_TURN = 180.0
 
 
@@ -119,8 +121,20 @@ def read_tile(text: str) -> TileFacts:
     return TileFacts(_one(root, "SENSING_TIME"), int(code[1]))
 
 
-def describe(product: Product, tile: TileFacts, folder: str) -> dict[str, Any]:
-    """STAC item of a product that lies in a folder (an absolute path)."""
+def read_checksums(text: str) -> dict[str, str]:
+    """Read ``manifest.safe``: a multihash by file, relative to the product's folder; ValueError when it is no XML."""
+    found = {}
+    for stream in _parsed(text).iter("byteStream"):
+        location, told = stream.find("fileLocation"), stream.find("checksum")
+        if location is not None and told is not None:
+            kind = _MULTIHASHES.get(str(told.get("checksumName")))
+            if kind is not None:
+                found[str(location.get("href")).removeprefix("./")] = kind + (told.text or "").strip().lower()
+    return found
+
+
+def describe(product: Product, tile: TileFacts, checksums: Mapping[str, str], folder: str) -> dict[str, Any]:
+    """STAC item of a product that lies in a folder (an absolute path); files may be without a checksum."""
     return {
         "type": "Feature",
         "stac_version": "1.0.0",
@@ -131,7 +145,12 @@ def describe(product: Product, tile: TileFacts, folder: str) -> dict[str, Any]:
         "properties": {**product.properties, "datetime": tile.sensed, "proj:epsg": tile.epsg},
         "links": [{"rel": "license", "href": SENTINEL_TERMS}],
         "assets": {
-            band: {"href": f"{folder}/{path}", "type": "image/jp2", "raster:bands": [_radiometry(product, band)]}
+            band: {
+                "href": f"{folder}/{path}",
+                "type": "image/jp2",
+                "raster:bands": [_radiometry(product, band)],
+                "file:checksum": checksums.get(path),
+            }
             for band, path in product.files.items()
         },
     }

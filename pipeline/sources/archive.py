@@ -25,7 +25,7 @@ from pipeline.sources import _files
 from pipeline.sources._dates import is_wanted
 from pipeline.sources._files import price
 from pipeline.sources._items import read_item
-from pipeline.sources._safe import MOST_BYTES, describe, read_product, read_tile
+from pipeline.sources._safe import MOST_BYTES, describe, read_checksums, read_product, read_tile
 from pipeline.types import Grid
 
 __all__ = ["deliver", "price", "search"]
@@ -36,7 +36,6 @@ _PRODUCT_FILE = "MTD_MSIL2A.xml"
 _TILE_OF_BUCKET = "tileInfo.json"
 """Stands in a tile of the open bucket sentinel-s2-l2a, which lacks the product's file with scale and offset."""
 _LEVEL_2A = re.compile(r"S2[A-D]_MSIL2A_")
-_LEVEL_1C = re.compile(r"S2[A-D]_MSIL1C_")
 _REMEDY = "download the product again or move it out of the archive"
 _MALFORMED = (KeyError, TypeError, ValueError, AttributeError, shapely.errors.ShapelyError)
 _Read = TypeVar("_Read")
@@ -117,7 +116,7 @@ def _opened(source: SourceConfig) -> _Archive:
 
 
 def _places(archive: _Archive, folder: Path, depth: int = 0) -> Iterator[Path]:
-    """Folders of SAFE products, and JSON files, in the order of their names."""
+    """Folders of SAFE products of level 2A, and JSON files, in the order of their names."""
     if depth > MOST_DEEP:
         raise InputError(f"{folder}: lies more than {MOST_DEEP} folders below {archive.root}; name one nearer to it")
     try:
@@ -141,8 +140,6 @@ def _places(archive: _Archive, folder: Path, depth: int = 0) -> Iterator[Path]:
 def _below(archive: _Archive, path: Path, names: set[str], depth: int) -> Iterator[Path]:
     """Give what one entry of a folder holds; ``names`` are those of all its entries."""
     if path.is_dir():
-        if _LEVEL_1C.match(path.name):
-            return
         if (path / _PRODUCT_FILE).exists() or (_LEVEL_2A.match(path.name) and path.suffix == ".SAFE"):
             yield path
         else:
@@ -174,7 +171,9 @@ def _of_product(archive: _Archive, folder: Path, aoi: BaseGeometry) -> dict[str,
     if not product.outline.intersects(aoi):
         return None
     tile = archive.read(folder / "GRANULE" / product.granule / "MTD_TL.xml", MOST_BYTES, read_tile)
-    return describe(product, tile, str(folder))
+    manifest = folder / "manifest.safe"
+    checksums = archive.read(manifest, MOST_BYTES, read_checksums) if manifest.exists() else {}
+    return describe(product, tile, checksums, str(folder))
 
 
 def _with_files_beside(document: dict[str, Any], folder: Path) -> dict[str, Any]:
