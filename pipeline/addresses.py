@@ -28,7 +28,7 @@ def checked(href: str, catalogue: str, root: str | None = None) -> str:
     catalogue : str
         Path or URL of the catalogue that names it.
     root : str or None
-        Folder a local catalogue's files must lie below, links followed; None: the catalogue's own.
+        Folder a local catalogue's files must lie below, links followed; None: :func:`home` of the catalogue.
 
     Raises
     ------
@@ -42,10 +42,16 @@ def checked(href: str, catalogue: str, root: str | None = None) -> str:
         raise SceneRefusedError(f"address {shown(href)} is neither http(s) nor a path")
     if is_remote(catalogue):
         raise SceneRefusedError(f"address {shown(href)} is a local path, which a remote catalogue may not name")
-    folder = (Path(root) if root else Path(catalogue).parent).resolve()
+    folder = Path(root).resolve() if root else home(catalogue)
     if not Path(href).resolve().is_relative_to(folder):
         raise SceneRefusedError(f"file {shown(href)} lies outside {folder}; source.root can name a folder above both")
     return href
+
+
+def home(catalogue: str) -> Path:
+    """Folder of a local catalogue, links followed; an archive without one is a folder itself."""
+    path = Path(catalogue).resolve()
+    return path if path.is_dir() else path.parent
 
 
 def not_allowed(url: str, own: Sequence[str], hosts: Sequence[str]) -> str | None:

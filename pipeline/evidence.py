@@ -89,6 +89,24 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+_MULTIHASHES = {"1220": "sha256", "1620": "sha3_256", "d50110": "md5"}
+"""First bytes of a multihash (kind and length) to the kind's name in hashlib."""
+
+
+def is_as_declared(path: Path, checksum: str | None) -> bool:
+    """Whether a file has the bytes its provider's multihash tells; True too where none, or of another kind, is told.
+
+    Needed beside what a reader finds: JPEG 2000 and deflate are decoded into other pixels, without an error, when
+    bytes in their middle are wrong.
+    """
+    told = (checksum or "").lower()
+    kind = next((kind for kind in _MULTIHASHES if told.startswith(kind)), None)
+    if kind is None:
+        return True
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, _MULTIHASHES[kind]).hexdigest() == told.removeprefix(kind)
+
+
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Hold a window's folder against every other worker; given back when the process ends, however it ends."""

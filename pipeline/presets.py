@@ -24,7 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-_SENTINEL_TERMS = "https://sentinel.esa.int/documents/247904/690755/Sentinel_Data_Legal_Notice"
+SENTINEL_TERMS = "https://sentinel.esa.int/documents/247904/690755/Sentinel_Data_Legal_Notice"
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Preset:
     hosts: tuple[str, ...]
     raw_dn: bool | None
     sign_url: str | None = None
-    licence: str = _SENTINEL_TERMS
+    licence: str = SENTINEL_TERMS
     rate: Rate = Rate()
     pixels_need_account: bool = False
 

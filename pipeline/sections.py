@@ -38,16 +38,16 @@ class Section(BaseModel):
 class SourceConfig(Section):
     """Where scenes come from."""
 
-    kind: Literal["stac", "sentinelhub", "simulated"] = "stac"
+    kind: Literal["stac", "sentinelhub", "archive", "simulated"] = "stac"
     """A STAC API or static catalogue; a deployment of Sentinel Hub, whose credentials are in the environment
-    (SH_CLIENT_ID, SH_CLIENT_SECRET) or in the sentinelhub package's own profile (SH_PROFILE); or the seeded archive
-    that ``stockline simulate`` writes."""
+    (SH_CLIENT_ID, SH_CLIENT_SECRET) or in the sentinelhub package's own profile (SH_PROFILE); a folder of SAFE products
+    or of STAC items beside their files; or the seeded archive that ``stockline simulate`` writes."""
     preset: str | None = None
     """An archive known by name (pipeline/presets.py), which says url, collection, sign_url, raw_dn, hosts and
     max_concurrent where these are not given. None: ``url`` names the archive."""
     url: str = presets.PRESETS[presets.DEFAULT].url
     """STAC API address, or a static catalog.json by path or URL; of Sentinel Hub the deployment's address:
-    https://sh.dataspace.copernicus.eu or https://services.sentinel-hub.com."""
+    https://sh.dataspace.copernicus.eu or https://services.sentinel-hub.com; of an archive its folder."""
     collection: str | None = "sentinel-2-l2a"
     """Collection asked of an API; a static catalog is read whole."""
     sign_url: str | None = presets.PRESETS[presets.DEFAULT].sign_url
@@ -64,7 +64,7 @@ class SourceConfig(Section):
     """What the provider delivers when its items do not say: True raw DN (offset by processing baseline),
     False offset already applied, None unknown (the pixels decide)."""
     root: str | None = None
-    """Folder the files of a local archive lie below; None: that of its catalog.json."""
+    """Folder the files of a local archive lie below; None: that of its catalog.json, or the archive's own."""
     hosts: tuple[str, ...] = ()
     """Further hosts that may be asked for pixels, beside that of ``url``: name, name:port or *.domain."""
     timeout_s: float = Field(60.0, gt=0)

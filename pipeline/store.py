@@ -25,6 +25,7 @@ from pipeline.evidence import (
     describe,
     described,
     identity,
+    is_as_declared,
     locked,
     other_windows,
     read_version,
@@ -240,6 +241,8 @@ def _referenced(asset: Asset, source: SourceConfig) -> StoredBand:
         raise SceneRefusedError(f"{unsigned(asset.href)} is remote and cannot be referenced; set source.evidence: copy")
     path = Path(checked(asset.href, source.url, source.root))
     try:
+        if not is_as_declared(path, asset.checksum):
+            raise SceneRefusedError(f"file {path.name} is broken (differs from the checksum its provider gave)")
         return _band(asset, path, sha256_file(path), path.stat().st_size, "reference")
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
         raise SceneRefusedError(f"file {path.name} is not there ({error.strerror})") from error

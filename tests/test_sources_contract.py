@@ -4,6 +4,7 @@ import contextlib
 import datetime as dt
 import importlib
 import inspect
+import json
 import os
 import pickle
 import pkgutil
@@ -12,6 +13,8 @@ from unittest import mock
 
 import numpy as np
 import pytest
+import rasterio
+from safe_products import SafeProduct, write_safe
 from sentinelhub_server import CLIENT_ID, CLIENT_SECRET, NATIVE_M, SentinelHubServer, Tile, centres
 from servers import COLLECTION, EPSG, LEFT, TOP, FileServer, footprint, opened_line, searched, write_archive
 
@@ -82,7 +85,35 @@ def sentinel_hub(folder):
         yield config_of("sentinelhub", server.url, token_url=server.token_url)
 
 
+@contextlib.contextmanager
+def safe_archive(folder):
+    """Give the archive's products as SAFE, lossless, in a folder a year, a level 1C product among them."""
+    for document in write_archive(folder / "archive", 6):
+        files = {band: folder / "archive" / document["id"] / f"{band}.tif" for band in document["assets"]}
+        pixels = {}
+        for band, path in files.items():
+            with rasterio.open(path) as dataset:
+                pixels[band] = (dataset.read(1), dataset.transform)
+        product = SafeProduct(document["properties"]["datetime"], "52SDG", EPSG, footprint())
+        write_safe(folder / "products" / "2020", product, pixels)
+    (folder / "products" / "S2A_MSIL1C_20200501T020000_N0500_R103_T52SDG_20230101T000000.SAFE").mkdir()
+    yield config_of("archive", folder / "products")
+
+
+@contextlib.contextmanager
+def downloaded_items(folder):
+    """Give the archive's items as a user keeps them who downloaded them: no catalogue, addresses of the provider."""
+    for document in write_archive(folder / "archive", 6):
+        for asset in document["assets"].values():
+            asset["href"] = asset["href"].replace("./", f"https://files.example/{document['id']}/") + "?sig=1"
+        (folder / "archive" / document["id"] / f"{document['id']}.json").write_text(json.dumps(document))
+    (folder / "archive" / "catalog.json").unlink()
+    yield config_of("archive", folder / "archive")
+
+
 ARCHIVES = {
+    "archive, SAFE": safe_archive,
+    "archive, items": downloaded_items,
     "sentinelhub": sentinel_hub,
     "stac": static_archive,
     "stac, served": served_archive,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import __version__
+from pipeline.addresses import home
 from pipeline.config import Config
 from pipeline.errors import ProductError
 from pipeline.evidence import sha256_file
@@ -84,7 +85,7 @@ def archive_root(url: str, scenes: Sequence[StoredScene]) -> Path | None:
     Parameters
     ----------
     url : str
-        Address of the catalogue as configured.
+        Address of the catalogue, or path of the folder of an archive without one, as configured.
     scenes : sequence of StoredScene
         Scenes of that catalogue.
     """
@@ -92,7 +93,7 @@ def archive_root(url: str, scenes: Sequence[StoredScene]) -> Path | None:
         return None
     hrefs = (band.href for scene in scenes for bands in scene.bands for band in bands)
     local = [os.path.dirname(_local(href)) for href in hrefs if _is_local(href)]  # noqa: PTH120 - text, for commonpath
-    return Path(os.path.commonpath([Path(url).resolve().parent, *local]))
+    return Path(os.path.commonpath([home(url), *local]))
 
 
 def code_sha256(packages: Sequence[str] = PACKAGES) -> str:

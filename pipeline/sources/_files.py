@@ -13,6 +13,7 @@ from rasterio.errors import RasterioError
 from pipeline.addresses import checked, is_remote, one_line
 from pipeline.delivery import Delivered
 from pipeline.errors import SceneRefusedError, SourceError
+from pipeline.evidence import is_as_declared
 from pipeline.exchange import Ask
 from pipeline.imagery import Asset, Item
 from pipeline.ledger import Traffic
@@ -88,11 +89,15 @@ def _delivered(asset: Asset, collection: str, grid: Grid, line: Line, folder: Pa
         return fetch_window(line, asset.band, lambda: _signed(asset.href, collection, line), grid, folder)
     path = Path(asset.href)
     try:
+        if not is_as_declared(path, asset.checksum):
+            raise SceneRefusedError(f"file {path.name} is broken (differs from the checksum its provider gave)")
         part = read_part(str(path), grid)
-    except RasterioError as error:
+    except (RasterioError, OSError) as error:
         if not path.is_file():
             raise SceneRefusedError(f"file {path.name} is not there") from error
-        raise SceneRefusedError(f"file {path.name} is broken ({why(error)})") from error
+        if isinstance(error, RasterioError):
+            raise SceneRefusedError(f"file {path.name} is broken ({why(error)})") from error
+        raise SourceError(f"{path}: cannot be read now ({error.strerror}); run again later") from error
     return Delivered(asset.band, part, {"path": path.name}, {})
 
 
