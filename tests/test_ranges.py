@@ -148,6 +148,20 @@ def test_a_file_that_changes_while_it_is_read_is_read_again_from_its_start(scene
     np.testing.assert_array_equal(came.part.pixels, window_of(other, grid)[0])
 
 
+def test_a_part_of_a_file_of_another_length_is_of_another_file(scene, tmp_path):
+    """Without a mark in the headers a length that differs is all there is; the file's own bytes would fit."""
+
+    class Longer(FileServer):
+        def _longer(self):
+            return len(self.asked(".tif")) % 2
+
+        def content(self, name, data):  # noqa: ARG002 - what the parent gives
+            return data + bytes(self._longer()), {}
+
+    with Longer(scene[0]) as server, pytest.raises(SourceError, match="changes while it is read"):
+        fetched(server, GRIDS["a port inside one block"], tmp_path)
+
+
 def test_a_file_that_never_stays_the_same_fails_the_site(scene, tmp_path):
     data = (scene[0] / "B04.tif").read_bytes()
 

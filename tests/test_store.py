@@ -583,6 +583,25 @@ def test_a_new_description_of_the_same_pixels_is_no_new_version(server, tmp_path
     assert [(n["version"], n["item"]["properties"]["updated"]) for n in noted] == [(1, "2026-01-01T00:00:00Z")]
 
 
+@pytest.mark.parametrize("what", ["baseline", "size", "checksum", "address", "made"])
+def test_whatever_tells_of_another_making_has_the_scene_fetched_again(server, tmp_path, what):
+    where = store_in(tmp_path, config_of(f"{server.url}/catalog.json"))
+    fetch(where, scene_of(server.root, 0, server.url), GRID, BANDS)
+    scene = scene_of(server.root, 0, server.url)
+    (item,) = scene.items
+    asset = item.assets["red"]
+    red = {
+        "size": replace(asset, size_bytes=123), "checksum": replace(asset, checksum="1220" + "ab" * 32),
+        "address": replace(asset, href=asset.href.replace("/B04", "//B04")),
+    }.get(what, asset)  # fmt: skip
+    item = replace(item, assets={**item.assets, "red": red})
+    if what == "baseline":
+        item = replace(item, processing_baseline="05.12")
+    if what == "made":
+        item = changed(server, 0, **{"s2:generation_time": "2026-01-01T00:00:00Z"}).items[0]
+    assert fetch(where, replace(scene, items=(item,)), GRID, BANDS).fetched == 4
+
+
 def test_a_changed_offset_or_scale_is_no_change_of_pixels(server, tmp_path):
     where = store_in(tmp_path, config_of(f"{server.url}/catalog.json"))
     fetch(where, scene_of(server.root, 0, server.url), GRID, BANDS)
