@@ -3,11 +3,12 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pipeline.errors import SceneRefusedError
 
 _MAX_SHOWN = 160
+_PORTS = {"https": 443, "http": 80}
 
 
 def is_remote(address: str) -> bool:
@@ -75,7 +76,7 @@ def not_allowed(url: str, own: Sequence[str], hosts: Sequence[str]) -> str | Non
     if asked.username is not None or asked.password is not None:
         return f"address of {asked.hostname} holds a user name"
     known += [urlsplit(host) for host in hosts if is_remote(host)]
-    if any((asked.scheme, asked.netloc) == (address.scheme, address.netloc) and asked.hostname for address in known):
+    if asked.hostname and any(_place(asked) == _place(address) for address in known):
         return None
     if asked.scheme != "https" or not asked.hostname:
         return f"address {shown(url)} is not https"
@@ -83,6 +84,11 @@ def not_allowed(url: str, own: Sequence[str], hosts: Sequence[str]) -> str | Non
     if any(name == host.lower() or (host.startswith("*.") and name.endswith(host[1:].lower())) for host in hosts):
         return None
     return f"host {name} is not among those of source.url and source.hosts"
+
+
+def _place(parts: SplitResult) -> tuple[str, str | None, int | None]:
+    """Scheme, host in lower case, and port, the usual one when none is said."""
+    return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
 
 
 def unsigned(href: str) -> str:

@@ -189,6 +189,18 @@ def test_another_part_than_was_asked_for_is_no_answer(scene, tmp_path, lie):
         fetched(server, GRIDS["a port inside one block"], tmp_path, retries=1)
 
 
+def test_an_answer_of_fewer_bytes_than_it_names_is_no_answer(scene, tmp_path):
+    """Complete as HTTP goes, and named right: only the count of bytes tells."""
+
+    class Short(FileServer):
+        def content(self, name, data):  # noqa: ARG002 - what the parent gives
+            said = f"bytes 0-{ranges._HEAD_BYTES - 1}/{len(data)}"
+            return data[:5000], {"Content-Range": said}
+
+    with Short(scene[0]) as server, pytest.raises(SourceError, match="answers another part of the file"):
+        fetched(server, GRIDS["a port inside one block"], tmp_path, retries=1)
+
+
 @pytest.mark.parametrize("said", ["100", "999999999999999"])
 def test_a_file_whose_length_is_a_lie_is_refused_or_fails_never_read_wrong(scene, tmp_path, said):
     class Lying(FileServer):

@@ -1,6 +1,7 @@
 """The change report as a reader meets it: parsed HTML, extracted PDF text, charts read back from their SVG."""
 
 import base64
+import datetime as dt
 import io
 import os
 import re
@@ -23,8 +24,9 @@ from pipeline.products.charts import Point, chart_svg
 from pipeline.products.pictures import scale_bar_m, window_around
 from pipeline.products.report import write_report
 from pipeline.products.results import Results
+from pipeline.products.scene_listings import scenes_listings
 from pipeline.products.view import build_view
-from pipeline.records import LAYERS, ChangeRow
+from pipeline.records import LAYERS, ChangeRow, SceneRow
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 FLAT = re.compile(r"\s+")
@@ -332,3 +334,18 @@ def test_comparisons_without_data_share_a_line_with_every_year_and_reason():
     listing = changes_listing(Results(tables, 2016), 0.1, since_baseline=True)
     assert [cells[2].text for cells in listing.rows] == ["2016 to 2017, 2019", "2016 to 2018"]
     assert listing.rows[0][-1].text == "2016: 2 dates; 2017: 3 dates; 2019: 1 date"
+
+
+def test_scenes_whose_pixels_the_provider_has_changed_are_named():
+    when = dt.datetime(2020, 5, 1, tzinfo=dt.UTC)
+    row = SceneRow(None, "S2A_x", when, None, None, None, True, None, 1.0, None, 0, 0, "ab")
+    plain, later, refused = (
+        replace(row, scene_id=name, evidence_version=version, used=used)
+        for name, version, used in (("one", 1, True), ("two", 2, True), ("three", 3, False))
+    )
+    used, _ = scenes_listings([plain, later, refused])
+    assert used.note.endswith(
+        "The provider has changed the pixels of 1 of these scenes since they were first fetched; both are kept, and the "
+        "version named here is used: two (version 2)."
+    )
+    assert "changed" not in scenes_listings([plain])[0].note

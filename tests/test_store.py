@@ -655,6 +655,14 @@ def test_the_record_says_how_the_pixels_came(server, tmp_path):
     assert stored.received_bytes == sum(f["bytes_received"] for f in record["files"].values())
 
 
+@pytest.mark.parametrize(("own", "archives", "kept"), [("CC-BY-4.0", "terms", "CC-BY-4.0"), (None, "terms", "terms")])
+def test_the_record_has_the_licence_of_the_item_or_else_of_the_archive(archive, tmp_path, own, archives, kept):
+    scene = scene_of(archive)
+    where = replace(store_in(tmp_path, config_of(archive / "catalog.json")), licence=archives)
+    stored = fetch(where, replace(scene, items=(replace(scene.items[0], licence=own),)), GRID, BANDS)
+    assert json.loads((Path(stored.bands[0][0].path).parent / "record.json").read_text())["licence"] == kept
+
+
 def test_an_interruption_keeps_what_came_and_the_next_run_fetches_the_rest(server, tmp_path, monkeypatch):
     from_server(server, tmp_path, 0)
     before = bytes_in(tmp_path / "evidence")
