@@ -1,4 +1,4 @@
-"""Addresses of files: which may be opened, and how much of one may be shown."""
+"""Addresses of files: which may be opened; :mod:`pipeline.printable` says how much of one may be shown."""
 
 import re
 from collections.abc import Sequence
@@ -6,8 +6,9 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from pipeline.errors import SceneRefusedError
+from pipeline.printable import one_line, shown, unsigned
 
-_MAX_SHOWN = 160
+__all__ = ["checked", "file_name", "is_remote", "not_allowed", "one_line", "shown", "unsigned"]
 
 
 def is_remote(address: str) -> bool:
@@ -79,22 +80,6 @@ def not_allowed(url: str, own: Sequence[str], hosts: Sequence[str]) -> str | Non
     return f"host {name} is not among those of source.url and source.hosts"
 
 
-def unsigned(href: str) -> str:
-    """Return an address without its query: read tokens never reach a file of ours."""
-    return href.split("?", maxsplit=1)[0] if is_remote(href) else href
-
-
 def file_name(address: str) -> str:
     """Last part of a path or address."""
     return PurePosixPath(unsigned(address)).name
-
-
-def shown(text: str) -> str:
-    """Text on one line, cut to a readable length, without the query of any address in it."""
-    words = (word.split("?", maxsplit=1)[0] for word in text.split())
-    return " ".join(words)[:_MAX_SHOWN]
-
-
-def one_line(error: BaseException) -> str:
-    """Say an error on one line; see :func:`shown`."""
-    return shown(str(error)) or type(error).__name__

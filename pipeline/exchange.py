@@ -5,6 +5,7 @@ import datetime as dt
 import email.utils
 import functools
 import http.cookiejar
+import math
 import re
 import time
 from collections.abc import Mapping
@@ -32,6 +33,8 @@ _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _WHOLE_TIMEOUTS = 20
 """A body may take as many times ``source.timeout_s``: one that drips for ever is no answer."""
 _CHUNK_BYTES = 1 << 18
+_LONGEST_WISH_S = 1e9
+"""Longer than anybody waits."""
 DOCUMENT_BYTES = 64 << 20
 """Largest page of a catalogue; a hundred items have 5 MB."""
 _UNITS_SPENT = "x-processingunits-spent"
@@ -181,7 +184,9 @@ def _wrong_part(wanted: Ask, headers: Mapping[str, str], size: int) -> str:
 def _traffic(requests_made: int, wanted: Ask, size_bytes: int, headers: Mapping[str, str] = _NO_HEADERS) -> Traffic:
     units = 0.0
     with contextlib.suppress(ValueError):
-        units = float(headers.get(_UNITS_SPENT, 0.0))
+        said = float(headers.get(_UNITS_SPENT, 0.0))
+        # Less than nothing, or what is no number, would give the budget back.
+        units = said if 0.0 <= said < math.inf else 0.0
     return Traffic(requests_made, requests_made * wanted.pixels, size_bytes, units)
 
 
@@ -196,8 +201,9 @@ def wished_s(value: str | None, now: dt.datetime, *, milliseconds: bool = False)
     if value is None:
         return None
     if value.strip().isdecimal():
-        return int(value) / (1000.0 if milliseconds else 1.0)
-    with contextlib.suppress(ValueError, TypeError):
+        wish_s = float(value) / (1000.0 if milliseconds else 1.0)
+        return min(wish_s, _LONGEST_WISH_S)
+    with contextlib.suppress(ValueError, TypeError, OverflowError):
         return max((email.utils.parsedate_to_datetime(value) - now).total_seconds(), 0.0)
     return None
 

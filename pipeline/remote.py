@@ -6,7 +6,6 @@ configuration allows; and is counted. GDAL never asks a server: it would follow 
 wished and remember that it failed (it answers from memory that a file does not exist when the server has recovered).
 """
 
-import json
 import random
 import tempfile
 import time
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from pipeline.addresses import shown, unsigned
 from pipeline.config import SourceConfig
+from pipeline.documents import parsed
 from pipeline.errors import GoneError, RefusedError, SourceError
 from pipeline.exchange import FIRST_ERROR, Answer, Ask, Tried, try_once
 from pipeline.ledger import NOTHING, Ledger, Limits, Traffic
@@ -150,7 +150,7 @@ def _accepted(answer: Answer, wanted: Ask) -> Answer:
 def _said(body: bytes) -> str:
     """Give what a server says is wrong, on one line."""
     try:
-        said = json.loads(body)
+        said = parsed(body.decode())
         inner = said.get("error", said)
         text = next(
             str(inner[key]) for key in ("message", "description", "detail", "error_description") if key in inner

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from pipeline import presets
+from pipeline.printable import unsigned, wrong_address
 
 
 def _real_day(month_day: str) -> str:
@@ -88,6 +89,23 @@ class SourceConfig(Section):
         if name is not None and info.data.get("kind", "stac") != "stac":
             raise ValueError(f"archives known by name are for source.kind = 'stac', not {info.data['kind']!r}")
         return None if name is None else presets.known(name)
+
+    @field_validator("url", "sign_url")
+    @classmethod
+    def _address(cls, address: str | None) -> str | None:
+        wrong = None if address is None else wrong_address(address)
+        if wrong is not None:
+            raise ValueError(wrong)
+        return address
+
+    @field_validator("hosts")
+    @classmethod
+    def _hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            wrong = wrong_address(host if "://" in host else f"https://{host}")
+            if wrong is not None:
+                raise ValueError(f"{unsigned(host)!r} {wrong}")
+        return hosts
 
     @field_validator("band_substitutes")
     @classmethod

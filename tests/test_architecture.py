@@ -21,12 +21,13 @@ ROOT = Path(__file__).parents[1]
 
 NOUNS = {
     "errors": 0, "types": 1, "imagery": 2, "findings": 3, "series_records": 0, "records": 1, "presets": 0,
+    "printable": 0, "documents": 1,
     "sections": 1, "clear_section": 2, "change_sections": 2, "config": 3,
 }  # fmt: skip
 PURE = {
     "grid", "radiometry", "clear", "history", "terrain", "align", "scenes", "compare", "trend", "claims", "rules",
     "measure", "tables", "pile_tables", "pile_measures", "band_check", "drift", "breaks", "confounding", "controls",
-    "tiff", "documents",
+    "tiff",
 }  # fmt: skip
 FILES = {
     "sources", "store", "evidence", "addresses", "ledger", "exchange", "remote", "ranges", "delivery", "pixels",
@@ -47,10 +48,11 @@ LAYERS: list[set[str]] = [
 PLAIN_STDLIB = {
     "__future__", "collections", "contextlib", "dataclasses", "datetime", "difflib", "enum", "functools", "hashlib",
     "importlib", "itertools", "json", "math", "pkgutil", "re", "statistics", "struct", "types", "typing",
+    "unicodedata", "urllib",
 }  # fmt: skip
 """Standard modules that reach neither file nor network."""
 ARITHMETIC = {"numpy", "scipy", "skimage", "shapely", "numba"}
-PURE_THIRD_PARTY = ARITHMETIC | {"affine", "pyproj", "pydantic", "rasterio.features", "rasterio.transform"}
+PURE_THIRD_PARTY = ARITHMETIC | {"affine", "pyproj", "pydantic", "rasterio.features", "rasterio.transform", "yaml"}
 
 MAY_OPEN = {
     "pipeline/sources", "pipeline/products", "pipeline/evidence.py", "pipeline/exchange.py", "pipeline/ledger.py",
