@@ -95,7 +95,7 @@ def _check_events(text: str) -> None:
     """Refuse depth, references to more than a word, and endless numbers, before anything is made of them."""
     depth, words = 0, set()
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        line = event.start_mark.line + 1
+        line = event.start_mark.line + 1 if event.start_mark else 1
         if isinstance(event, yaml.ScalarEvent):
             words.add(event.anchor)
             if event.implicit[0] and _LONG_NUMBER.fullmatch(event.value):

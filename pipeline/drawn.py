@@ -143,7 +143,9 @@ def read_drawn(where: str, document: object) -> Drawn:
     where = f"{where} ({role})"
     for key in properties:
         if key not in _KNOWN:
-            raise InputError(f"{where}: unknown attribute {shown(repr(key))}; {nearest(key, _KNOWN)}; remarks go into note")
+            raise InputError(
+                f"{where}: unknown attribute {shown(repr(key))}; {nearest(key, _KNOWN)}; remarks go into note"
+            )
     drawn = Drawn(where, role, properties, _polygon(where, document.get("geometry")))
     for key in _REQUIRED[role]:
         drawn.needed(key)

@@ -22,7 +22,7 @@ def plain(text: str) -> str:
 
 def is_plain(text: str) -> bool:
     """Whether a text that may have several lines holds no other control character."""
-    return text.isascii() and text.isprintable() or not any(_is_held(c) and c not in "\n\r\t" for c in text)
+    return (text.isascii() and text.isprintable()) or not any(_is_held(c) and c not in "\n\r\t" for c in text)
 
 
 def _is_held(character: str) -> bool:
@@ -34,24 +34,26 @@ def wrong_address(address: str) -> str | None:
 
     What stands in it is read by every worker, and shown and written where results are: it must open nothing.
     """
-    if not is_plain(address) or re.search(r"[\s\\<>\"]", address) and "://" in address:
-        return "holds characters that no address has"
-    if address.startswith(("/vsi", "//")):
-        return "is neither http(s) nor a path"
     if "://" not in address:
-        return None
+        return None if is_plain(address) and not address.startswith(("/vsi", "//")) else "is neither http(s) nor a path"
     try:
         parts = urlsplit(address)
-        named = parts.scheme in {"http", "https"} and parts.hostname and (parts.port is None or parts.port)
+        named = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
     except ValueError:
-        named = None
-    if not named:
         return "is neither http(s) nor a path"
-    if "@" in parts.netloc:
-        return "names a user; results would show it: leave it out, credentials come from the environment"
-    if parts.query or parts.fragment or address.endswith(("?", "#")):
-        return "has more than a path; results would show what stands behind ? or #: leave it out"
-    return None
+    checks = (
+        (not named, "is neither http(s) nor a path"),
+        (not is_plain(address) or re.search(r"[\s\\<>\"]", address), "holds characters that no address has"),
+        (
+            "@" in parts.netloc,
+            "names a user; results would show it: leave it out, credentials come from the environment",
+        ),
+        (
+            re.search(r"[?#]", address),
+            "has more than a path; results would show what stands behind ? or #: leave it out",
+        ),
+    )
+    return next((text for fails, text in checks if fails), None)
 
 
 def unsigned(href: str) -> str:

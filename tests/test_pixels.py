@@ -13,7 +13,7 @@ from rasterio.transform import Affine
 from rasterio.windows import Window
 from servers import EPSG, LEFT, TOP, footprint, unique_pixels, write_band
 
-from pipeline import pixels
+from pipeline import rasters
 from pipeline.errors import EvidenceError, SceneRefusedError
 from pipeline.imagery import Calibration, Scene, StoredBand, StoredScene
 from pipeline.pixels import check_part, read_image, read_part, read_raw
@@ -242,12 +242,12 @@ def test_of_a_raster_that_claims_to_be_huge_only_the_window_is_read(tmp_path):
 def test_more_pixels_than_any_scene_has_are_refused(tmp_path, monkeypatch):
     path = write_band(tmp_path / "a.tif", unique_pixels(120, 120))
     large = Grid(EPSG, GRID.left_m, GRID.top_m, 80, 60)
-    monkeypatch.setattr(pixels, "_MAX_WINDOW_PX", 92 * 72)
+    monkeypatch.setattr(rasters, "MOST_BYTES", 92 * 72 * 2)
     assert read_part(str(path), large).pixels.shape == (72, 92)
-    monkeypatch.setattr(pixels, "_MAX_WINDOW_PX", 92 * 72 - 1)
+    monkeypatch.setattr(rasters, "MOST_BYTES", 92 * 72 * 2 - 1)
     with pytest.raises(SceneRefusedError, match=r"file a\.tif has more pixels over the AOI than any real scene"):
         read_part(str(path), large)
-    monkeypatch.setattr(pixels, "_MAX_WINDOW_PX", 64 * 64 - 1)
+    monkeypatch.setattr(rasters, "MOST_BYTES", 64 * 64 * 2 - 1)
     with pytest.raises(SceneRefusedError, match=r"file a\.tif is cut into tiles of 64 x 64 pixels"):
         check_part(str(path), GRID)
 
