@@ -6,9 +6,12 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from pipeline.errors import SceneRefusedError
-from pipeline.printable import one_line, shown, unsigned
+from pipeline.printable import one_line, plain, shown, unsigned
 
 __all__ = ["checked", "file_name", "is_remote", "not_allowed", "one_line", "shown", "unsigned"]
+
+_LONGEST_NAME = 255
+"""Bytes a file system takes."""
 
 
 def is_remote(address: str) -> bool:
@@ -36,10 +39,14 @@ def checked(href: str, catalogue: str, root: str | None = None) -> str:
     SceneRefusedError
         The address is anything else.
     """
-    parts = urlsplit(href)
+    try:
+        parts = urlsplit(href)
+    except ValueError as error:
+        raise SceneRefusedError(f"address {shown(href)} is none") from error
     if parts.scheme in {"http", "https"} and parts.hostname and not re.search(r"[\s<>\"\\]", href):
         return href
-    if is_remote(href) or not href.startswith("/") or href.startswith("/vsi"):
+    too_long = any(len(part.encode(errors="replace")) > _LONGEST_NAME for part in href.split("/"))
+    if is_remote(href) or not href.startswith("/") or href.startswith("/vsi") or plain(href) != href or too_long:
         raise SceneRefusedError(f"address {shown(href)} is neither http(s) nor a path")
     if is_remote(catalogue):
         raise SceneRefusedError(f"address {shown(href)} is a local path, which a remote catalogue may not name")

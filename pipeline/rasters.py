@@ -6,13 +6,18 @@ no-data value, and is in no hash), its coordinate system may name no file (shift
 lie), and no more is decoded than a real scene could need.
 """
 
+import contextlib
+import functools
+import mmap
 import re
+import struct
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import ceil, floor, isfinite
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -26,12 +31,15 @@ from rasterio.windows import Window, from_bounds
 
 from pipeline.addresses import file_name
 from pipeline.errors import SceneRefusedError
+from pipeline.tiff import TiffError, read_directory
 from pipeline.types import Grid
 
 MOST_BYTES = 400_000_000
 """A window, or a tile of a file, with more bytes than this is no scene's: 45 x 45 km at 10 m have 40 million, a file
 of 110 x 110 km in a single tile 240 million."""
 _OPENING = threading.Lock()
+_ELSEWHERE = "has a coordinate system that names other files"
+_WRITTEN_OUT = b"ESRI PE String"
 _NAMES_FILES = re.compile(r"GRIDS|PARAMETERFILE|EXTENSION|PROJ-BASED", re.IGNORECASE)
 _WEB_MERCATOR = (
     'EXTENSION["PROJ4","+proj=merc +a=6378137 +b=6378137 +lat_ts=0 +lon_0=0 +x_0=0 +y_0=0 +k=1 +units=m '
@@ -43,7 +51,15 @@ _WEB_MERCATOR = (
 def opened(path: str) -> Iterator[Any]:
     """Give the dataset of a raster that may be a band of a scene; :class:`SceneRefusedError` when it cannot be one."""
     driver = "JP2OpenJPEG" if urlsplit(path).path.lower().endswith(".jp2") else "GTiff"
-    with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"), _open(path, driver) as dataset:
+    local = Path(path)
+    if local.is_file():
+        status = local.stat()
+        if _leads_elsewhere(path, status.st_size, status.st_mtime_ns):
+            raise SceneRefusedError(f"file {file_name(path)} {_ELSEWHERE}")
+    elif local.exists() and not local.is_dir():
+        raise SceneRefusedError(f"file {file_name(path)} is no plain file")
+    inside = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_GEOREF_SOURCES": "INTERNAL"}
+    with rasterio.Env(**inside), _open(path, driver) as dataset:
         wrong = _wrong(dataset)
         if wrong is not None:
             raise SceneRefusedError(f"file {file_name(path)} {wrong}")
@@ -98,7 +114,7 @@ def _wrong(dataset: Any) -> str | None:
         (dataset.count != 1, f"holds {dataset.count} bands, not one"),
         (np.dtype(dataset.dtypes[0]).kind not in "uif", f"holds {dataset.dtypes[0]}, not numbers"),
         (dataset.crs is None, "has no coordinate system"),
-        (dataset.crs is not None and _names_files(dataset.crs), "has a coordinate system that names other files"),
+        (dataset.crs is not None and _names_files(dataset.crs), _ELSEWHERE),
         (to.b or to.d or to.a <= 0 or to.e >= 0, "is not north-up"),
         (rows * columns * size > MOST_BYTES, f"is cut into tiles of {rows} x {columns} pixels"),
     )
@@ -112,3 +128,28 @@ def _names_files(system: CRS) -> bool:
     except CRSError:
         return True
     return _NAMES_FILES.search(said.replace(_WEB_MERCATOR, "")) is not None
+
+
+@functools.lru_cache(maxsize=4096)
+def _leads_elsewhere(path: str, size_bytes: int, changed_ns: int) -> bool:  # noqa: ARG001 - part of the cache's key
+    """Whether GDAL would have to be refused a file before it opens it; ``size_bytes`` and ``changed_ns`` tell which.
+
+    A coordinate system that is written out in words is built while a file is opened, and shift grids it names are
+    opened with it. Words stand in one tag of a GeoTIFF, and of a JPEG 2000 in a GeoTIFF inside it.
+    """
+    with Path(path).open("rb") as file:
+        with contextlib.suppress(TiffError, struct.error):
+            words = read_directory(functools.partial(_bytes_of, file)).system_words
+            return _WRITTEN_OUT in words and _NAMES_FILES.search(words.decode("latin-1")) is not None
+        if size_bytes == 0:
+            return False
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
+            return whole.find(_WRITTEN_OUT) >= 0
+
+
+def _bytes_of(file: BinaryIO, start: int, end: int) -> bytes:
+    file.seek(start)
+    found = file.read(end - start)
+    if len(found) < end - start:
+        raise TiffError(f"ends before byte {end}")
+    return found

@@ -239,6 +239,8 @@ def _referenced(asset: Asset, source: SourceConfig) -> StoredBand:
     if is_remote(asset.href):
         raise SceneRefusedError(f"{unsigned(asset.href)} is remote and cannot be referenced; set source.evidence: copy")
     path = Path(checked(asset.href, source.url, source.root))
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise SceneRefusedError(f"file {path.name} is no plain file")
     try:
         return _band(asset, path, sha256_file(path), path.stat().st_size, "reference")
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
