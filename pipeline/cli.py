@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TextIO
@@ -29,6 +30,8 @@ _YEARS = re.compile(r"^(\d{4})(?:-(\d{4}))?$")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status (docs/contract.md)."""
+    # On one line as anything else: a warning of a library may repeat what a stranger wrote.
+    warnings.showwarning = lambda message, *_, **__: _tell(f"stockline: warning: {message}", sys.stderr)
     # Pipes and logs get UTF-8 whatever the locale says: site names are Korean too.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -51,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _tell(line: str, stream: TextIO | None = None) -> None:
-    """Print one line; what a stranger wrote into it moves no cursor and begins no other line."""
+    """Print one line; what a stranger wrote moves no cursor and begins no other line."""
     print(plain(line), file=stream or sys.stdout, flush=stream is not None)
 
 

@@ -5,7 +5,7 @@ The sections and their defaults stand in :mod:`pipeline.sections`.
 
 import datetime as dt
 import difflib
-from collections.abc import Sized
+import re
 from pathlib import Path
 from typing import Any, get_args
 
@@ -189,8 +189,8 @@ def _first_problem(error: ValidationError) -> str:
 def _shown_input(value: object) -> str:
     """Write a refused value as it may be shown: cut, and without what stands in an address to open it."""
     text = repr(unsigned(value) if isinstance(value, str) else value)
-    if "://" in text and not isinstance(value, str):
-        text = f"a {type(value).__name__} of {len(value) if isinstance(value, Sized) else 1}"
+    if not isinstance(value, str) and re.search(r"[@?]|://", text):
+        text = f"a {type(value).__name__}"  # addresses may be in it
     return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
 
 

@@ -13,7 +13,7 @@ import re
 import struct
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import ceil, floor, isfinite
 from pathlib import Path
@@ -31,6 +31,7 @@ from rasterio.windows import Window, from_bounds
 
 from pipeline.addresses import file_name
 from pipeline.errors import SceneRefusedError
+from pipeline.jp2 import wrong_size
 from pipeline.tiff import TiffError, read_directory
 from pipeline.types import Grid
 
@@ -54,8 +55,9 @@ def opened(path: str) -> Iterator[Any]:
     local = Path(path)
     if local.is_file():
         status = local.stat()
-        if _leads_elsewhere(path, status.st_size, status.st_mtime_ns):
-            raise SceneRefusedError(f"file {file_name(path)} {_ELSEWHERE}")
+        wrong = _wrong_bytes(path, status.st_size, status.st_mtime_ns)
+        if wrong is not None:
+            raise SceneRefusedError(f"file {file_name(path)} {wrong}")
     elif local.exists() and not local.is_dir():
         raise SceneRefusedError(f"file {file_name(path)} is no plain file")
     inside = {"GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR", "GDAL_GEOREF_SOURCES": "INTERNAL"}
@@ -131,25 +133,32 @@ def _names_files(system: CRS) -> bool:
 
 
 @functools.lru_cache(maxsize=4096)
-def _leads_elsewhere(path: str, size_bytes: int, changed_ns: int) -> bool:  # noqa: ARG001 - part of the cache's key
-    """Whether GDAL would have to be refused a file before it opens it; ``size_bytes`` and ``changed_ns`` tell which.
+def _wrong_bytes(path: str, size_bytes: int, changed_ns: int) -> str | None:  # noqa: ARG001 - part of the cache's key
+    """Say why a file must not even be opened; ``size_bytes`` and ``changed_ns`` tell which file it is.
 
     A coordinate system that is written out in words is built while a file is opened, and shift grids it names are
     opened with it. Words stand in one tag of a GeoTIFF, and of a JPEG 2000 in a GeoTIFF inside it.
     """
     with Path(path).open("rb") as file:
+        get = functools.partial(_bytes_of, file)
         with contextlib.suppress(TiffError, struct.error):
-            words = read_directory(functools.partial(_bytes_of, file)).system_words
-            return _WRITTEN_OUT in words and _NAMES_FILES.search(words.decode("latin-1")) is not None
+            words = read_directory(functools.partial(_all_of, get)).system_words
+            return _ELSEWHERE if _WRITTEN_OUT in words and _NAMES_FILES.search(words.decode("latin-1")) else None
         if size_bytes == 0:
-            return False
+            return None
+        if path.lower().endswith(".jp2") and (wrong := wrong_size(get)) is not None:
+            return wrong
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
-            return whole.find(_WRITTEN_OUT) >= 0
+            return _ELSEWHERE if whole.find(_WRITTEN_OUT) >= 0 else None
 
 
 def _bytes_of(file: BinaryIO, start: int, end: int) -> bytes:
     file.seek(start)
-    found = file.read(end - start)
+    return file.read(end - start)
+
+
+def _all_of(get: Callable[[int, int], bytes], start: int, end: int) -> bytes:
+    found = get(start, end)
     if len(found) < end - start:
         raise TiffError(f"ends before byte {end}")
     return found

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from pipeline import presets
-from pipeline.printable import unsigned, wrong_address
+from pipeline.printable import wrong_address
 
 
 def _real_day(month_day: str) -> str:
@@ -104,7 +104,7 @@ class SourceConfig(Section):
         for host in hosts:
             wrong = wrong_address(host if "://" in host else f"https://{host}")
             if wrong is not None:
-                raise ValueError(f"{unsigned(host)!r} {wrong}")
+                raise ValueError(f"{host.rpartition('@')[2]!r} {wrong}")
         return hosts
 
     @field_validator("band_substitutes")

@@ -184,9 +184,9 @@ class World:
     def api(self, *pages):
         """Serve pages of a search (functions of the number of the page), behind a landing page."""
         url = self.own.url
-        search = {"rel": "search", "href": f"{url}/search", "type": "application/geo+json", "method": "GET"}
+        search = {"rel": "search", "href": f"{url}/search", "type": "application/geo+json", "method": "POST"}
         self.own.answer("/", self.landing(search))
-        self.source |= {"url": f"{url}/", "collection": servers.COLLECTION}
+        self.source |= {"url": f"{url}/", "collection": servers.COLLECTION, "evidence": "copy"}
         asked = iter(range(10**9))
         self.own.answers["/search"] = lambda *_: (
             200, {}, json.dumps(pages[min(number := next(asked), len(pages) - 1)](number)).encode()
@@ -204,12 +204,17 @@ class World:
 
     def page(self, *names, next_href=None):
         """Make a page of a search, of items without files that can be had."""
-        features = [
-            item_document(name, "2020-05-01T02:00:00Z", {}) | {"assets": {"B02": {"href": f"{self.own.url}/no.tif"}}}
-            for name in names
-        ]
+        one = item_document("", "2020-05-01T02:00:00Z", {}) | {"assets": {"B02": {"href": f"{self.own.url}/no.tif"}}}
+        features = [one | {"id": name} for name in names]
         links = [] if next_href is None else [{"rel": "next", "href": next_href, "method": "GET"}]
         return {"type": "FeatureCollection", "features": features, "links": links}
+
+    def found(self, href):
+        """Serve a search that finds the item, its blue band at an address."""
+        document = json.loads((self.item_folder / f"{ITEM}.json").read_text())
+        for code, asset in document["assets"].items():
+            asset["href"] = href if code == "B02" else f"{self.own.url}/{ITEM}/{code}.tif"
+        self.api(lambda _: {"type": "FeatureCollection", "features": [document], "links": []})
 
     def catalog(self, *links, folder=None, **changes):
         document = {

@@ -3,22 +3,30 @@
 Each case spoils one thing in a world that works, and runs the command line on it as a user would.
 """
 
-import errno
 import gzip
+import html
+import html.parser
 import json
 import os
+import socket
+import sqlite3
 import struct
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import pypdf
 import pytest
 import rasterio
-from hostile import BANDS, CANARY, ITEM, Neighbour, Opened, Provider, World, build
+from conftest import call, environment
+from hostile import CANARY, ITEM, Neighbour, Opened, Provider, World, build
 from rasterio.transform import Affine
 from servers import EPSG, LEFT, TOP
 
-from pipeline import remote
+from pipeline import cli, remote
 
 
 @dataclass(frozen=True)
@@ -69,56 +77,76 @@ HREFS = [
     Hostile("a part of a file", "href", lambda w: w.href(f"/vsisubfile/0_9,{w.outside}/secret.tif"), "neither http(s)"),
     Hostile("rasterio's archive", "href", lambda w: w.href(f"zip://{w.outside}/secret.zip!a.tif"), "neither http(s)"),
     Hostile("a virtual raster's address", "href", lambda w: w.href(f"vrt://{w.outside}/secret.tif"), "neither http(s)"),
-    Hostile("a virtual raster", "href", lambda w: w.href(virtual(w.outside / "secret.tif")), "is not there"),
+    Hostile("a virtual raster", "href", lambda w: w.href(virtual(w.outside / "secret.tif")), "blue is missing"),
     Hostile("a directory of a TIFF", "href", lambda w: w.href(f"GTIFF_DIR:1:{w.outside}/secret.tif"), "is not there"),
     Hostile("S3", "href", lambda w: w.href("s3://bucket/B02.tif"), "neither http(s)"),
     Hostile("FTP", "href", lambda w: w.href(f"ftp://127.0.0.1:{w.other.port}/B02.tif"), "neither http(s)"),
-    Hostile("another host", "href", lambda w: w.copied() or w.href(f"{w.elsewhere}/B02.tif"), "is not https"),
+    Hostile("another host", "href", lambda w: w.copied().href(f"{w.elsewhere}/B02.tif"), "is not https"),
     Hostile(
-        "another host, https", "href",
-        lambda w: w.copied() or w.href(f"https://127.0.0.1:{w.other.port}/B02.tif"), "is not among those of source.url",
+        "another host, https",
+        "href",
+        lambda w: w.copied().href(f"https://127.0.0.1:{w.other.port}/B02.tif"),
+        "is not among those of source.url",
     ),
     Hostile(
-        "this host by another name", "href",
-        lambda w: w.remote().href(w.own.url.replace("127.0.0.1", "localhost") + "/B02.tif"), "is not https",
-    ),
-    Hostile(
-        "another host as a number", "href", lambda w: w.remote().href(f"https://2130706433:{w.other.port}/B02.tif"),
-        "is not among those",
-    ),
-    Hostile(
-        "another host in version 6", "href", lambda w: w.remote().href(f"https://[::1]:{w.other.port}/B02.tif"),
-        "is not among those",
-    ),
-    Hostile(
-        "a host of full-width digits", "href",
-        lambda w: w.remote().href(f"https://１２７.0.0.1:{w.other.port}/B02.tif"), "address",
-    ),
-    Hostile("a host that is none", "href", lambda w: w.remote().href("https://[::1/B02.tif"), "address"),
-    Hostile("a port that is none", "href", lambda w: w.remote().href("https://127.0.0.1:99999999/B02.tif"), "address"),
-    Hostile(
-        "a user in the address", "href",
-        lambda w: w.remote().href(w.own.url.replace("//", f"//user:{CANARY}@") + "/B02.tif"), "holds a user name",
-    ),
-    Hostile(
-        "a backslash before another host", "href",
-        lambda w: w.remote().href(f"{w.own.url}\\@127.0.0.1:{w.other.port}/B02.tif"), "neither http(s) nor a path",
-    ),
-    Hostile(
-        "the same scheme, another host", "href", lambda w: w.remote().href(f"//127.0.0.1:{w.other.port}/B02.tif"),
+        "this host by another name",
+        "href",
+        lambda w: w.remote().href(w.own.url.replace("127.0.0.1", "localhost") + "/B02.tif"),
         "is not https",
     ),
-    Hostile("a second line", "href", lambda w: w.href(f"{w.item_folder}/B02.tif\n{w.outside}/a.tif"), "neither http(s)"),
+    Hostile(
+        "another host as a number",
+        "href",
+        lambda w: w.remote().href(f"https://2130706433:{w.other.port}/B02.tif"),
+        "is not among those",
+    ),
+    Hostile(
+        "another host in version 6",
+        "href",
+        lambda w: w.remote().href(f"https://[::1]:{w.other.port}/B02.tif"),
+        "is not among those",
+    ),
+    Hostile(
+        "a host of full-width digits",
+        "href",
+        lambda w: w.remote().href(f"https://１２７.0.0.1:{w.other.port}/B02.tif"),
+        "is not among those",
+    ),
+    Hostile("a host that is none", "href", lambda w: w.remote().href("https://[::1/B02.tif"), "is not a STAC cat", 2),
+    Hostile("a port that is none", "href", lambda w: w.remote().href("https://127.0.0.1:99999999/B02.tif"), "address"),
+    Hostile(
+        "a user in the address",
+        "href",
+        lambda w: w.remote().href(w.own.url.replace("//", f"//user:{CANARY}@") + "/B02.tif"),
+        "holds a user name",
+    ),
+    Hostile(
+        "a backslash before another host",
+        "href",
+        lambda w: w.found(f"{w.own.url}\\@127.0.0.1:{w.other.port}/B02.tif"),
+        "neither http(s) nor a path",
+    ),
+    Hostile(
+        "the same scheme, another host",
+        "href",
+        lambda w: w.found(f"//127.0.0.1:{w.other.port}/B02.tif"),
+        "is not https",
+    ),
+    Hostile(
+        "a second line", "href", lambda w: w.href(f"{w.item_folder}/B02.tif\n{w.outside}/a.tif"), "neither http(s)"
+    ),
     Hostile("a command to the terminal", "href", lambda w: w.href(f"{w.item_folder}/\x1b[2J.tif"), "\\x1b[2J"),
     Hostile("a zero byte", "href", lambda w: w.href(f"{w.item_folder}/B02.tif\0/x.tif"), "neither http(s)"),
     Hostile("ten thousand characters", "href", lambda w: w.href("x" * 10_000 + ".tif"), "neither http(s)"),
     Hostile("a pipe", "href", lambda w: fifo(w.item_folder / "B02.tif"), "is no plain file"),
     Hostile("a folder", "href", lambda w: folder_for_a_file(w.item_folder / "B02.tif"), "is not there"),
     Hostile(
-        "a path of this machine from a server", "href", lambda w: w.remote().href(f"file://{w.outside}/secret.tif"),
+        "a path of this machine from a server",
+        "href",
+        lambda w: w.remote().href(f"file://{w.outside}/secret.tif"),
         "which a remote catalogue may not name",
     ),
-]  # fmt: skip
+]
 
 
 def redirected(world, location):
@@ -137,35 +165,43 @@ def of_a_length(world, said):
 REDIRECTS = [
     Hostile("to another host", "redirect", lambda w: redirected(w, lambda w: f"{w.elsewhere}/a.tif"), "is not https"),
     Hostile(
-        "to another host, https", "redirect",
-        lambda w: redirected(w, lambda w: f"https://127.0.0.1:{w.other.port}/a.tif"), "is not among those",
+        "to another host, https",
+        "redirect",
+        lambda w: redirected(w, lambda w: f"https://127.0.0.1:{w.other.port}/a.tif"),
+        "is not among those",
     ),
     Hostile("to a file", "redirect", lambda w: redirected(w, lambda w: f"file://{w.outside}/secret.tif"), "not https"),
-    Hostile("to itself", "redirect", lambda w: redirected(w, lambda w: "B02.tif"), "is redirected more than 5 times"),
+    Hostile("to itself", "redirect", lambda w: redirected(w, lambda _: "B02.tif"), "is redirected more than 5 times"),
     Hostile(
-        "of the catalogue", "redirect",
-        lambda w: (w.remote(), w.own.fail("catalog.json", 302, location=f"{w.elsewhere}/catalog.json")), "is not https",
+        "of the catalogue",
+        "redirect",
+        lambda w: (w.remote(), w.own.fail("catalog.json", 302, location=f"{w.elsewhere}/catalog.json")),
+        "is not https",
     ),
     Hostile("a file of a size no file has", "reply", lambda w: of_a_length(w, 10**20), "more than any scene"),
     Hostile("a file of a size no number has", "reply", lambda w: of_a_length(w, "9" * 5000), "cannot be read now"),
     Hostile(
-        "a part that was not asked for", "reply",
+        "a part that was not asked for",
+        "reply",
         lambda w: (
             w.remote(),
             w.own.answer(f"/{ITEM}/B02.tif", b"x" * 9, status=206, Content_Range="bytes 5-13/9999"),
-        ), "another part of the file",
+        ),
+        "another part of the file",
     ),
     Hostile(
-        "an error nested without end", "reply",
+        "an error nested without end",
+        "reply",
         lambda w: (w.remote(), w.own.answer(f"/{ITEM}/B02.tif", b'{"message":' + b"[" * 60_000, status=400)),
         "is refused (400)",
     ),
     Hostile(
-        "an error that commands the terminal", "reply",
+        "an error that commands the terminal",
+        "reply",
         lambda w: (w.remote(), w.own.answer(f"/{ITEM}/B02.tif", {"message": "\x1b]0;x\x07\n<b>"}, status=400)),
         "is refused (400: \\x1b]0;x\\x07 <b>)",
     ),
-]  # fmt: skip
+]
 
 
 def catalogue(world, text):
@@ -204,7 +240,7 @@ def nested(depth):
 
 
 def next_elsewhere(href):
-    return lambda w: w.api(lambda n: w.page("a", next_href=href(w)))
+    return lambda w: w.api(lambda _: w.page("a", next_href=href(w)))
 
 
 CATALOGUES = [
@@ -217,16 +253,23 @@ CATALOGUES = [
     Hostile("catalogues without end", "catalogue", endless, "lies more than 16 catalogues deep"),
     Hostile("catalogues in a circle", "catalogue", circular, "no scene over the AOI"),
     Hostile(
-        "links without end", "catalogue",
-        lambda w: w.catalog(*(item_link(f"./{n}.json") for n in range(100_001))), "more than 100,000 documents",
+        "links without end",
+        "catalogue",
+        lambda w: w.catalog(*(item_link(f"./{n}.json") for n in range(100_001))),
+        "more than 100,000 documents",
     ),
-    Hostile("a link that climbs", "catalogue", lambda w: w.catalog(item_link("../outside/secret.json")), "lies outside"),
     Hostile(
-        "a link to a file", "catalogue", lambda w: w.catalog(item_link(f"file://{w.outside}/secret.json")),
+        "a link that climbs", "catalogue", lambda w: w.catalog(item_link("../outside/secret.json")), "lies outside"
+    ),
+    Hostile(
+        "a link to a file",
+        "catalogue",
+        lambda w: w.catalog(item_link(f"file://{w.outside}/secret.json")),
         "lies outside",
     ),
     Hostile(
-        "a link from a server to a file", "catalogue",
+        "a link from a server to a file",
+        "catalogue",
         lambda w: (w.remote(), w.catalog(item_link(f"file://{w.outside}/secret.json"))),
         "which a remote catalogue may not name",
     ),
@@ -235,51 +278,85 @@ CATALOGUES = [
         "a link that is no text", "catalogue", lambda w: w.catalog({"rel": "item", "href": {"a": 1}}), "STAC catalog", 2
     ),
     Hostile(
-        "a next page that is this page", "page", lambda w: w.api(lambda n: w.page("a", next_href=f"{w.own.url}/search")),
+        "a next page that is this page",
+        "page",
+        lambda w: w.api(lambda _: w.page("a", next_href=f"{w.own.url}/search")),
         "pages with nothing new and does not end",
     ),
     Hostile(
-        "pages without end", "page",
+        "pages without end",
+        "page",
         lambda w: w.api(
-            lambda n: w.page(*(f"{n}-{m}" for m in range(2_000)), next_href=f"{w.own.url}/search?page={n + 1}")
-        ), "more than 50,000 items a year and does not end",
+            lambda n: w.page(*(f"L1C-{n}-{m}" for m in range(20_000)), next_href=f"{w.own.url}/search?page={n + 1}")
+        ),
+        "more than 50,000 items a year and does not end",
     ),
     Hostile("a next page elsewhere", "page", next_elsewhere(lambda w: f"{w.elsewhere}/search"), "is not https"),
     Hostile(
-        "a next page on this machine", "page", next_elsewhere(lambda w: f"file://{w.outside}/secret.json"), "is not https"
+        "a next page on this machine",
+        "page",
+        next_elsewhere(lambda w: f"file://{w.outside}/secret.json"),
+        "is not https",
     ),
-    Hostile("a next page by its path", "page", next_elsewhere(lambda w: f"{w.outside}/secret.json"), "path of this machine"),
-    Hostile("items that are words", "page", lambda w: w.api(lambda n: {"features": ["a"]}), "is not a STAC API", 2),
-    Hostile("as many items as a word", "page", lambda w: w.api(lambda n: w.page("a") | {"numberMatched": "a"}), "STAC API", 2),
-]  # fmt: skip
+    Hostile(
+        "a next page by its path", "page", next_elsewhere(lambda w: f"{w.outside}/secret.json"), "path of this machine"
+    ),
+    Hostile("items that are words", "page", lambda w: w.api(lambda _: {"features": ["a"]}), "is not a STAC API", 2),
+    Hostile(
+        "as many items as a word",
+        "page",
+        lambda w: w.api(lambda _: w.page("a") | {"numberMatched": "a"}),
+        "STAC API",
+        2,
+    ),
+]
 
 STAR = [[126.0 + 1e-6 * n * (n % 7), 38.0 + 1e-6 * n * (n % 11)] for n in range(3_000)]
 ITEMS = [
-    Hostile("a name that climbs", "item", lambda w: w.copied() or w.item(id="../../../evil"), "cannot be that of a folder"),
-    Hostile("a name that is a path", "item", lambda w: w.copied() or w.item(id="/tmp/evil"), "cannot be that of a folder"),
-    Hostile("a name of two dots", "item", lambda w: w.copied() or w.item(id=".."), "cannot be that of a folder"),
-    Hostile("a name in SQL", "item", lambda w: w.copied() or w.item(id="x'; DROP TABLE scenes; --"), "cannot be that of"),
-    Hostile("a name in HTML", "item", lambda w: w.copied() or w.item(id="<script>alert(1)</script>"), "cannot be that of"),
+    Hostile("a name that climbs", "item", lambda w: w.copied().item(id="../../../evil"), "cannot be that of a folder"),
+    Hostile("a name that is a path", "item", lambda w: w.copied().item(id="/evil"), "cannot be that of a folder"),
+    Hostile("a name of two dots", "item", lambda w: w.copied().item(id=".."), "cannot be that of a folder"),
+    Hostile("a name in SQL", "item", lambda w: w.copied().item(id="x'; DROP TABLE scenes; --"), "cannot be that of"),
+    Hostile("a name in HTML", "item", lambda w: w.copied().item(id="<script>alert(1)</script>"), "cannot be that of"),
     Hostile("a name of 310 characters", "item", lambda w: w.item(id="x" * 310), "its id is longer than 300 characters"),
     Hostile("a name that commands the terminal", "item", lambda w: w.item(id="a\x1b[2Jb"), "a\\x1b[2Jb is malformed"),
     Hostile("a name read from right to left", "item", lambda w: w.item(id="a\u202eb"), "a\\u202eb is malformed"),
     Hostile("a name of two lines", "item", lambda w: w.item(id="a\nplace: done"), "a place: done is malformed"),
-    Hostile("a collection that climbs", "item", lambda w: w.copied() or w.source.update(collection="../../x"), "be that of"),
-    Hostile("a platform with a bell", "item", lambda w: w.item(properties={"platform": "a\x07"}), "its platform is longer"),
+    Hostile("a collection that climbs", "item", lambda w: w.copied().source.update(collection="../../x"), "be that of"),
     Hostile(
-        "an outline that crosses itself without end", "item",
-        lambda w: w.item(geometry={"type": "Polygon", "coordinates": [[*STAR, STAR[0]]]}), "more than 2,000 corners",
+        "a platform with a bell", "item", lambda w: w.item(properties={"platform": "a\x07"}), "its platform is longer"
     ),
     Hostile(
-        "an outline that is nowhere", "item",
-        lambda w: w.item(geometry={"type": "Polygon", "coordinates": [[[float("nan")] * 2] * 4]}), "covers no ground",
+        "an outline that crosses itself without end",
+        "item",
+        lambda w: w.item(geometry={"type": "Polygon", "coordinates": [[*STAR, STAR[0]]]}),
+        "more than 2,000 corners",
     ),
-    Hostile("a zone of 400 digits", "item", lambda w: w.item(properties={"proj:epsg": 10**400}), "none of 1 scenes"),
-    Hostile("a day that is none", "item", lambda w: w.item(properties={"datetime": "2020-13-45"}), "is malformed"),
-    Hostile("a year that is none", "item", lambda w: w.item(properties={"datetime": "99999-01-01"}), "is malformed"),
-    Hostile("a cloud cover without end", "item", lambda w: w.item(properties={"eo:cloud_cover": float("inf")}), "malformed"),
+    Hostile(
+        "an outline that is nowhere",
+        "item",
+        lambda w: w.item(geometry={"type": "Polygon", "coordinates": [[[float("nan")] * 2] * 4]}),
+        "is malformed",
+    ),
+    Hostile(
+        "a day that is none",
+        "item",
+        lambda w: w.item(properties={"datetime": "2020-13-45"}),
+        "is not a STAC catalog",
+        2,
+    ),
+    Hostile(
+        "a year that is none",
+        "item",
+        lambda w: w.item(properties={"datetime": "99999-01-01"}),
+        "is not a STAC catalog",
+        2,
+    ),
+    Hostile(
+        "a cloud cover without end", "item", lambda w: w.item(properties={"eo:cloud_cover": float("inf")}), "malformed"
+    ),
     Hostile("bands that are a word", "item", lambda w: w.item(assets="none"), "a STAC catalog", 2),
-]  # fmt: skip
+]
 
 
 def site_text(change):
@@ -311,41 +388,113 @@ def claims(text):
 
 
 WRITTEN = [
-    Hostile("nested without end", "site", site_text(lambda t: "[" * 50_000), "nested deeper than 32", 2),
+    Hostile("nested without end", "site", site_text(lambda _: "[" * 50_000), "nested deeper than 32", 2),
     Hostile("20 MB", "site", site_text(lambda t: t + " " * (20 << 20)), "has more than 16,777,216 bytes", 2),
-    Hostile("a key twice", "site", site_text(lambda t: t.replace('"role"', '"role": "zone", "role"')), "'role' stands twice", 2),
-    Hostile("200,000 corners", "site", lambda w: w.edit_site(lambda f: f.update(geometry=corners(200_000))), "simplify it", 2),
+    Hostile(
+        "a key twice",
+        "site",
+        site_text(lambda t: t.replace('"role"', '"role": "zone", "role"')),
+        "'role' stands twice",
+        2,
+    ),
+    Hostile(
+        "200,000 corners",
+        "site",
+        lambda w: w.edit_site(lambda f: f.update(geometry=corners(200_000))),
+        "simplify it",
+        2,
+    ),
     Hostile("a corner that is no number", "site", site_text(lambda t: t.replace("[[[", "[[[NaN, 1], [", 1)), "NaN", 2),
-    Hostile("a corner of 5,000 digits", "site", site_text(lambda t: t.replace("[[[", f"[[[{'9' * 5000}, 1], [", 1)), "is not JSON", 2),
+    Hostile(
+        "a corner of 5,000 digits",
+        "site",
+        site_text(lambda t: t.replace("[[[", f"[[[{'9' * 5000}, 1], [", 1)),
+        "is not JSON",
+        2,
+    ),
     Hostile("a length of 400 digits", "site", with_attribute("uncertainty_m", 10**400), "write a number of metres", 2),
     Hostile("a name that climbs", "site", with_attribute("id", "../../evil"), "use lower-case letters", 2),
-    Hostile("a name that commands the terminal", "site", with_attribute("name", "\x1b[2Jport"), "control characters: \\x1b[2J", 2),
-    Hostile("a note read from right to left", "site", with_attribute("note", "\u202eport"), "control characters: \\u202e", 2),
+    Hostile(
+        "a name that commands the terminal",
+        "site",
+        with_attribute("name", "\x1b[2Jport"),
+        "control characters: \\x1b[2J",
+        2,
+    ),
+    Hostile(
+        "a note read from right to left", "site", with_attribute("note", "\u202eport"), "control characters: \\u202e", 2
+    ),
     Hostile("no text", "site", lambda w: w.site.write_bytes(b"\xff\xfe{}"), "is not JSON", 2),
     Hostile("a pipe", "site", lambda w: fifo(w.site), "is no plain file", 2),
-    Hostile("what never ends", "site", lambda w: (w.site.unlink(), w.site.symlink_to("/dev/zero")), "is no plain file", 2),
+    Hostile(
+        "what never ends", "site", lambda w: (w.site.unlink(), w.site.symlink_to("/dev/zero")), "is no plain file", 2
+    ),
     Hostile("a billion laughs", "config", config(laughs("years")), "line 2: *a repeats a list or mapping", 2),
     Hostile("a circle", "config", config("years: &a [*a]\n"), "line 1: *a repeats", 2),
-    Hostile("a key twice", "config", config("out: a\nsites: b\nout: c\n"), "line 3, column 1: key 'out' stands twice", 2),
-    Hostile("a key twice inside", "config", config("years: {first: 2018,\n first: 2019}\n"), "line 2, column 2: key 'first'", 2),
+    Hostile(
+        "a key twice", "config", config("out: a\nsites: b\nout: c\n"), "line 3, column 1: key 'out' stands twice", 2
+    ),
+    Hostile(
+        "a key twice inside",
+        "config",
+        config("years: {first: 2018,\n first: 2019}\n"),
+        "line 2, column 2: key 'first'",
+        2,
+    ),
     Hostile("an object of Python", "config", config("out: !!python/object/apply:os.system ['true']\n"), "line 1", 2),
     Hostile("nested without end", "config", config("out: " + "[" * 50_000), "nested deeper than 32", 2),
-    Hostile("a number of 5,000 digits", "config", config(f"min_dates: {'9' * 5000}\n"), "a number of 5,000 characters", 2),
+    Hostile(
+        "a number of 5,000 digits", "config", config(f"min_dates: {'9' * 5000}\n"), "a number of 5,000 characters", 2
+    ),
     Hostile("a day that is none", "config", config("years: {first: 2001-99-99}\n"), "is not valid YAML", 2),
     Hostile("2 MB", "config", config("# " + "x" * (2 << 20)), "has more than 1,048,576 bytes", 2),
     Hostile("keys that are no words", "config", config("1: 2\n[a]: 3\n"), "config.yaml", 2),
-    Hostile("a user in the address", "config", config(f"source: {{url: 'https://user:{CANARY}@a.b/c'}}\n"), "names a user", 2),
-    Hostile("a key in the address", "config", config(f"source: {{url: 'https://a.b/c?key={CANARY}'}}\n"), "more than a path", 2),
-    Hostile("a key for tokens", "config", config(f"source: {{sign_url: 'https://a.b/c?key={CANARY}'}}\n"), "more than a path", 2),
+    Hostile(
+        "a user in the address",
+        "config",
+        config(f"source: {{url: 'https://user:{CANARY}@a.b/c'}}\n"),
+        "names a user",
+        2,
+    ),
+    Hostile(
+        "a key in the address",
+        "config",
+        config(f"source: {{url: 'https://a.b/c?key={CANARY}'}}\n"),
+        "more than a path",
+        2,
+    ),
+    Hostile(
+        "a key for tokens",
+        "config",
+        config(f"source: {{sign_url: 'https://a.b/c?key={CANARY}'}}\n"),
+        "more than a path",
+        2,
+    ),
     Hostile("a user of a host", "config", config(f"source: {{hosts: ['u:{CANARY}@a.b']}}\n"), "names a user", 2),
-    Hostile("a file address", "config", config("source: {url: 'file:///etc/passwd'}\n"), "neither http(s) nor a path", 2),
-    Hostile("GDAL's network", "config", config("source: {url: '/vsicurl/http://a.b/c.json'}\n"), "neither http(s) nor a path", 2),
+    Hostile(
+        "a file address", "config", config("source: {url: 'file:///etc/passwd'}\n"), "neither http(s) nor a path", 2
+    ),
+    Hostile(
+        "GDAL's network",
+        "config",
+        config("source: {url: '/vsicurl/http://a.b/c.json'}\n"),
+        "neither http(s) nor a path",
+        2,
+    ),
     Hostile("a zero byte", "config", config('source: {url: "a\\0b"}\n'), "control characters", 2),
     Hostile("a billion laughs", "claims", claims(laughs("claims")), "line 2: *a repeats a list or mapping", 2),
-    Hostile("a key twice", "claims", claims("claims: []\nclaims: []\n"), "key 'claims' stands twice, first in line 1", 2),
+    Hostile(
+        "a key twice", "claims", claims("claims: []\nclaims: []\n"), "key 'claims' stands twice, first in line 1", 2
+    ),
     Hostile("a command to the terminal", "claims", claims('claims: [{quote: "\\e[2J"}]\n'), "control characters", 2),
-    Hostile("a number in seconds and seconds", "claims", claims(f"claims: {'1:1' * 500}\n"), "a number of 1,500 characters", 2),
-]  # fmt: skip
+    Hostile(
+        "a number in seconds and seconds",
+        "claims",
+        claims(f"claims: {'1:1' * 500}\n"),
+        "a number of 1,500 characters",
+        2,
+    ),
+]
 
 
 def cut_short(path, size):
@@ -394,12 +543,12 @@ def shift_grid(world):
     path.write_bytes(path.read_bytes().replace(here.encode(), there.encode()))
 
 
-def huge(world, width, height, **profile):
+def huge(world, width, height, *, step_m=10, **profile):
     path = world.item_folder / "B02.tif"
     path.unlink()
     with rasterio.open(
         path, "w", driver="GTiff", width=width, height=height, count=1, dtype="uint16", crs=f"EPSG:{EPSG}",
-        transform=Affine(10, 0, LEFT, 0, -10, TOP), sparse_ok=True, bigtiff="yes", nodata=0, **profile,
+        transform=Affine(step_m, 0, LEFT, 0, -step_m, TOP), sparse_ok=True, bigtiff="yes", nodata=0, **profile,
     ):  # fmt: skip
         pass
 
@@ -418,41 +567,104 @@ def jpeg2000(world, change):
     world.href("./B02.jp2")
 
 
-def larger(data):
-    """Claim 200,000 x 200,000 pixels in one tile, in the header and the stream."""
-    old, new = struct.pack(">II", 120, 120), struct.pack(">II", 200_000, 200_000)
-    assert data.count(old) >= 2
-    return data.replace(old, new)
+def sized(width, height, tile_width, tile_height):
+    """Give a change that has a JPEG 2000 claim a size, in its header and its stream."""
+
+    def change(data):
+        data, header, stream = bytearray(data), data.index(b"ihdr") + 4, data.index(b"\xff\x51") + 6
+        struct.pack_into(">II", data, header, height, width)
+        struct.pack_into(">II", data, stream, width, height)
+        struct.pack_into(">II", data, stream + 16, tile_width, tile_height)
+        return bytes(data)
+
+    return change
 
 
 RASTERS = [
-    Hostile("a virtual raster in a .tif", "raster", lambda w: (w.item_folder / "B02.tif").write_text(virtual(w.outside / "secret.tif")), "is broken"),
-    Hostile("a virtual raster in a .jp2", "raster", lambda w: jpeg2000(w, lambda d: virtual(w.outside / "secret.tif").encode()), "is broken"),
+    Hostile(
+        "a virtual raster in a .tif",
+        "raster",
+        lambda w: (w.item_folder / "B02.tif").write_text(virtual(w.outside / "secret.tif")),
+        "is broken",
+    ),
+    Hostile(
+        "a virtual raster in a .jp2",
+        "raster",
+        lambda w: jpeg2000(w, lambda _: virtual(w.outside / "secret.tif").encode()),
+        "no stream of JPEG 2000",
+    ),
     Hostile("a shift grid elsewhere", "raster", shift_grid, "names other files"),
-    Hostile("tiles of 16,384 pixels", "raster", lambda w: huge(w, 200_000, 200_000, tiled=True, blockxsize=16_384, blockysize=16_384), "is cut into tiles of 16384 x 16384"),
-    Hostile("one strip of 200,000 x 200,000", "raster", lambda w: huge(w, 100_000, 100_000, blockysize=100_000), "is cut into tiles of 100000 x 100000"),
+    Hostile(
+        "tiles of 16,384 pixels",
+        "raster",
+        lambda w: huge(w, 200_000, 200_000, tiled=True, blockxsize=16_384, blockysize=16_384),
+        "is cut into tiles of 16384 x 16384",
+    ),
+    Hostile(
+        "one strip of 30,000 x 30,000",
+        "raster",
+        lambda w: huge(w, 30_000, 30_000, blockysize=30_000, compress="deflate"),
+        "is cut into tiles of 30000 x 30000",
+    ),
     Hostile("300 bands", "raster", lambda w: w.band(count=300, interleave="pixel"), "holds 300 bands, not one"),
     Hostile("complex numbers", "raster", lambda w: w.band(dtype="complex64"), "holds complex64, not numbers"),
-    Hostile("a local coordinate system", "raster", lambda w: w.band(crs='LOCAL_CS["x",UNIT["metre",1]]'), "lies where nothing is"),
-    Hostile("pixels without a size", "raster", lambda w: w.band(transform=Affine(1e-308, 0, LEFT, 0, -1e-308, TOP)), "lies where nothing is"),
-    Hostile("pixels of all the world", "raster", lambda w: w.band(transform=Affine(1e308, 0, LEFT, 0, -1e308, TOP)), "does not reach the AOI"),
-    Hostile("pixels of a millimetre", "raster", lambda w: huge(w, 2_000_000, 2_000_000, tiled=True) or patch_scale(w), "more pixels over the AOI"),
-    Hostile("a block longer than the file", "raster", lambda w: [patched(w.item_folder / "B02.tif", 325, 2**31, at=n) for n in range(4)], "is broken"),
-    Hostile("blocks beyond the end", "raster", lambda w: [patched(w.item_folder / "B02.tif", 324, 2**31, at=n) for n in range(4)], "is broken"),
-    Hostile("blocks beyond the end, remote", "raster", lambda w: w.remote() and [patched(w.item_folder / "B02.tif", 324, 2**31, at=n) for n in range(4)], "is broken"),
-    Hostile("a JPEG 2000 of 200,000 x 200,000", "raster", lambda w: jpeg2000(w, larger), "B02.jp2"),
+    Hostile(
+        "a local coordinate system",
+        "raster",
+        lambda w: w.band(crs='LOCAL_CS["x",UNIT["metre",1]]'),
+        "lies where nothing is",
+    ),
+    Hostile(
+        "pixels without a size",
+        "raster",
+        lambda w: w.band(transform=Affine(1e-308, 0, LEFT, 0, -1e-308, TOP)),
+        "lies where nothing is",
+    ),
+    Hostile(
+        "pixels of all the world",
+        "raster",
+        lambda w: w.band(transform=Affine(1e308, 0, LEFT, 0, -1e308, TOP)),
+        "does not reach the AOI",
+    ),
+    Hostile(
+        "pixels of a centimetre",
+        "raster",
+        lambda w: huge(w, 200_000, 200_000, tiled=True, blockxsize=512, blockysize=512, step_m=0.01),
+        "more pixels over the AOI",
+    ),
+    Hostile(
+        "a block longer than the file",
+        "raster",
+        lambda w: [patched(w.item_folder / "B02.tif", 325, 2**31, at=n) for n in range(4)],
+        "is broken",
+    ),
+    Hostile(
+        "blocks beyond the end",
+        "raster",
+        lambda w: [patched(w.item_folder / "B02.tif", 324, 2**31, at=n) for n in range(4)],
+        "is broken",
+    ),
+    Hostile(
+        "blocks beyond the end, remote",
+        "raster",
+        lambda w: w.remote() and [patched(w.item_folder / "B02.tif", 324, 2**31, at=n) for n in range(4)],
+        "is broken",
+    ),
+    Hostile(
+        "a JPEG 2000 of 200,000 x 200,000",
+        "raster",
+        lambda w: jpeg2000(w, sized(200_000, 200_000, 200_000, 200_000)),
+        "tiles of 200000 x 200000",
+    ),
+    Hostile(
+        "a JPEG 2000 of 65,025 tiles",
+        "raster",
+        lambda w: jpeg2000(w, sized(255, 255, 1, 1)),
+        "is cut into 65,025 tiles",
+    ),
     Hostile("half a JPEG 2000", "raster", lambda w: jpeg2000(w, lambda d: d[: len(d) // 2]), "B02.jp2"),
-    Hostile("a file cut short", "raster", lambda w: cut_short(w.item_folder / "B02.tif", 300), "is broken"),
-]  # fmt: skip
-
-
-def patch_scale(world):
-    """Set the pixel's size of the blue band to a millimetre."""
-    path = world.item_folder / "B02.tif"
-    data = path.read_bytes()
-    old = struct.pack("<ddd", 10.0, 10.0, 0.0)
-    assert data.count(old) == 1
-    path.write_bytes(data.replace(old, struct.pack("<ddd", 0.001, 0.001, 0.0)))
+    Hostile("a file cut short", "raster", lambda w: cut_short(w.item_folder / "B02.tif", 300), "B02.tif"),
+]
 
 
 TABLE = [*HREFS, *REDIRECTS, *CATALOGUES, *ITEMS, *WRITTEN, *RASTERS]
@@ -486,7 +698,7 @@ def test_hostile_input_is_refused_in_one_line_and_reaches_nothing_else(case, wor
     case.make(world)
     world.write()
     before = world.tree()
-    opened = Opened([path for path in world.outside.iterdir()])
+    opened = Opened(list(world.outside.iterdir()))
     capsys.readouterr()
     try:
         status = world.run()
@@ -504,3 +716,209 @@ def test_hostile_input_is_refused_in_one_line_and_reaches_nothing_else(case, wor
     assert CANARY not in text
     assert text.replace("\n", "").isprintable()
     assert len(last) < 700
+
+
+def test_there_are_forty_and_they_come_through_every_door():
+    assert len(TABLE) >= 40
+    assert len({(case.door, case.name) for case in TABLE}) == len(TABLE)
+    doors = {"href", "redirect", "reply", "catalogue", "page", "item", "site", "config", "claims", "raster"}
+    assert {case.door for case in TABLE} == doors
+
+
+@pytest.mark.parametrize("spoil", [lambda _: None, lambda w: w.copied(), lambda w: w.remote()])
+def test_the_world_works_when_nothing_is_spoilt(spoil, world, capsys):
+    spoil(world)
+    world.write()
+    before = world.tree()
+    opened = Opened(list(world.outside.iterdir()))
+    assert world.run() == 0, capsys.readouterr().err
+    assert unwelcome(world, before, opened) == []
+    opened.close()
+    assert (world.out / "place" / "report.html").is_file()
+
+
+def test_what_watches_a_run_sees_every_kind_of_trespass(world):
+    before = world.tree()
+    opened = Opened(list(world.outside.iterdir()))
+    with rasterio.open(world.outside / "secret.tif") as dataset:
+        dataset.read(1)
+    socket.create_connection(("127.0.0.1", world.other.port)).close()
+    (world.folder / "more").write_text("x")
+    world.out.mkdir()
+    (world.out / "copy").write_bytes((world.outside / "secret.txt").read_bytes())
+    time.sleep(0.2)
+    assert unwelcome(world, before, opened) == [
+        "opened secret.tif", "opened secret.txt", "asked the other host 1 times", "wrote more",
+        "kept the content of a file outside",
+    ]  # fmt: skip
+    opened.close()
+
+
+# --- names that reach results ------------------------------------------------------------------------------------
+
+NAMES = {
+    "html": "<script>alert(1)</script><img src=x onerror=alert(1)>",
+    "sql": "x'); DROP TABLE scenes; --\"",
+    "typst": '#read("/etc/passwd") \\ $x$ *b* @a',
+    "markup": "[/red][link=file:///etc/passwd]x[/link]",
+    "template": "{{ 7 * 7 }}{% raw %}",
+    "formula": "=cmd|'/C calc'!A0",
+}
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_a_name_of_a_catalogue_is_only_a_name_in_every_product(kind, world, capsys):
+    """A local archive's names become no folder, so they go on into the results: as text, whatever they hold."""
+    name = NAMES[kind]
+    world.item(id=name, properties={"platform": name})
+    assert world.run() == 0, capsys.readouterr().err
+    folder = world.out / "place"
+    with sqlite3.connect(f"file:{folder}/place.gpkg?mode=ro", uri=True) as database:
+        assert database.execute("SELECT scene_id, platform FROM scenes").fetchall() == [(name, name.lower())]
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    seen = Texts()
+    seen.feed(page)
+    assert "script" not in seen.tags
+    assert not seen.handlers
+    assert ("<script>alert" in page, "onerror=alert" in page.replace(html.escape(name), "")) == (False, False)
+    told = " ".join(" ".join(sheet.extract_text() for sheet in pypdf.PdfReader(folder / "report.pdf").pages).split())
+    assert "root:" not in told
+    if kind in {"typst", "template"}:
+        assert "49" not in html.unescape(page).split(name)[0][-3:]
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert {file["item_id"] for file in manifest["inputs"]} == {name}
+
+
+class Texts(html.parser.HTMLParser):
+    """Tags of a page, and attributes that run something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags, self.handlers = set(), []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.add(tag)
+        self.handlers += [
+            (tag, name) for name, value in attributes if name.startswith("on") or "script:" in (value or "")
+        ]
+
+
+def test_a_warning_of_a_library_commands_no_terminal(world):
+    """The client of STAC APIs repeats a word of the catalogue, and would print the line of code it is in."""
+    world.api(lambda _: world.page("a"))
+    search = {
+        "rel": "search",
+        "href": f"{world.own.url}/search",
+        "type": "application/geo+json",
+        "method": "G\x1b[2J\n",
+    }
+    world.own.answer("/", world.landing(search))
+    world.write()
+    done = call("run", "--config", world.folder / "config.yaml")
+    assert done.returncode == 1
+    assert "\x1b" not in done.stdout + done.stderr
+    assert all(line.startswith(("stockline: ", "place: ")) for line in done.stderr.splitlines()), done.stderr
+    assert "\\x1b[2J" in done.stderr
+
+
+# --- what was written before ---------------------------------------------------------------------------------------
+
+
+def finished(world, capsys):
+    world.copied()
+    assert world.run() == 0
+    capsys.readouterr()
+    return world.out / "place"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("a\0b", "outside"), ("x" * 300, "outside"), ("../../outside/secret.txt", "outside"),
+        ("/etc/passwd", "outside"), ("a\x1b[2J", "outside"),
+    ],
+    ids=["zero", "long", "climbs", "path", "terminal"],
+)  # fmt: skip
+@pytest.mark.parametrize("part", ["inputs", "outputs"])
+def test_a_manifest_of_a_stranger_is_checked_without_following_it(part, name, said, world, capsys):
+    path = finished(world, capsys) / "manifest.json"
+    document = json.loads(path.read_text())
+    document[part][0]["path"] = name
+    path.write_text(json.dumps(document))
+    opened = Opened(list(world.outside.iterdir()))
+    assert cli.main(["verify", str(world.out)]) == 1
+    out = capsys.readouterr().out
+    assert said in out
+    assert out.replace("\n", "").isprintable()
+    assert opened.so_far() == set()
+    opened.close()
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a": ' * 100_000, "9" * 5_000, "\xff", "", "null", "[]"])
+def test_a_manifest_that_is_none_is_told_in_one_line(text, world, capsys):
+    (finished(world, capsys) / "manifest.json").write_text(text, encoding="latin-1")
+    assert cli.main(["verify", str(world.out)]) == 1
+    assert "manifest.json: is not a manifest" in capsys.readouterr().out
+
+
+RECORDS = {
+    "nested": lambda _: "[" * 100_000,
+    "elsewhere": lambda t: t.replace('"blue.tif"', '"../../../../../outside/secret.tif"'),
+    "without a band": lambda t: t.replace('"blue.tif"', '"other.tif"'),
+    "no record": lambda _: "null",
+}
+
+
+@pytest.mark.parametrize("kind", RECORDS)
+def test_a_record_of_the_store_that_was_tampered_with_is_set_aside(kind, world, capsys):
+    """What it says is not believed: the scene is fetched again, and nothing elsewhere is read."""
+    finished(world, capsys)
+    (path,) = world.out.rglob("v1/record.json")
+    path.write_text(RECORDS[kind](path.read_text()))
+    opened = Opened(list(world.outside.iterdir()))
+    assert world.run() == 0
+    said = capsys.readouterr().err
+    assert opened.so_far() == set()
+    opened.close()
+    assert "fetched again" in said
+    assert "Traceback" not in said
+
+
+# --- memory ----------------------------------------------------------------------------------------------------------
+
+BOMBS = {
+    "directory of 200,000 x 200,000": lambda w: huge(w, 200_000, 200_000, tiled=True, blockxsize=512, blockysize=512),
+    "the largest tile there may be": lambda w: huge(
+        w, 20_000, 20_000, tiled=True, blockxsize=14_000, blockysize=14_000
+    ),
+    "JPEG 2000 in one tile": lambda w: jpeg2000(w, sized(200_000, 200_000, 200_000, 200_000)),
+    "JPEG 2000 in 65,025 tiles": lambda w: jpeg2000(w, sized(255, 255, 1, 1)),
+    "JPEG 2000 in the largest tile there may be": lambda w: jpeg2000(w, sized(11_000, 11_000, 11_000, 11_000)),
+    "a reply of 200 MB in gzip": bomb_in_gzip,
+    "a catalogue of a million parts": lambda w: catalogue(w, f"[{'{},' * 999_990}0]"),
+    "a site file of 16 MB": lambda w: w.edit_site(lambda f: f.update(geometry=corners(300_000))),
+}
+MOST_MB = 900
+"""Of the whole process; the program itself takes 250."""
+LIMITED = """import resource, sys
+from pipeline import cli
+status = cli.main(sys.argv[1:])
+print("PEAK", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+sys.exit(status)"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", BOMBS)
+def test_no_bomb_takes_much_memory_or_time(kind, world):
+    BOMBS[kind](world)
+    world.write()
+    started = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, "run", "--config", str(world.folder / "config.yaml")],
+        env=environment(), capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    took_s, peak_mb = time.monotonic() - started, int(done.stdout.split("PEAK ")[1])
+    assert "Traceback" not in done.stderr
+    print(kind, peak_mb, round(took_s, 1))
+    assert peak_mb < MOST_MB, f"{peak_mb} MB"
+    assert took_s < 60
