@@ -118,8 +118,8 @@ def try_once(source: SourceConfig, wanted: Ask) -> Tried:
                 if reply.status_code not in _REDIRECTS or "location" not in reply.headers:
                     return _received(reply, source, wanted, made)
                 target = urljoin(url, reply.headers["location"])
-        except (requests.RequestException, ValueError) as error:
-            # urllib3 says with a ValueError that an address or a header is none.
+        except (requests.RequestException, ValueError, TypeError) as error:
+            # urllib3 says with a ValueError that an address or a header is none, requests with a TypeError of a proxy.
             return Tried(_traffic(made, wanted, 0), reason=reason(error))
         if urlsplit(target).netloc != urlsplit(url).netloc:
             headers.pop("Authorization", None)
@@ -212,6 +212,9 @@ def reason(error: Exception) -> str:
     """Say in a few words why an address gave no answer."""
     if isinstance(error, requests.Timeout) or "timed out" in str(error):
         return "timed out"
+    if isinstance(error, requests.exceptions.InvalidURL) or not isinstance(error, requests.RequestException):
+        # Not in its own words: they may hold the password of a proxy.
+        return "an address or a header is none; is that of the proxy in the environment one?"
     if isinstance(error, requests.exceptions.SSLError):
         return one_line(error)
     if isinstance(error, (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):

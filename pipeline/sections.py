@@ -6,6 +6,7 @@ section 2.1 of docs/science.md.
 """
 
 import datetime as dt
+import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
@@ -22,6 +23,8 @@ def _real_day(month_day: str) -> str:
     return month_day
 
 
+_HOST = re.compile(r"^.*@|[?#].*$")
+"""What is no host, and may be secret."""
 MonthDay = Annotated[str, AfterValidator(_real_day)]
 Window = tuple[MonthDay, MonthDay]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -104,7 +107,7 @@ class SourceConfig(Section):
         for host in hosts:
             wrong = wrong_address(host if "://" in host else f"https://{host}")
             if wrong is not None:
-                raise ValueError(f"{host.rpartition('@')[2]!r} {wrong}")
+                raise ValueError(f"{_HOST.sub('', host)!r} {wrong}")
         return hosts
 
     @field_validator("band_substitutes")
