@@ -162,6 +162,19 @@ def of_a_length(world, said):
     world.own.answers[f"/{ITEM}/B02.tif"] = lambda *_: (206, head, data[:8192].ljust(8192, b"\0"))
 
 
+def spoilt_head(world):
+    """Have the file begin as no TIFF does."""
+    answer = world.own.answers[f"/{ITEM}/B02.tif"]
+    world.own.answers[f"/{ITEM}/B02.tif"] = lambda *asked: (*answer(*asked)[:2], b"\0" * 8192)
+
+
+def blocks_of_a_gigabyte(world):
+    """Serve a directory whose blocks would fill the memory, of a file that could hold them."""
+    for number in range(4):
+        patched(world.item_folder / "B02.tif", 325, 1 << 30, at=number)
+    of_a_length(world, 2 << 30)
+
+
 REDIRECTS = [
     Hostile("to another host", "redirect", lambda w: redirected(w, lambda w: f"{w.elsewhere}/a.tif"), "is not https"),
     Hostile(
@@ -179,6 +192,13 @@ REDIRECTS = [
         "is not https",
     ),
     Hostile("a file of a size no file has", "reply", lambda w: of_a_length(w, 10**20), "more than any scene"),
+    Hostile("blocks of a gigabyte", "reply", blocks_of_a_gigabyte, "more bytes over the AOI than any real scene"),
+    Hostile(
+        "a file of 3 GB to be had whole",
+        "reply",
+        lambda w: (cut_short(w.item_folder / "B02.tif", 9000), of_a_length(w, 3 << 30), spoilt_head(w)),
+        "too many to fetch whole",
+    ),
     Hostile("a file of a size no number has", "reply", lambda w: of_a_length(w, "9" * 5000), "cannot be read now"),
     Hostile(
         "a part that was not asked for",
