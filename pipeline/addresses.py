@@ -1,4 +1,4 @@
-"""Addresses of files: which may be opened, and how much of one may be shown."""
+"""Addresses of files: which may be opened; :mod:`pipeline.printable` says how much of one may be shown."""
 
 import re
 from collections.abc import Sequence
@@ -6,9 +6,13 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import SplitResult, urlsplit
 
 from pipeline.errors import SceneRefusedError
+from pipeline.printable import one_line, plain, shown, unsigned
 
-_MAX_SHOWN = 160
+__all__ = ["checked", "file_name", "is_remote", "not_allowed", "one_line", "shown", "unsigned"]
+
 _PORTS = {"https": 443, "http": 80}
+_LONGEST_NAME = 255
+"""Bytes a file system takes."""
 
 
 def is_remote(address: str) -> bool:
@@ -36,10 +40,14 @@ def checked(href: str, catalogue: str, root: str | None = None) -> str:
     SceneRefusedError
         The address is anything else.
     """
-    parts = urlsplit(href)
+    try:
+        parts = urlsplit(href)
+    except ValueError as error:
+        raise SceneRefusedError(f"address {shown(href)} is none") from error
     if parts.scheme in {"http", "https"} and parts.hostname and not re.search(r"[\s<>\"\\]", href):
         return href
-    if is_remote(href) or not href.startswith("/") or href.startswith("/vsi"):
+    too_long = any(len(part.encode(errors="replace")) > _LONGEST_NAME for part in href.split("/"))
+    if is_remote(href) or not href.startswith("/") or href.startswith("/vsi") or plain(href) != href or too_long:
         raise SceneRefusedError(f"address {shown(href)} is neither http(s) nor a path")
     if is_remote(catalogue):
         raise SceneRefusedError(f"address {shown(href)} is a local path, which a remote catalogue may not name")
@@ -91,22 +99,6 @@ def _place(parts: SplitResult) -> tuple[str, str | None, int | None]:
     return parts.scheme, parts.hostname, parts.port or _PORTS.get(parts.scheme)
 
 
-def unsigned(href: str) -> str:
-    """Return an address without its query: read tokens never reach a file of ours."""
-    return href.split("?", maxsplit=1)[0] if is_remote(href) else href
-
-
 def file_name(address: str) -> str:
     """Last part of a path or address."""
     return PurePosixPath(unsigned(address)).name
-
-
-def shown(text: str) -> str:
-    """Text on one line, cut to a readable length, without the query of any address in it."""
-    words = (word.split("?", maxsplit=1)[0] for word in text.split())
-    return " ".join(words)[:_MAX_SHOWN]
-
-
-def one_line(error: BaseException) -> str:
-    """Say an error on one line; see :func:`shown`."""
-    return shown(str(error)) or type(error).__name__

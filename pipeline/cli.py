@@ -7,12 +7,14 @@ import contextlib
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TextIO
 
 from pipeline import __version__
 from pipeline.errors import InputError, StocklineError
+from pipeline.printable import plain
 
 if TYPE_CHECKING:
     from pipeline.settings import Settings
@@ -28,6 +30,8 @@ _YEARS = re.compile(r"^(\d{4})(?:-(\d{4}))?$")
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status (docs/contract.md)."""
+    # On one line as anything else: a warning of a library may repeat what a stranger wrote.
+    warnings.showwarning = lambda message, *_, **__: _tell(f"stockline: warning: {message}", sys.stderr)
     # Pipes and logs get UTF-8 whatever the locale says: site names are Korean too.
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -37,16 +41,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _told(command, parsed)
     except StocklineError as error:
-        print(f"stockline: {error}", file=sys.stderr)
+        _tell(f"stockline: {error}", sys.stderr)
         return error.exit_status
     except KeyboardInterrupt:
-        print("stockline: interrupted; finished sites and fetched pixels are kept, run again to go on", file=sys.stderr)
+        _tell("stockline: interrupted; finished sites and fetched pixels are kept, run again to go on", sys.stderr)
         return _INTERRUPTED
     except BrokenPipeError:
         # What is still in the buffer has no reader either: without this the interpreter complains when it ends.
         with contextlib.suppress(BrokenPipeError):
             sys.stdout.close()
         return 0
+
+
+def _tell(line: str, stream: TextIO | None = None) -> None:
+    """Print one line; what a stranger wrote moves no cursor and begins no other line."""
+    print(plain(line), file=stream or sys.stdout, flush=stream is not None)
 
 
 def _told(command: Callable[[argparse.Namespace], int], parsed: argparse.Namespace) -> int:
@@ -138,16 +147,16 @@ def _run(parsed: argparse.Namespace) -> int:
     claims = {}
     for outcome in outcomes:
         if outcome.published is None:
-            print(f"{outcome.site_id}: FAILED after {outcome.seconds:.0f} s: {outcome.error}", file=sys.stderr)
+            _tell(f"{outcome.site_id}: FAILED after {outcome.seconds:.0f} s: {outcome.error}", sys.stderr)
             continue
         lines, claims[outcome.site_id] = findings_of(outcome.published.folder, outcome.site_id)
         mark = "SIMULATED " if outcome.published.simulated else ""
         did = "up to date" if outcome.published.skipped else f"done in {outcome.seconds:.0f} s"
-        print(f"{outcome.site_id}: {mark}{did}; see {outcome.published.folder / 'report.html'}")
+        _tell(f"{outcome.site_id}: {mark}{did}; see {outcome.published.folder / 'report.html'}")
         for line in lines:
-            print(f"  {line}")
+            _tell(f"  {line}")
     for line in claim_shares(claims):
-        print(line)
+        _tell(line)
     return 0 if all(outcome.error is None for outcome in outcomes) else 1
 
 
@@ -160,10 +169,10 @@ def _plan(parsed: argparse.Namespace) -> int:
     with brief_line(config.source) as line:
         for site in settings.sites:
             try:
-                print(f"{site.id}: {estimate(plan_site(site, config, line), open_store(config, line), config)}")
+                _tell(f"{site.id}: {estimate(plan_site(site, config, line), open_store(config, line), config)}")
             except StocklineError as error:
                 failed += 1
-                print(f"{site.id}: FAILED: {error}", file=sys.stderr)
+                _tell(f"{site.id}: FAILED: {error}", sys.stderr)
     return 1 if failed else 0
 
 
@@ -176,7 +185,7 @@ def _report(parsed: argparse.Namespace) -> int:
         raise InputError(f"{settings.config.out}: holds no finished result of these sites; stockline run makes one")
     for site in finished:
         rebuild_report(settings.config.out / site.id)
-        print(f"{site.id}: {settings.config.out / site.id / 'report.html'}")
+        _tell(f"{site.id}: {settings.config.out / site.id / 'report.html'}")
     return 0
 
 
@@ -191,7 +200,8 @@ def _validate(parsed: argparse.Namespace) -> int:
         text = validate(
             parsed.folder, parsed.seed_set, parsed.data, parsed.most, pool, lambda line: progress.say("validate", line)
         )
-    print(text, end="")
+    for line in text.splitlines():
+        _tell(line)
     return 0
 
 
@@ -200,8 +210,8 @@ def _verify(parsed: argparse.Namespace) -> int:
 
     problems = verify(parsed.folder)
     for problem in problems:
-        print(problem)
-    print(f"{parsed.folder}: " + (f"{len(problems)} problems" if problems else "every hash agrees"))
+        _tell(str(problem))
+    _tell(f"{parsed.folder}: " + (f"{len(problems)} problems" if problems else "every hash agrees"))
     return 1 if problems else 0
 
 
@@ -211,15 +221,16 @@ def _sites(parsed: argparse.Namespace) -> int:
     parsed.sites = [parsed.site] if parsed.site else []
     settings = _settings(parsed)
     if parsed.action == "check":
-        print(f"{len(settings.sites)} site files and {len(settings.claims)} claims are good")
+        _tell(f"{len(settings.sites)} site files and {len(settings.claims)} claims are good")
         return 0
     for site in settings.sites:
-        print(f"{site.id}: {site.name} ({site.kind}, coal {site.coal_rank}, within {site.uncertainty_m or '?'} m)")
+        _tell(f"{site.id}: {site.name} ({site.kind}, coal {site.coal_rank}, within {site.uncertainty_m or '?'} m)")
         if parsed.action == "show":
-            print(f"  status: {site.status or 'not stated'}\n  source: {site.source}, {site.source_date or 'no date'}")
-            print(f"  note: {site.note or ''}")
+            _tell(f"  status: {site.status or 'not stated'}")
+            _tell(f"  source: {site.source}, {site.source_date or 'no date'}")
+            _tell(f"  note: {' '.join((site.note or '').split())}")
             for feature in site.features:
-                print(f"  {feature.role}: {feature.name} ({feature.source or 'no source'})")
+                _tell(f"  {feature.role}: {feature.name} ({feature.source or 'no source'})")
     return 0
 
 
@@ -229,7 +240,7 @@ def _simulate(parsed: argparse.Namespace) -> int:
 
     with open_pool(parsed.workers) as pool:
         simulate(parsed.folder, parsed.seed, pool_map=pool.map)
-    print(f"{parsed.folder}: SIMULATED archive written; stockline run --config {parsed.folder / 'config.yaml'}")
+    _tell(f"{parsed.folder}: SIMULATED archive written; stockline run --config {parsed.folder / 'config.yaml'}")
     return 0
 
 
@@ -241,11 +252,11 @@ def _status(parsed: argparse.Namespace) -> int:
     for site in settings.sites:
         last = state.get(site.id)
         if last is None:
-            print(f"{site.id}: due, never run")
+            _tell(f"{site.id}: due, never run")
         elif last["ok"]:
-            print(f"{site.id}: finished {last['finished']} in {last['seconds']} s")
+            _tell(f"{site.id}: finished {last['finished']} in {last['seconds']} s")
         else:
-            print(f"{site.id}: due, FAILED {last['finished']}: {last['error']}")
+            _tell(f"{site.id}: due, FAILED {last['finished']}: {last['error']}")
     return 0
 
 
@@ -259,7 +270,8 @@ class _Progress:
         self._console = Console(stderr=True)
         self._bar: Progress | None = None
         if self._console.is_terminal:
-            columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
+            # No markup: a name may hold brackets.
+            columns = TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn()
             self._bar = Progress(*columns, console=self._console, transient=True)
         self._tasks: dict[str, object] = {}
         self._sites = sites
@@ -276,11 +288,11 @@ class _Progress:
     def say(self, site_id: str, line: str) -> None:
         """Tell one step of one site."""
         if self._bar is None:
-            print(f"{site_id}: {line}", file=sys.stderr, flush=True)
+            _tell(f"{site_id}: {line}", sys.stderr)
             return
         if site_id not in self._tasks:
             self._tasks[site_id] = self._bar.add_task(site_id, total=None)
-        self._bar.update(self._tasks[site_id], description=f"{site_id}: {line}")  # type: ignore[arg-type]
+        self._bar.update(self._tasks[site_id], description=plain(f"{site_id}: {line}"))  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

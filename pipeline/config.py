@@ -5,15 +5,17 @@ The sections and their defaults stand in :mod:`pipeline.sections`.
 
 import datetime as dt
 import difflib
+import re
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
 from pydantic import BaseModel, Field, ValidationError
 
 from pipeline.change_sections import BoundaryConfig, FootprintConfig, StatsConfig
 from pipeline.clear_section import ClearConfig
+from pipeline.documents import MOST_YAML, parsed_yaml
 from pipeline.errors import InputError
+from pipeline.printable import plain, unsigned
 from pipeline.sections import (
     AlignConfig,
     LimitsConfig,
@@ -44,10 +46,14 @@ __all__ = [
     "Window",
     "WindowsConfig",
     "YearsConfig",
+    "bounded_bytes",
     "in_windows",
     "read_config",
     "window_parts",
 ]
+
+_MAX_SHOWN = 300
+"""Of a value that is refused."""
 
 
 class Config(Section):
@@ -98,6 +104,20 @@ def window_parts(windows: tuple[Window, ...]) -> tuple[Window, ...]:
     return (windows[0][0], middle.strftime("%m-%d")), (min(after, end).strftime("%m-%d"), windows[0][1])
 
 
+def bounded_bytes(path: Path, remedy: str, most: int) -> bytes:
+    """Read a file that somebody wrote by hand; :class:`InputError` when it cannot be read or is no such file."""
+    try:
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path}: cannot be read (it is no plain file); {remedy}")
+        with path.open("rb") as file:
+            content = file.read(most + 1)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); {remedy}") from error
+    if len(content) > most:
+        raise InputError(f"{path}: has more than {most:,} bytes; {remedy}")
+    return content
+
+
 def read_config(path: Path) -> Config:
     """Read and check a configuration file; relative paths in it are relative to the file.
 
@@ -107,15 +127,13 @@ def read_config(path: Path) -> Config:
         The file is missing, is not YAML, or has a key or value that is refused; names file, key,
         value and the nearest known key.
     """
+    content = bounded_bytes(path, "name a file with --config", MOST_YAML)
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); name a file with --config") from error
+        document = parsed_yaml(content.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is not UTF-8 text ({error.reason} at byte {error.start})") from error
-    except yaml.YAMLError as error:
-        first_line = " ".join(str(error).split())
-        raise InputError(f"{path}: is not valid YAML: {first_line}") from error
+    except ValueError as error:
+        raise InputError(f"{path}: is not valid YAML: {plain(str(error))}") from error
     if document is None:
         document = {}
     if not isinstance(document, dict):
@@ -163,11 +181,19 @@ def _first_problem(error: ValidationError) -> str:
         known = _known_keys(problem["loc"][:-1])
         near = difflib.get_close_matches(str(problem["loc"][-1]), known, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
-        return f"unknown key {key!r}; {hint}{more}"
+        return f"unknown key {key[:_MAX_SHOWN]!r}; {hint}{more}"
     said = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "model_type":
         said = f"a section holds keys and values: {', '.join(_known_keys(problem['loc']))}"
-    return f"{key} = {problem['input']!r}: {said}{more}"
+    return plain(f"{key} = {_shown_input(problem['input'])}: {said}{more}")
+
+
+def _shown_input(value: object) -> str:
+    """Write a refused value as it may be shown: cut, and without what stands in an address to open it."""
+    text = repr(unsigned(value) if isinstance(value, str) else value)
+    if not isinstance(value, str) and re.search(r"[@?]|://", text):
+        text = f"a {type(value).__name__}"  # addresses may be in it
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
 
 
 def _known_keys(location: tuple[int | str, ...]) -> list[str]:

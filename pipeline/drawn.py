@@ -17,11 +17,18 @@ from shapely.geometry.base import BaseGeometry
 from shapely.validation import explain_validity
 
 from pipeline.errors import InputError
+from pipeline.printable import is_plain, plain, shown
 from pipeline.types import Feature, Site
 
 _NORTH_DEG, _SOUTH_DEG = 84.0, -80.0
 """Limits of UTM, and so of the Sentinel-2 tiles."""
 _MAX_LONGITUDE_DEG, _MAX_LATITUDE_DEG, _TURN_DEG = 180.0, 90.0, 360.0
+
+_MOST_METRES = 1e7
+"""A quarter of the way round the Earth."""
+_MOST_VERTICES = 100_000
+"""Of a feature; the largest of the project has 70. More would keep every later step busy for minutes."""
+_SHOWN = 60
 
 _SHAPE_ERRORS = (
     AttributeError,
@@ -71,7 +78,9 @@ class Drawn:
         """Attribute as text; None when absent, null or blank, as QGIS writes an unfilled field."""
         value = self.properties.get(key)
         if value is not None and not isinstance(value, str):
-            raise InputError(f"{self.where}: {key} is {value!r}; write it as text")
+            raise InputError(f"{self.where}: {key} is {shown(repr(value))}; write it as text")
+        if value is not None and not is_plain(value):
+            raise InputError(f"{self.where}: {key} holds control characters: {plain(value[:_SHOWN])}; type it again")
         return value if value and value.strip() else None
 
     def needed(self, key: str) -> str:
@@ -88,8 +97,8 @@ class Drawn:
         value = self.properties.get(key)
         if value is None:
             return None
-        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
-            raise InputError(f"{self.where}: {key} is {value!r}; write a number of metres, 0 or more")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < _MOST_METRES:
+            raise InputError(f"{self.where}: {key} is {shown(repr(value))}; write a number of metres, 0 or more")
         return float(value)
 
     def day(self, key: str) -> dt.date | None:
@@ -130,11 +139,13 @@ def read_drawn(where: str, document: object) -> Drawn:
         raise InputError(f"{where}: has no properties; give it at least a role")
     role = properties.get("role")
     if not isinstance(role, str) or role not in _REQUIRED:
-        raise InputError(f"{where}: role is {role!r}; it must be one of {', '.join(_REQUIRED)}")
+        raise InputError(f"{where}: role is {shown(repr(role))}; it must be one of {', '.join(_REQUIRED)}")
     where = f"{where} ({role})"
     for key in properties:
         if key not in _KNOWN:
-            raise InputError(f"{where}: unknown attribute {key!r}; {nearest(key, _KNOWN)}; remarks go into note")
+            raise InputError(
+                f"{where}: unknown attribute {shown(repr(key))}; {nearest(key, _KNOWN)}; remarks go into note"
+            )
     drawn = Drawn(where, role, properties, _polygon(where, document.get("geometry")))
     for key in _REQUIRED[role]:
         drawn.needed(key)
@@ -153,6 +164,9 @@ def _polygon(where: str, document: object) -> BaseGeometry:
         raise InputError(f"{where}: geometry is empty; draw a polygon or delete the feature")
     if geometry.geom_type not in ("Polygon", "MultiPolygon"):
         raise InputError(f"{where}: geometry is a {geometry.geom_type}; draw a polygon")
+    vertices = shapely.get_num_coordinates(geometry)
+    if vertices > _MOST_VERTICES:
+        raise InputError(f"{where}: polygon has {vertices:,} vertices, more than {_MOST_VERTICES:,}; simplify it")
     _check_lonlat(where, geometry)
     if not geometry.is_valid:
         raise InputError(

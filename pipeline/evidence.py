@@ -13,6 +13,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,12 +25,14 @@ import rasterio
 
 from pipeline.addresses import one_line, unsigned
 from pipeline.delivery import Delivered
+from pipeline.documents import parsed
 from pipeline.errors import EvidenceError
 from pipeline.imagery import Item
 from pipeline.pixels import MARGIN_M, Part
 from pipeline.types import Grid
 
 RECORD = "record.json"
+_FILE = re.compile(r"[a-z0-9]+\.tif", re.ASCII)
 _STALE_S = 7 * 86_400.0
 """A fetch that nobody went on with for a week is given up."""
 
@@ -57,7 +60,9 @@ class Version:
     def broken(self, bands: Sequence[str]) -> str | None:
         """Say which file of some bands is not what was recorded; None when all are."""
         for band in bands:
-            kept = self.files[band]
+            kept = self.files.get(band)
+            if kept is None:
+                return f"{self.folder / RECORD}: has no {band}"
             try:
                 same = sha256_file(kept.path) == kept.sha256
             except OSError as error:
@@ -129,10 +134,10 @@ def version_folders(folder: Path) -> list[Path]:
 def read_version(folder: Path) -> Version:
     """Read a version's record; :class:`EvidenceError` when it is missing or something else."""
     try:
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        record = parsed((folder / RECORD).read_text(encoding="utf-8"))
         files = {
             name.removesuffix(".tif"): KeptFile(
-                folder / name, str(kept["href"]), str(kept["sha256"]), int(kept["size_bytes"])
+                folder / _name(name), str(kept["href"]), str(kept["sha256"]), int(kept["size_bytes"])
             )
             for name, kept in record["files"].items()
         }
@@ -144,11 +149,18 @@ def read_version(folder: Path) -> Version:
     return Version(int(folder.name[1:]), known_as, folder, files, bounds_m)
 
 
+def _name(text: str) -> str:
+    """Give the name of a file of a version; one that leads elsewhere is none."""
+    if not _FILE.fullmatch(text):
+        raise ValueError(f"{text!r} is no file of it")
+    return text
+
+
 def described(folder: Path, known_as: str, known: Sequence[Version]) -> Version | None:
     """Return the version a description stands for; None when it has not been seen."""
     number = 0
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        number = int(json.loads((folder / "described" / f"{known_as}.json").read_text(encoding="utf-8"))["version"])
+        number = int(parsed((folder / "described" / f"{known_as}.json").read_text(encoding="utf-8"))["version"])
     return next((v for v in reversed(known) if v.identity == known_as or v.number == number), None)
 
 
@@ -176,7 +188,7 @@ class Fetching:
         found = {}
         for band in bands:
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                record = json.loads((self.part / "records" / f"{band}.json").read_text(encoding="utf-8"))
+                record = parsed((self.part / "records" / f"{band}.json").read_text(encoding="utf-8"))
                 if sha256_file(self.part / f"{band}.tif") == record["sha256"]:
                     found[band] = record
         return found

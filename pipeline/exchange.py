@@ -33,6 +33,8 @@ _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 _WHOLE_TIMEOUTS = 20
 """A body may take as many times ``source.timeout_s``: one that drips for ever is no answer."""
 _CHUNK_BYTES = 1 << 18
+_LONGEST_WISH_S = 1e9
+"""Longer than anybody waits."""
 DOCUMENT_BYTES = 64 << 20
 """Largest page of a catalogue; a hundred items have 5 MB."""
 _UNITS_SPENT = "x-processingunits-spent"
@@ -119,8 +121,8 @@ def try_once(source: SourceConfig, wanted: Ask) -> Tried:
                 if reply.status_code not in _REDIRECTS or "location" not in reply.headers:
                     return _received(reply, source, wanted, made)
                 target = urljoin(url, reply.headers["location"])
-        except (requests.RequestException, ValueError) as error:
-            # urllib3 says with a ValueError that an address or a header is none.
+        except (requests.RequestException, ValueError, TypeError) as error:
+            # urllib3 says with a ValueError that an address or a header is none, requests with a TypeError of a proxy.
             return Tried(_traffic(made, wanted, 0), reason=reason(error))
         if urlsplit(target).netloc != urlsplit(url).netloc:
             headers.pop("Authorization", None)
@@ -208,8 +210,9 @@ def wished_s(value: str | None, now: dt.datetime, *, milliseconds: bool = False)
     if value is None:
         return None
     if value.strip().isdecimal():
-        return int(value) / (1000.0 if milliseconds else 1.0)
-    with contextlib.suppress(ValueError, TypeError):
+        wish_s = float(value) / (1000.0 if milliseconds else 1.0)
+        return min(wish_s, _LONGEST_WISH_S)
+    with contextlib.suppress(ValueError, TypeError, OverflowError):
         return max((email.utils.parsedate_to_datetime(value) - now).total_seconds(), 0.0)
     return None
 
@@ -218,6 +221,9 @@ def reason(error: Exception) -> str:
     """Say in a few words why an address gave no answer."""
     if isinstance(error, requests.Timeout) or "timed out" in str(error):
         return "timed out"
+    if isinstance(error, requests.exceptions.InvalidURL) or not isinstance(error, requests.RequestException):
+        # Not in its own words: they may hold the password of a proxy.
+        return "an address or a header is none; is that of the proxy in the environment one?"
     if isinstance(error, requests.exceptions.SSLError):
         return one_line(error)
     if isinstance(error, (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):

@@ -1,43 +1,28 @@
-"""Rasters from outside: opened with suspicion, read by window, brought onto the grid.
+"""Rasters from outside: read by window, brought onto the grid; :mod:`pipeline.rasters` opens them."""
 
-A file here may be anything a stranger's catalogue names. Only GeoTIFF and JPEG 2000 are opened (other formats
-could read any file they name), nothing beside the file is looked at (a sidecar could move it or change its
-no-data value, and is in no hash), and no more is decoded than a real scene could need.
-"""
-
-import threading
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from math import ceil, floor, isfinite
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from rasterio.crs import CRS
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import RasterioError
 from rasterio.transform import Affine
-from rasterio.warp import transform_bounds
-from rasterio.windows import Window, from_bounds
 
-from pipeline.addresses import file_name, one_line
+from pipeline.addresses import one_line
 from pipeline.errors import EvidenceError, InputError, SceneRefusedError
 from pipeline.imagery import Calibration, Image, StoredBand, StoredScene
 from pipeline.radiometry import to_reflectance
+from pipeline.rasters import nodata_of, opened, window_of
 from pipeline.resample import Method, resample
 from pipeline.types import Float32, Grid
 
 MARGIN_M = 60.0
 """Kept around the grid, so that a shifted scene still fills it: twice the largest shift accepted."""
-_MAX_WINDOW_PX = 200_000_000
-"""A window, or a tile of a file, larger than this is no scene's (45 x 45 km at 10 m is 20 million)."""
 _COARSE_M = 15.0
 """Between the 10 m and the 20 m bands."""
 _METRES_PER_DEGREE = 111_320.0
-_OPENING = threading.Lock()
 _SAME_LATTICE_PX = 1e-3
 _LOWEST_LAND_M = -450.0
 """Shore of the Dead Sea; what an elevation model says below it is a mark for no data it does not declare."""
@@ -80,23 +65,23 @@ def read_part(path: str, grid: Grid) -> Part:
     RasterioError
         It cannot be opened or read.
     """
-    with _opened(path) as dataset:
-        window = _window(dataset, grid)
-        return Part(dataset.read(1, window=window), dataset.window_transform(window), dataset.crs, dataset.nodata)
+    with opened(path) as dataset:
+        window = window_of(dataset, grid, MARGIN_M)
+        return Part(dataset.read(1, window=window), dataset.window_transform(window), dataset.crs, nodata_of(dataset))
 
 
 def pixel_window(path: str, grid: Grid) -> tuple[tuple[int, int], tuple[int, int]]:
     """Return the rows and columns that :func:`read_part` would read, first and after the last; raises the same."""
-    with _opened(path) as dataset:
-        window = _window(dataset, grid)
+    with opened(path) as dataset:
+        window = window_of(dataset, grid, MARGIN_M)
         (top, bottom), (left, right) = window.toranges()
         return (int(top), int(bottom)), (int(left), int(right))
 
 
 def check_part(path: str, grid: Grid) -> CRS:
     """Return the CRS of a raster that :func:`read_part` could be asked for; reads no pixel and raises the same."""
-    with _opened(path) as dataset:
-        _window(dataset, grid)
+    with opened(path) as dataset:
+        window_of(dataset, grid, MARGIN_M)
         return dataset.crs
 
 
@@ -238,49 +223,3 @@ def _place(part: Part, first: Part) -> tuple[int, int] | None:
     steps = part.transform.a / first.transform.a - 1.0, part.transform.e / first.transform.e - 1.0
     off = abs(column - round(column)), abs(row - round(row)), *(abs(s) * max(part.pixels.shape) for s in steps)
     return (round(row), round(column)) if max(off) < _SAME_LATTICE_PX else None
-
-
-def _window(dataset: Any, grid: Grid) -> Window:
-    """Whole pixels of a dataset that cover the grid and its margin."""
-    left, bottom, right, top = grid.bounds
-    grown = (left - MARGIN_M, bottom - MARGIN_M, right + MARGIN_M, top + MARGIN_M)
-    bounds = transform_bounds(f"EPSG:{grid.epsg}", dataset.crs, *grown, densify_pts=21)
-    wanted = from_bounds(*bounds, transform=dataset.transform) if all(map(isfinite, bounds)) else Window(0, 0, 0, 0)
-    columns = slice(max(floor(wanted.col_off), 0), min(ceil(wanted.col_off + wanted.width), dataset.width))
-    rows = slice(max(floor(wanted.row_off), 0), min(ceil(wanted.row_off + wanted.height), dataset.height))
-    if columns.stop <= columns.start or rows.stop <= rows.start:
-        raise SceneRefusedError(f"file {file_name(dataset.name)} does not reach the AOI")
-    if (columns.stop - columns.start) * (rows.stop - rows.start) > _MAX_WINDOW_PX:
-        raise SceneRefusedError(f"file {file_name(dataset.name)} has more pixels over the AOI than any real scene")
-    return Window.from_slices(rows, columns)
-
-
-@contextmanager
-def _opened(path: str) -> Iterator[Any]:
-    driver = "JP2OpenJPEG" if urlsplit(path).path.lower().endswith(".jp2") else "GTiff"
-    with rasterio.Env(GDAL_DISABLE_READDIR_ON_OPEN="EMPTY_DIR"), _open(path, driver) as dataset:
-        wrong = _wrong(dataset)
-        if wrong is not None:
-            raise SceneRefusedError(f"file {file_name(path)} {wrong}")
-        yield dataset
-
-
-def _open(path: str, driver: str) -> Any:
-    with _OPENING, warnings.catch_warnings():
-        # A file that lies nowhere is refused below, in words of ours. One thread at a time: filters are the process's.
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        return rasterio.open(path, driver=driver)
-
-
-def _wrong(dataset: Any) -> str | None:
-    """Say what makes a raster unfit to be a band; None when nothing does."""
-    rows, columns = dataset.block_shapes[0]
-    to = dataset.transform
-    checks = (
-        (dataset.count != 1, f"holds {dataset.count} bands, not one"),
-        (np.dtype(dataset.dtypes[0]).kind not in "uif", f"holds {dataset.dtypes[0]}, not numbers"),
-        (dataset.crs is None, "has no coordinate system"),
-        (to.b or to.d or to.a <= 0 or to.e >= 0, "is not north-up"),
-        (rows * columns > _MAX_WINDOW_PX, f"is cut into tiles of {rows} x {columns} pixels"),
-    )
-    return next((text for fails, text in checks if fails), None)

@@ -17,6 +17,7 @@ from pipeline.errors import GoneError, SceneRefusedError, SourceError
 from pipeline.exchange import FIRST_ERROR, WHOLE, Answer, Ask
 from pipeline.ledger import NOTHING, Traffic
 from pipeline.pixels import pixel_window, read_part, why
+from pipeline.rasters import MOST_BYTES
 from pipeline.remote import Line, ask
 from pipeline.tiff import Range, TiffError, blocks_of, merge, read_directory
 from pipeline.types import Grid
@@ -91,7 +92,10 @@ def _window(reader: "_Reader", band: str, grid: Grid) -> Delivered:
     # The other images of the file (overviews) are not fetched: here it ends with the first.
     reader.blank(directory.next_pointer)
     rows, columns = pixel_window(str(reader.path), grid)
-    for start, end in merge(blocks_of(directory, rows, columns), _GAP_BYTES):
+    wanted = merge(blocks_of(directory, rows, columns), _GAP_BYTES)
+    if sum(end - start for start, end in wanted) > MOST_BYTES:
+        raise SceneRefusedError(f"file {file_name(reader.address())} has more bytes over the AOI than any real scene")
+    for start, end in wanted:
         reader.get(start, end)
     reader.blank(directory.next_pointer)
     part = read_part(str(reader.path), grid)
@@ -141,7 +145,9 @@ class _Reader:
 
     def all(self) -> Answer:
         """Fetch the whole file."""
-        most = self._size or FILE_BYTES
+        most = FILE_BYTES if self._size is None else self._size
+        if most > FILE_BYTES:
+            raise SceneRefusedError(f"file {file_name(self.address())} has {most:,} bytes, too many to fetch whole")
         answer = ask(self._line, Ask(self.address(), pixels=True, most_bytes=most, into=self.path))
         self.traffic += answer.traffic
         return answer

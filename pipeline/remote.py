@@ -6,22 +6,26 @@ configuration allows; and is counted. GDAL never asks a server: it would follow 
 wished and remember that it failed (it answers from memory that a file does not exist when the server has recovered).
 """
 
-import json
 import random
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from pipeline.addresses import shown, unsigned
 from pipeline.config import SourceConfig
+from pipeline.documents import parsed
 from pipeline.errors import GoneError, RefusedError, SourceError, UnauthorizedError
 from pipeline.exchange import FIRST_ERROR, Answer, Ask, Tried, try_once
 from pipeline.ledger import NOTHING, Ledger, Limits, Traffic
 
 _GONE = (404, 410)
+_SHORTEST_SECRET = 6
+"""Characters; shorter words are dates and versions."""
 _UNAUTHORIZED, _UNSATISFIABLE = 401, 416
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 60.0
 _JITTER = random.SystemRandom()
@@ -145,20 +149,28 @@ def _accepted(answer: Answer, wanted: Ask) -> Answer:
     if answer.status == _UNSATISFIABLE and wanted.part is not None:
         return answer
     if answer.status == _UNAUTHORIZED:
-        raise UnauthorizedError(f"{name}: is refused ({answer.status}{_said(answer.body)})")
+        raise UnauthorizedError(f"{name}: is refused ({answer.status}{_said(answer.body, wanted)})")
     if answer.status >= FIRST_ERROR:
-        raise RefusedError(f"{name}: is refused ({answer.status}{_said(answer.body)}); run again later")
+        raise RefusedError(f"{name}: is refused ({answer.status}{_said(answer.body, wanted)}); run again later")
     return answer
 
 
-def _said(body: bytes) -> str:
-    """Give what a server says is wrong, on one line."""
+def _said(body: bytes, wanted: Ask) -> str:
+    """Give what a server says is wrong, on one line, without what it was asked with."""
     try:
-        said = json.loads(body)
+        said = parsed(body.decode())
         inner = said["error"] if isinstance(said.get("error"), dict) else said
         text = next(
             str(inner[key]) for key in ("message", "description", "detail", "error_description") if key in inner
         )
     except (ValueError, AttributeError, TypeError, StopIteration):
         return ""
+    for secret in sorted(_secrets(wanted), key=len, reverse=True):
+        text = text.replace(secret, "...")
     return f": {shown(text)}"
+
+
+def _secrets(wanted: Ask) -> set[str]:
+    """Words of a request that may open something: of its query and of its credentials."""
+    words = re.split(r"[&=\s]", f"{urlsplit(wanted.url).query} {wanted.headers.get('Authorization', '')}")
+    return {form for word in words if len(word) >= _SHORTEST_SECRET for form in (word, unquote(word))}

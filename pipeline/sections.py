@@ -6,11 +6,13 @@ section 2.1 of docs/science.md.
 """
 
 import datetime as dt
+import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from pipeline import presets
+from pipeline.printable import wrong_address
 
 
 def _real_day(month_day: str) -> str:
@@ -21,6 +23,8 @@ def _real_day(month_day: str) -> str:
     return month_day
 
 
+_HOST = re.compile(r"^.*@|[?#].*$")
+"""What is no host, and may be secret."""
 MonthDay = Annotated[str, AfterValidator(_real_day)]
 Window = tuple[MonthDay, MonthDay]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -93,6 +97,23 @@ class SourceConfig(Section):
         if name is not None and info.data.get("kind", "stac") != "stac":
             raise ValueError(f"archives known by name are for source.kind = 'stac', not {info.data['kind']!r}")
         return None if name is None else presets.known(name)
+
+    @field_validator("url", "sign_url")
+    @classmethod
+    def _address(cls, address: str | None) -> str | None:
+        wrong = None if address is None else wrong_address(address)
+        if wrong is not None:
+            raise ValueError(wrong)
+        return address
+
+    @field_validator("hosts")
+    @classmethod
+    def _hosts(cls, hosts: tuple[str, ...]) -> tuple[str, ...]:
+        for host in hosts:
+            wrong = wrong_address(host if "://" in host else f"https://{host}")
+            if wrong is not None:
+                raise ValueError(f"{_HOST.sub('', host)!r} {wrong}")
+        return hosts
 
     @field_validator("band_substitutes")
     @classmethod

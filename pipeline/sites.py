@@ -5,23 +5,25 @@ the value and the remedy.
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, get_args
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from pipeline.config import LimitsConfig
+from pipeline.config import LimitsConfig, bounded_bytes
+from pipeline.documents import MOST_YAML, parsed, parsed_yaml
 from pipeline.drawn import Drawn, nearest, read_drawn
 from pipeline.errors import InputError
 from pipeline.grid import geodesic_area_m2, slug
+from pipeline.printable import plain, shown
 from pipeline.types import Claim, CoalRank, Feature, Site, SiteKind
 
 _LONLAT = 4326
+_MOST_BYTES = 16 << 20
+"""Of a site file; the largest of the project has 0.02 million."""
 _LONLAT_NAME = re.compile(r"(^|[:/])(CRS84|EPSG:+(\d[\d.]*:)?4326)$", re.IGNORECASE)
 _ID = re.compile(r"[a-z0-9][a-z0-9-]*")
 _ZONE = re.compile(
@@ -130,9 +132,9 @@ def read_claims(path: Path) -> tuple[Claim, ...]:
         the wrong type, two entries share an id, or a claim of an increase has no margin.
     """
     try:
-        document = yaml.safe_load(_read_bytes(path))
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: is not valid YAML: {' '.join(str(error).split())}") from error
+        document = parsed_yaml(_read_bytes(path, MOST_YAML).decode("utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: is not valid YAML: {plain(str(error))}") from error
     if not isinstance(document, dict) or list(document) != ["claims"] or not isinstance(document["claims"], list):
         raise InputError(
             f"{path}: must hold one key `claims` with a list of claims; see aoi/claims.yaml of the project"
@@ -146,23 +148,16 @@ def read_claims(path: Path) -> tuple[Claim, ...]:
     return tuple(claims.values())
 
 
-def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the path and its permissions") from error
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a number of JSON")
+def _read_bytes(path: Path, most: int = _MOST_BYTES) -> bytes:
+    return bounded_bytes(path, "check the path, its permissions and what it holds", most)
 
 
 def _documents(path: Path, content: bytes) -> list[Any]:
     """Features of the collection, not yet checked."""
     try:
-        document = json.loads(content, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{path}: is not JSON ({error}); save it as GeoJSON") from error
+        document = parsed(content.decode("utf-8-sig"), strict=True)
+    except ValueError as error:
+        raise InputError(f"{path}: is not JSON ({shown(str(error))}); save it as GeoJSON") from error
     kind = document.get("type") if isinstance(document, dict) else type(document).__name__
     if kind != "FeatureCollection" or not isinstance(document.get("features"), list):
         raise InputError(f"{path}: type is {kind!r}; save the layer as a GeoJSON FeatureCollection")

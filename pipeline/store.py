@@ -237,9 +237,12 @@ def _asset(item: Item, band: str, source: SourceConfig) -> Asset:
 
 def _referenced(asset: Asset, source: SourceConfig) -> StoredBand:
     """Hash a file of a local archive where it lies."""
+    checked(asset.href, source.url, source.root)
     if is_remote(asset.href):
         raise SceneRefusedError(f"{unsigned(asset.href)} is remote and cannot be referenced; set source.evidence: copy")
-    path = Path(checked(asset.href, source.url, source.root))
+    path = Path(asset.href)
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise SceneRefusedError(f"file {path.name} is no plain file")
     try:
         if not is_as_declared(path, asset.checksum):
             raise SceneRefusedError(f"file {path.name} is broken (differs from the checksum its provider gave)")

@@ -7,7 +7,7 @@ Source of the layout: TIFF 6.0 (Adobe, 1992), sections 2 and 15; BigTIFF design 
 
 import struct
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 Range = tuple[int, int]
 """First byte and the byte after the last."""
@@ -18,6 +18,8 @@ _HEADER_BYTES = 16
 _CLASSIC, _BIG = 42, 43
 _WIDTH, _HEIGHT, _STRIP_OFFSETS, _STRIP_ROWS, _STRIP_SIZES = 256, 257, 273, 278, 279
 _BLOCK_WIDTH, _BLOCK_HEIGHT, _TILE_OFFSETS, _TILE_SIZES = 322, 323, 324, 325
+_SYSTEM_WORDS = 34737
+"""GeoAsciiParamsTag (OGC GeoTIFF 1.1, 7.1.3)."""
 _NEEDED = {
     _WIDTH, _HEIGHT, _STRIP_OFFSETS, _STRIP_ROWS, _STRIP_SIZES, _BLOCK_WIDTH, _BLOCK_HEIGHT, _TILE_OFFSETS, _TILE_SIZES,
 }  # fmt: skip
@@ -49,6 +51,8 @@ class Directory:
         Row by row; an empty range is a block that is not stored.
     next_pointer : Range
         Where the file says at which byte the next image's directory begins; zeros there end the list.
+    system_words : bytes
+        What it says in words of its coordinate system.
     """
 
     width: int
@@ -57,6 +61,7 @@ class Directory:
     block_height: int
     blocks: tuple[Range, ...]
     next_pointer: Range
+    system_words: bytes = b""
 
 
 def read_directory(get: Get) -> Directory:
@@ -80,16 +85,19 @@ def read_directory(get: Get) -> Directory:
     width = struct.calcsize(form.entry)
     entries = get(first, first + count * width)
     tags: dict[int, tuple[int, ...]] = {}
+    words = b""
     for at in range(0, len(entries), width):
         tag, kind, length, inline = struct.unpack_from(form.entry, entries, at)
         # Asked for whatever the tag: what decodes the file later needs them all.
         data = _value(get, form, kind, length, inline)
+        if tag == _SYSTEM_WORDS:
+            words += data
         if tag in _NEEDED:
             if kind not in _INTEGERS:
                 raise TiffError(f"gives tag {tag} as type {kind}, not as integers")
             tags[tag] = struct.unpack(f"{form.order}{length}{_INTEGERS[kind]}", data)
     end = first + count * width
-    return _directory(tags, (end, end + struct.calcsize(form.pointer)))
+    return replace(_directory(tags, (end, end + struct.calcsize(form.pointer))), system_words=words)
 
 
 def blocks_of(directory: Directory, rows: tuple[int, int], columns: tuple[int, int]) -> list[Range]:

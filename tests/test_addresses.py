@@ -56,13 +56,15 @@ def test_errors_are_told_on_one_short_line_without_queries():
 @pytest.mark.parametrize(
     ("url", "allowed"),
     [
-        ("https://a.b/stac/x", True), ("https://A.b/x", True), ("https://a.b:443/x", True), ("http://a.b/x", False),
-        ("https://a.b:8443/x", False), ("https://token.c/x", True), ("http://token.c:81/x", True), ("http://token.c/x", False),
-        ("https://pix.d/x", True), ("https://sub.pix.d/x", False), ("https://one.of.e/x", True), ("https://of.e/x", False),
+        ("https://a.b/stac/x", True), ("https://A.b/x", True), ("https://a.b:443/x", True),
+        ("http://a.b/x", False), ("https://a.b:8443/x", False), ("https://token.c/x", True),
+        ("http://token.c:81/x", True), ("http://token.c/x", False), ("https://pix.d/x", True),
+        ("https://sub.pix.d/x", False), ("https://one.of.e/x", True), ("https://of.e/x", False),
         ("https://noof.e/x", False), ("https://one.of.e.evil/x", False), ("https://pix.d.evil/x", False),
-        ("https://port.f:99/x", True), ("https://port.f/x", False), ("http://pix.d/x", False), ("http://127.0.0.1:8/x", True),
-        ("https://a.b@evil/x", False), ("https://user@a.b/x", False), ("https://:word@a.b/x", False), ("https:///x", False),
-        ("file:///etc/passwd", False), ("ftp://a.b/x", False), ("https://a.b:port/x", False), ("https://[::1/x", False),
+        ("https://port.f:99/x", True), ("https://port.f/x", False), ("http://pix.d/x", False),
+        ("http://127.0.0.1:8/x", True), ("https://a.b@evil/x", False), ("https://user@a.b/x", False),
+        ("https://:word@a.b/x", False), ("https:///x", False), ("file:///etc/passwd", False),
+        ("ftp://a.b/x", False), ("https://a.b:port/x", False), ("https://[::1/x", False),
         ("//a.b/x", False), ("", False),
     ],
 )  # fmt: skip
@@ -84,8 +86,6 @@ def test_a_local_file_lies_below_its_archive_links_followed(tmp_path):
     for inside in ("archive/in/a.tif", "archive/kept.tif", "archive/in/../in/a.tif"):
         assert checked(str(tmp_path / inside), catalogue) == str(tmp_path / inside)
     for outside in ("else/b.tif", "archive/link.tif", "archive/../else/b.tif", "archive/in/../../else/b.tif"):
-        with pytest.raises(
-            SceneRefusedError, match=r"lies outside .*archive; source\.root can name a folder above both"
-        ):
+        with pytest.raises(SceneRefusedError, match=r"lies outside .*archive; source\.root can name a"):
             checked(str(tmp_path / outside), catalogue)
         assert checked(str(tmp_path / outside), catalogue, root) == str(tmp_path / outside)

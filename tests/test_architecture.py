@@ -21,15 +21,17 @@ ROOT = Path(__file__).parents[1]
 
 NOUNS = {
     "errors": 0, "types": 1, "imagery": 2, "findings": 3, "series_records": 0, "records": 1, "presets": 0,
+    "printable": 0, "documents": 1,
     "sections": 1, "clear_section": 2, "change_sections": 2, "config": 3,
 }  # fmt: skip
 PURE = {
     "grid", "radiometry", "clear", "history", "terrain", "align", "scenes", "compare", "trend", "claims", "rules",
     "measure", "tables", "pile_tables", "pile_measures", "band_check", "drift", "breaks", "confounding", "controls",
-    "tiff", "documents",
+    "tiff", "jp2",
 }  # fmt: skip
 FILES = {
     "sources", "store", "evidence", "addresses", "ledger", "exchange", "remote", "ranges", "delivery", "pixels",
+    "rasters",
     "resample", "learned", "sites", "drawn", "settings", "parallel",
 }  # fmt: skip
 LAYERS: list[set[str]] = [
@@ -47,14 +49,15 @@ LAYERS: list[set[str]] = [
 PLAIN_STDLIB = {
     "__future__", "collections", "contextlib", "dataclasses", "datetime", "difflib", "enum", "functools", "hashlib",
     "importlib", "itertools", "json", "math", "pkgutil", "re", "statistics", "struct", "types", "typing",
+    "unicodedata", "urllib",
 }  # fmt: skip
 """Standard modules that reach neither file nor network."""
 ARITHMETIC = {"numpy", "scipy", "skimage", "shapely", "numba"}
-PURE_THIRD_PARTY = ARITHMETIC | {"affine", "pyproj", "pydantic", "rasterio.features", "rasterio.transform"}
+PURE_THIRD_PARTY = ARITHMETIC | {"affine", "pyproj", "pydantic", "rasterio.features", "rasterio.transform", "yaml"}
 
 MAY_OPEN = {
     "pipeline/sources", "pipeline/products", "pipeline/evidence.py", "pipeline/exchange.py", "pipeline/ledger.py",
-    "pipeline/ranges.py", "pipeline/remote.py", "pipeline/addresses.py", "pipeline/pixels.py",
+    "pipeline/ranges.py", "pipeline/remote.py", "pipeline/addresses.py", "pipeline/rasters.py",
     "pipeline/sites.py", "pipeline/settings.py", "pipeline/config.py", "pipeline/batch.py", "pipeline/validation",
 }  # fmt: skip
 """Folders and modules that open what they like."""

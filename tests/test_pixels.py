@@ -13,8 +13,9 @@ from rasterio.transform import Affine
 from rasterio.windows import Window
 from servers import EPSG, LEFT, TOP, footprint, unique_pixels, write_band
 
-from pipeline import pixels
+from pipeline import rasters
 from pipeline.errors import EvidenceError, SceneRefusedError
+from pipeline.evidence import geotiff
 from pipeline.imagery import Calibration, Scene, StoredBand, StoredScene
 from pipeline.pixels import check_part, read_image, read_part, read_raw
 from pipeline.types import Grid
@@ -242,14 +243,26 @@ def test_of_a_raster_that_claims_to_be_huge_only_the_window_is_read(tmp_path):
 def test_more_pixels_than_any_scene_has_are_refused(tmp_path, monkeypatch):
     path = write_band(tmp_path / "a.tif", unique_pixels(120, 120))
     large = Grid(EPSG, GRID.left_m, GRID.top_m, 80, 60)
-    monkeypatch.setattr(pixels, "_MAX_WINDOW_PX", 92 * 72)
+    monkeypatch.setattr(rasters, "MOST_BYTES", 92 * 72 * 2)
     assert read_part(str(path), large).pixels.shape == (72, 92)
-    monkeypatch.setattr(pixels, "_MAX_WINDOW_PX", 92 * 72 - 1)
+    monkeypatch.setattr(rasters, "MOST_BYTES", 92 * 72 * 2 - 1)
     with pytest.raises(SceneRefusedError, match=r"file a\.tif has more pixels over the AOI than any real scene"):
         read_part(str(path), large)
-    monkeypatch.setattr(pixels, "_MAX_WINDOW_PX", 64 * 64 - 1)
+    monkeypatch.setattr(rasters, "MOST_BYTES", 64 * 64 * 2 - 1)
     with pytest.raises(SceneRefusedError, match=r"file a\.tif is cut into tiles of 64 x 64 pixels"):
         check_part(str(path), GRID)
+
+
+@pytest.mark.parametrize("said", [b"-9999", b"70000", b"nan", b"1e999", b"1.5"])
+def test_a_no_data_value_that_no_pixel_can_have_says_nothing(tmp_path, said):
+    """Files of other makers declare one of another type; what is written with it again could not be."""
+    path = write_band(tmp_path / "a.tif", unique_pixels(120, 120), nodata=65535)
+    content = path.read_bytes()
+    assert content.count(b"65535\0") == 1
+    path.write_bytes(content.replace(b"65535\0", said.ljust(6, b"\0")))
+    part = read_part(str(path), GRID)
+    assert part.nodata is None
+    assert geotiff(part)
 
 
 @pytest.mark.parametrize(

@@ -345,7 +345,7 @@ def test_scenes_whose_pixels_the_provider_has_changed_are_named():
     )
     used, _ = scenes_listings([plain, later, refused])
     assert used.note.endswith(
-        "The provider has changed the pixels of 1 of these scenes since they were first fetched; both are kept, and the "
-        "version named here is used: two (version 2)."
+        "The provider has changed the pixels of 1 of these scenes since they were first fetched; both are kept, and "
+        "the version named here is used: two (version 2)."
     )
     assert "changed" not in scenes_listings([plain])[0].note

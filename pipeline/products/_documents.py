@@ -8,11 +8,14 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pipeline.errors import ProductError
+from pipeline.printable import plain
 from pipeline.products.atomic import atomic_path
 
 MANIFEST = "manifest.json"
 RUN = "run.json"
 RUNS = "runs"
+_LONGEST_NAME = 255
+"""Bytes a file system takes."""
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Size = Annotated[int, Field(ge=0)]
@@ -103,7 +106,8 @@ def read_document(path: Path, kind: type[_D]) -> _D:
 def stays_inside(path: str) -> bool:
     """Whether a relative path, read as of any system, cannot leave the folder it is joined to."""
     parsed = PureWindowsPath(path)  # knows both separators, and drives
-    return bool(parsed.parts) and not parsed.anchor and ".." not in parsed.parts
+    plain_parts = all(plain(part) == part and len(part.encode()) <= _LONGEST_NAME for part in parsed.parts)
+    return bool(parsed.parts) and not parsed.anchor and ".." not in parsed.parts and plain_parts
 
 
 def json_text(value: Any) -> str:

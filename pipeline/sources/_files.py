@@ -1,6 +1,5 @@
 """Band files of an item, on the network or of a local archive: the pixels of a window, and what they cost."""
 
-import json
 import tempfile
 import threading
 import time
@@ -12,6 +11,7 @@ from rasterio.errors import RasterioError
 
 from pipeline.addresses import checked, is_remote, one_line
 from pipeline.delivery import Delivered
+from pipeline.documents import parsed
 from pipeline.errors import SceneRefusedError, SourceError
 from pipeline.evidence import is_as_declared
 from pipeline.exchange import Ask
@@ -121,7 +121,7 @@ def _token(line: Line, collection: str, age: int) -> str:
     with _ASKING_TOKEN:
         if (url, age) not in _TOKENS:
             try:
-                _TOKENS[url, age] = str(json.loads(ask(line, Ask(url)).body)["token"])
+                _TOKENS[url, age] = str(parsed(ask(line, Ask(url)).body.decode())["token"])
             except (KeyError, ValueError, TypeError) as error:
                 raise SourceError(f"{url}: gives no read token ({one_line(error)}); run again later") from error
         return _TOKENS[url, age]

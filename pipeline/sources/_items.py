@@ -17,6 +17,7 @@ from shapely.geometry.base import BaseGeometry
 
 from pipeline.errors import SceneRefusedError
 from pipeline.imagery import Asset, Item
+from pipeline.printable import plain
 
 BANDS = {
     "blue": "B02",
@@ -35,6 +36,9 @@ _BASELINE = re.compile(r"0?(\d{1,2})\.(\d{1,2})")
 _BASELINE_IN_NAME = re.compile(r"_N(\d{2})\.?(\d{2})(?:_|$)")
 _ORBIT_IN_NAME = re.compile(r"_R(\d{3})_")
 _TILE_IN_NAME = re.compile(r"_T(\d{2}[A-Z]{3})_")
+_MOST_CORNERS = 2_000
+"""Of an outline; a tile's has 5 to 50. Crossing lines can meet as often as their number squared."""
+_MOST_NAME = 300
 _READABLE = ("https://", "http://")
 _GEOTIFF_OR_JP2 = re.compile(r"\.(tif|tiff|jp2)(\?|$)", re.IGNORECASE)
 
@@ -51,7 +55,7 @@ def read_item(document: Mapping[str, Any], collection: str | None = None) -> Ite
         (KeyError, TypeError, AttributeError, shapely's) come of parts that are not there or of another type.
     """
     properties = document["properties"]
-    item_id = str(document["id"])
+    item_id = _word("id", str(document["id"]))
     kinds = (properties.get("s2:product_type"), properties.get("product:type"))
     named = " ".join(str(n) for n in (item_id, document.get("collection"), *kinds)).upper()
     if "L1C" in named or "MSI1C" in named:
@@ -62,9 +66,9 @@ def read_item(document: Mapping[str, Any], collection: str | None = None) -> Ite
     platform = properties.get("platform")
     return Item(
         id=item_id,
-        collection=str(collection or document.get("collection") or "archive"),
+        collection=_word("collection", str(collection or document.get("collection") or "archive")),
         datetime=_utc(str(when)),
-        platform=platform.lower() if platform else None,
+        platform=_word("platform", platform.lower()) if platform else None,
         processing_baseline=_baseline(properties, item_id),
         relative_orbit=_relative_orbit(properties, item_id),
         epsg=_epsg(properties, document["assets"]),
@@ -83,11 +87,20 @@ def _coverage(geometry: Mapping[str, Any]) -> BaseGeometry:
     """Outline of an item; one that crosses itself is taken apart, for it is only asked what it meets."""
     with np.errstate(invalid="ignore"):  # a corner that is no number is told below
         outline = shape(geometry)
+    if shapely.get_num_coordinates(outline) > _MOST_CORNERS:
+        raise ValueError(f"its geometry has more than {_MOST_CORNERS:,} corners")
     if np.isfinite(shapely.get_coordinates(outline)).all():
         outline = outline if outline.is_valid else shapely.make_valid(outline)
         if outline.area > 0:
             return outline
     raise ValueError("its geometry covers no ground")
+
+
+def _word(name: str, text: str) -> str:
+    """Give a name as it may stand in a table: one that moves a cursor or turns the direction of reading may not."""
+    if len(text) > _MOST_NAME or plain(text) != text:
+        raise ValueError(f"its {name} is longer than {_MOST_NAME} characters, or holds some that are never shown")
+    return text
 
 
 def _utc(text: str) -> dt.datetime:
@@ -157,7 +170,7 @@ def _epsg(properties: Mapping[str, Any], assets: Mapping[str, Any]) -> int | Non
         code = _first(holder, "proj:epsg", "proj:code")
         if code is not None:
             digits = str(code).removeprefix("EPSG:")
-            return int(digits) if digits.isdigit() else None
+            return int(digits) if re.fullmatch(r"[0-9]{1,9}", digits) else None
     return None
 
 

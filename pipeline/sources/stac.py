@@ -10,13 +10,12 @@ import pystac
 import pystac_client
 import requests
 import shapely
-from pystac.stac_io import DefaultStacIO
 from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 from shapely.geometry import box, mapping
 from shapely.geometry.base import BaseGeometry
 
-from pipeline.addresses import is_remote, one_line, shown
+from pipeline.addresses import checked, is_remote, one_line, shown
 from pipeline.config import Config, SourceConfig
 from pipeline.documents import parsed
 from pipeline.errors import GoneError, InputError, SceneRefusedError, SourceError
@@ -33,6 +32,14 @@ PAGE = 100
 """Items per page of a search; the largest every public API answers."""
 _NO_STAC = (pystac.STACError, pystac.STACTypeError, ValueError, KeyError, TypeError, AttributeError)
 """What pystac and its client raise when they are given something else."""
+_MOST_LEVELS = 16
+"""Of catalogues in each other; collection, zone, band, square, year, month and day are seven."""
+_MOST_DOCUMENTS = 100_000
+"""Of a static catalogue; a tile has 150 a year."""
+_MOST_FOUND = 50_000
+"""Items of one year; a tile has 150."""
+_MOST_IDLE = 3
+"""Pages that bring nothing new."""
 _REMEDY = "check source.url and source.collection"
 
 
@@ -80,29 +87,59 @@ def _is_static(url: str) -> bool:
 
 
 def _static_items(line: Line) -> Iterator[dict[str, Any]]:
-    """Every item of a static catalogue as a dict with absolute hrefs."""
+    """Every item of a static catalogue as a dict with absolute hrefs; each document is read once."""
     url = line.source.url
     if not is_remote(url) and not Path(url).is_file():
         raise InputError(f"source.url = {url}: no such file; name a catalog.json or a STAC API address")
     try:
-        catalog = pystac.read_file(url, stac_io=_FileIO(line))
-        if not isinstance(catalog, pystac.Catalog):
-            raise InputError(f"source.url = {url}: holds a STAC {type(catalog).__name__}, not a catalog")
-        for item in catalog.get_items(recursive=True):
-            document = item.to_dict(include_self_link=False, transform_hrefs=False)
-            for key, asset in item.assets.items():
-                document["assets"][key]["href"] = _path(asset.get_absolute_href() or asset.href)
-            yield document
+        todo, seen = [(url, 0)], {url}
+        while todo:
+            href, depth = todo.pop()
+            made = pystac.read_dict(dict(parsed(_read_link(line, href))), href=href)
+            if isinstance(made, pystac.Item) and href != url:
+                yield _absolute(made)
+                continue
+            if not isinstance(made, pystac.Catalog):
+                raise InputError(f"source.url = {url}: holds a STAC {type(made).__name__}, not a catalog")
+            links = {
+                _path(str(link.get_absolute_href())) for link in made.links if link.rel in {"child", "item"}
+            } - seen
+            if depth == _MOST_LEVELS or len(seen) + len(links) > _MOST_DOCUMENTS:
+                deep = (
+                    f"lies more than {_MOST_LEVELS} catalogues deep"
+                    if depth == _MOST_LEVELS
+                    else (f"has more than {_MOST_DOCUMENTS:,} documents")
+                )
+                raise SourceError(f"{url}: {deep}; name a smaller catalogue in source.url")
+            seen |= links
+            todo += [(link, depth + 1) for link in sorted(links, reverse=True)]
     except GoneError as error:
         raise _nothing_there(error) from error
-    except (*_NO_STAC, OSError) as error:
-        # pystac says of an item that could not be read what it says of one that is none.
-        cause = error.__cause__ if isinstance(error.__cause__, (OSError, SourceError)) else error
-        if isinstance(cause, SourceError):
-            raise (_nothing_there(cause) if isinstance(cause, GoneError) else cause) from error
-        if isinstance(cause, OSError):
-            raise SourceError(f"{cause.filename or url}: cannot be read ({cause.strerror}); {_REMEDY}") from error
+    except OSError as error:
+        raise SourceError(f"{error.filename or url}: cannot be read ({error.strerror}); {_REMEDY}") from error
+    except _NO_STAC as error:
         raise InputError(f"source.url = {url}: is not a STAC catalog ({one_line(error)})") from error
+
+
+def _absolute(item: pystac.Item) -> dict[str, Any]:
+    document = item.to_dict(include_self_link=False, transform_hrefs=False)
+    for key, asset in item.assets.items():
+        document["assets"][key]["href"] = _path(asset.get_absolute_href() or asset.href)
+    return document
+
+
+def _read_link(line: Line, href: str) -> str:
+    """Text of a document of a static catalogue, which may lead nowhere else."""
+    url, root = line.source.url, line.source.root
+    if is_remote(href):
+        return _text(line, Ask(href))
+    if href != url:
+        try:
+            checked(href, url, root)
+        except SceneRefusedError as refused:
+            raise SourceError(f"{url}: {refused}") from refused
+    with Path(href).open("rb") as file:
+        return file.read(DOCUMENT_BYTES + 1).decode("utf-8")
 
 
 def _nothing_there(error: GoneError) -> SourceError:
@@ -111,25 +148,6 @@ def _nothing_there(error: GoneError) -> SourceError:
 
 def _path(href: str) -> str:
     return unquote(urlsplit(href).path) if href.startswith("file://") else href
-
-
-class _FileIO(DefaultStacIO):
-    """Reads the files of a static catalogue."""
-
-    def __init__(self, line: Line) -> None:
-        super().__init__()
-        self._line = line
-
-    def read_text_from_href(self, href: str) -> str:
-        if is_remote(href):
-            return _text(self._line, Ask(href))
-        if is_remote(self._line.source.url):
-            raise SourceError(f"{self._line.source.url}: leads to a path of this machine; tell its provider")
-        with Path(href).open("rb") as file:
-            return file.read(DOCUMENT_BYTES + 1).decode("utf-8")
-
-    def json_loads(self, txt: str, *_: Any, **__: Any) -> dict[str, Any]:
-        return dict(parsed(txt))
 
 
 class _ApiIO(StacApiIO):
@@ -189,10 +207,16 @@ def _api_items(aoi: BaseGeometry, config: Config, line: Line) -> Iterator[dict[s
 
 def _paged(found: pystac_client.ItemSearch, url: str) -> Iterator[dict[str, Any]]:
     """Items of all pages with absolute hrefs; fewer than the API says there are is an error, not a result."""
-    received, matched = 0, 0
+    received, matched, idle = 0, 0, 0
+    seen: set[str] = set()
     for page in found.pages_as_dicts():
         matched = page.get("numberMatched") or (page.get("context") or {}).get("matched") or matched
-        received += len(page["features"])
+        names = {str(document.get("id")) for document in page["features"]}
+        received, idle = received + len(page["features"]), 0 if names - seen else idle + 1
+        seen |= names
+        if idle > _MOST_IDLE or received > _MOST_FOUND:
+            what = "pages with nothing new" if idle > _MOST_IDLE else f"more than {_MOST_FOUND:,} items a year"
+            raise SourceError(f"{url}: answers {what} and does not end; tell its provider")
         for document in page["features"]:
             own = next((link["href"] for link in document.get("links", ()) if link.get("rel") == "self"), "")
             for asset in (document.get("assets") or {}).values():
