@@ -69,10 +69,10 @@ def test_what_is_shown_holds_no_user_however_odd_the_address():
     [
         ("https://a.b/stac/v1", None), ("http://127.0.0.1:8080/catalog.json", None), ("/data/what?/catalog.json", None),
         ("https://u:p@a.b/c", "names a user"), ("https://u@a.b", "names a user"),
-        ("https://a.b/c?", "more than a path"),
+        ("https://a.b:x/c", "neither"), ("https://a.b/c?", "more than a path"),
         ("https://a.b/c?k=1", "more than a path"), ("https://a.b/c#k", "more than a path"), ("https://", "neither"),
         ("file:///etc/passwd", "neither"), ("s3://a/b", "neither"), ("/vsicurl/http://a.b/c", "neither"),
-        ("/vsizip/a.zip/c", "neither"), ("//a.b/c", "neither"), ("https://a.b:x/c", "neither"),
+        ("/vsizip/a.zip/c", "neither"), ("//a.b/c", "neither"),
         ("https://[::1/c", "neither"),
         ("https://a.b\\@c.d/e", "characters"), ("https://a b/c", "characters"), ("/data/\x1b/c", "neither"),
     ],
