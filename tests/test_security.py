@@ -1,6 +1,7 @@
 """SECURITY.md names its tests, and the rules it states hold one by one."""
 
 import datetime as dt
+import json
 import re
 import time
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.documents import MOST_PARTS, parsed, parsed_yaml
+from pipeline.errors import EvidenceError
+from pipeline.evidence import read_version
 from pipeline.exchange import Ask, _traffic, wished_s
 from pipeline.jp2 import wrong_size
 from pipeline.ledger import Traffic
@@ -72,8 +75,7 @@ def test_what_is_shown_holds_no_user_however_odd_the_address():
         ("https://a.b:x/c", "neither"), ("https://a.b/c?", "more than a path"),
         ("https://a.b/c?k=1", "more than a path"), ("https://a.b/c#k", "more than a path"), ("https://", "neither"),
         ("file:///etc/passwd", "neither"), ("s3://a/b", "neither"), ("/vsicurl/http://a.b/c", "neither"),
-        ("/vsizip/a.zip/c", "neither"), ("//a.b/c", "neither"),
-        ("https://[::1/c", "neither"),
+        ("/vsizip/a.zip/c", "neither"), ("//a.b/c", "neither"), ("https://[::1/c", "neither"),
         ("https://a.b\\@c.d/e", "characters"), ("https://a b/c", "characters"), ("/data/\x1b/c", "neither"),
     ],
 )  # fmt: skip
@@ -181,3 +183,16 @@ def test_what_a_server_says_a_request_cost_gives_no_budget_back(said, units):
 def test_a_wait_of_ages_is_a_number_or_none(said, milliseconds):
     wish_s = wished_s(said, dt.datetime.now(dt.UTC), milliseconds=milliseconds)
     assert wish_s is None or 0 <= wish_s <= 1e9
+
+
+@pytest.mark.parametrize("name", ["../blue.tif", "/etc/passwd", "blue.tif/../x.tif", "blue.TIF\0", "", "a\nb.tif"])
+def test_a_record_names_no_file_but_its_own(tmp_path, name):
+    kept = {"href": "https://a.b/c", "sha256": "0" * 64, "size_bytes": 1}
+    record = {"identity": "x", "window": {"bounds_m": [0, 0, 1, 1]}, "files": {"red.tif": kept}}
+    folder = tmp_path / "v1"
+    folder.mkdir()
+    (folder / "record.json").write_text(json.dumps(record))
+    assert read_version(folder).files["red"].path == folder / "red.tif"
+    (folder / "record.json").write_text(json.dumps(record | {"files": {"red.tif": kept, name: kept}}))
+    with pytest.raises(EvidenceError, match="is no file of it"):
+        read_version(folder)
