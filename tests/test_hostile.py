@@ -731,7 +731,7 @@ def test_hostile_input_is_refused_in_one_line_and_reaches_nothing_else(case, wor
     assert (status, said.out) == (case.status, "")
     assert case.said in last
     assert last.startswith("place: FAILED after " if case.status == 1 else "stockline: ")
-    assert all(line.startswith("place: ") and "FAILED" not in line for line in progress), said.err
+    assert all(line.startswith(("place: ", "source: ")) and "FAILED" not in line for line in progress), said.err
     assert "unexpected" not in last
     assert CANARY not in text
     assert text.replace("\n", "").isprintable()
@@ -837,7 +837,9 @@ def test_a_warning_of_a_library_commands_no_terminal(world):
     done = call("run", "--config", world.folder / "config.yaml")
     assert done.returncode == 1
     assert "\x1b" not in done.stdout + done.stderr
-    assert all(line.startswith(("stockline: ", "place: ")) for line in done.stderr.splitlines()), done.stderr
+    assert all(line.startswith(("stockline: ", "place: ", "source: ")) for line in done.stderr.splitlines()), (
+        done.stderr
+    )
     assert "\\x1b[2J" in done.stderr
 
 
