@@ -285,6 +285,7 @@ def no_crs(item):
 HARMS = [(harm, "reference") for harm in (without_band, not_a_raster, no_file, empty_file, cut, no_crs)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("harm", "evidence"), [*HARMS, (cut, "copy")])
 def test_a_broken_scene_is_refused_with_its_reason_and_the_rest_is_measured(
     harm, evidence, port, archive, tmp_path, capsys
@@ -341,6 +342,7 @@ def to_longitude_latitude(item):
     edit_json(item / f"{item.name}.json", declare)
 
 
+@pytest.mark.slow
 def test_scenes_of_several_coordinate_systems_are_measured_together(archive, tmp_path):
     """The areas do not depend on the system the pixels came in: true geodesic areas are still covered."""
     changed = sorted(archive.glob("S2*_2018*"))[::3]
@@ -379,6 +381,7 @@ def limited(size_bytes):
 ANEW = ("--years", "2018")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size_bytes", [20_000, 1_000_000])
 def test_a_full_disk_is_told_and_loses_nothing(size_bytes, archive, finished):
     arguments = ("run", "--config", archive / "config.yaml", "--out", finished, *ANEW)
@@ -397,6 +400,7 @@ def test_a_full_disk_is_told_and_loses_nothing(size_bytes, archive, finished):
     assert not list((finished / ".work").glob("*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["2018.tif", "sim-port.gpkg", "report.pdf", "manifest.json", "run.json"])
 def test_a_disk_that_runs_full_while_products_are_written_loses_nothing(
     name, archive, port_results, tmp_path, capsys, monkeypatch

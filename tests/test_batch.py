@@ -17,6 +17,8 @@ from conftest import aoi_alone, call, command_line, environment, hashes, product
 
 from pipeline import batch, cli
 
+pytestmark = pytest.mark.slow
+
 YEARS = {"first": 2018, "last": 2018}
 
 
