@@ -1,0 +1,1 @@
+"""Loops over pixels, compiled; each held to a plain numpy specification in tests/specification."""

@@ -1,0 +1,1 @@
+"""Plain numpy versions of the compiled kernels: what these must give."""
