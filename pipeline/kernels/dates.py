@@ -127,6 +127,7 @@ def departures(
     before = np.empty((3, columns), dtype=np.int16)
     count = np.empty(columns, dtype=np.int64)
     often = np.empty(columns, dtype=np.int64)
+    flags = np.empty(columns, dtype=np.uint8)
     for row in range(rows):
         for band in range(3):
             _sorted_middle(values[at[band]], usable, row, network, lines, count, middle[band])
@@ -134,27 +135,43 @@ def departures(
         before[:] = _LAST
         often[:] = 0
         for date in range(dates):
+            _may_depart(values, at, usable, date, row, middle, limits, flags)
             for column in range(columns):
-                if usable[date, row, column] == 0:
+                if flags[column] == 0 or count[column] < max(min_dates, 2):
                     continue
-                blue, nir = values[at[0], date, row, column], values[at[1], date, row, column]
-                swir16 = values[at[2], date, row, column]
-                if count[column] >= max(min_dates, 2):
-                    here = blue, nir, swir16
-                    earlier = before[0, column], before[1, column], before[2, column]
-                    later = after[0, date, column], after[1, date, column], after[2, date, column]
-                    found = _judged(here, earlier, later, middle, column, limits)
-                    rim[0, date, row, column] = found & 1
-                    sure[0, date, row, column] = found >> 1 & 1
-                    rim[1, date, row, column] = found >> 2 & 1
-                    sure[1, date, row, column] = found >> 3 & 1
-                    often[column] += found >> 4
-                before[0, column], before[1, column], before[2, column] = blue, nir, swir16
+                here = (
+                    values[at[0], date, row, column], values[at[1], date, row, column], values[at[2], date, row, column]
+                )  # fmt: skip
+                earlier = before[0, column], before[1, column], before[2, column]
+                later = after[0, date, column], after[1, date, column], after[2, date, column]
+                found = _judged(here, earlier, later, middle, column, limits)
+                rim[0, date, row, column] = found & 1
+                sure[0, date, row, column] = found >> 1 & 1
+                rim[1, date, row, column] = found >> 2 & 1
+                sure[1, date, row, column] = found >> 3 & 1
+                often[column] += found >> 4
+            for band in range(3):
+                for column in range(columns):
+                    used = usable[date, row, column] != 0
+                    before[band, column] = values[at[band], date, row, column] if used else before[band, column]
         for column in range(columns):
             if often[column] > 1:
                 for date in range(dates):
                     sure[1, date, row, column] = 0
                     rim[1, date, row, column] = 0
+
+
+@compiled
+def _may_depart(
+    values: Int16, at: NDArray[np.int64], usable: Flags, date: int, row: int, middle: Int16,
+    limits: NDArray[np.float32], flags: Flags,
+) -> None:  # fmt: skip
+    """Flag the pixels of a line that a date may depart from, by one band each; few do, and only they are looked at."""
+    for column in range(flags.size):
+        blue, nir = values[at[0], date, row, column], values[at[1], date, row, column]
+        bright = _reflectance(blue) - _other(middle, 0, column, blue) > limits[1]
+        dark = _reflectance(nir) < limits[4] * _other(middle, 1, column, nir)
+        flags[column] = (usable[date, row, column] != 0) & (bright | dark)
 
 
 @compiled
@@ -188,8 +205,8 @@ def _next_used(values: Int16, usable: Flags, row: int, after: Int16) -> None:
         date = dates - 1 - back
         for column in range(columns):
             after[date, column] = following[column]
-            if usable[date, row, column] != 0:
-                following[column] = values[date, row, column]
+            used = usable[date, row, column] != 0
+            following[column] = values[date, row, column] if used else following[column]
 
 
 @compiled
