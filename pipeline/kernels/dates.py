@@ -67,10 +67,12 @@ def quantise(band: Float32, out: Int16) -> None:
 
 
 @compiled
-def median_of_dates(values: Int16, usable: Flags, network: NDArray[np.int64], out: NDArray[np.uint16]) -> None:
+def median_of_dates(
+    values: Int16, usable: Flags, no_data: int, network: NDArray[np.int64], out: NDArray[np.uint16]
+) -> None:
     """Median over the usable dates as whole numbers, halves to even, at least 1; 0 where there is none.
 
-    ``values`` and ``usable`` have shape (dates, rows, columns), ``out`` (rows, columns).
+    ``values`` and ``usable`` have shape (dates, rows, columns), ``out`` (rows, columns); ``no_data`` is never used.
     """
     dates, rows, columns = values.shape
     lines = np.empty((dates, columns), dtype=np.int16)
@@ -79,8 +81,9 @@ def median_of_dates(values: Int16, usable: Flags, network: NDArray[np.int64], ou
         count[:] = 0
         for date in range(dates):
             for column in range(columns):
-                used = usable[date, row, column] != 0
-                lines[date, column] = values[date, row, column] if used else _LAST
+                value = values[date, row, column]
+                used = (usable[date, row, column] != 0) & (value != no_data)
+                lines[date, column] = value if used else _LAST
                 count[column] += used
         _sort(lines, network)
         for column in range(columns):
