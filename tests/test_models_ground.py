@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 from specification import ground as specification
+from specification.footprint import expected_largest
 
 from models._morphology import closed, grown, opened, shrunk
 from models.footprint import (
@@ -17,7 +18,6 @@ from models.footprint import (
     FootprintRules,
     SeasonLayers,
     classes,
-    expected_largest,
     marks,
     measure,
     outlined,
