@@ -117,7 +117,7 @@ def marks(season: SeasonLayers, rules: FootprintRules) -> NDArray[np.uint8]:
         seen = season.clear >= rules.min_dates
         land = ~water & seen
         core = land & (season.ndvi_max < rules.ndvi_max) & (season.bare_share >= rules.bare_share)
-    return (CORE * core + LAND * land + WATER * water + SEEN * seen).astype(np.uint8)
+    return np.asarray(CORE * core + LAND * land + WATER * water + SEEN * seen, dtype=np.uint8)
 
 
 def outlined(marked: NDArray[np.uint8], dvi: Float32, brightness: Float32) -> Bool:

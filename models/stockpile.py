@@ -167,7 +167,7 @@ def marks(share: Float32, clear: NDArray[np.integer], water_share: Float32, rule
     with np.errstate(invalid="ignore"):
         dark, seed = (seen & (share >= least) for least in (rules.grow, rules.seed))
         wet = water_share > rules.water_share_max
-    return (DARK * dark + SEED * seed + WET * wet).astype(np.uint8)
+    return np.asarray(DARK * dark + SEED * seed + WET * wet, dtype=np.uint8)
 
 
 def objects_and_water(marked: NDArray[np.uint8], rules: ObjectRules) -> tuple[Bool, Bool]:

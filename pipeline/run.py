@@ -29,7 +29,8 @@ from pipeline.passes.block import BlockJob, score_block
 from pipeline.passes.boundary import measure_boundary
 from pipeline.passes.ground import ground_outline, measure_year, year_pairs
 from pipeline.passes.history import Years, invariant_levels, remember
-from pipeline.passes.label import YearJob, join_year, label_families
+from pipeline.passes.join import YearJob, join_year
+from pipeline.passes.label import label_families
 from pipeline.passes.pile import measure_pile
 from pipeline.passes.scene import BANDS, calibrate, choose_reference, inspect, register, survey
 from pipeline.passes.steady import choose_steady, scene_departure
