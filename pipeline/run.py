@@ -29,7 +29,8 @@ from pipeline.passes.block import BlockJob, score_block
 from pipeline.passes.boundary import measure_boundary
 from pipeline.passes.ground import ground_outline, measure_year, year_pairs
 from pipeline.passes.history import Years, invariant_levels, remember
-from pipeline.passes.label import YearJob, join_year, label_families
+from pipeline.passes.join import YearJob, join_year
+from pipeline.passes.label import label_families
 from pipeline.passes.pile import measure_pile
 from pipeline.passes.scene import BANDS, calibrate, choose_reference, inspect, register, survey
 from pipeline.passes.steady import choose_steady, scene_departure
@@ -248,7 +249,7 @@ def _map_years(site: Site, grid: Grid, used: Sequence[PreparedScene], batch: Bat
     joins = [
         YearJob(
             parts=[(job.block, path) for job, path in zip(jobs, paths, strict=True) if job.year == year],
-            maps=work / f"{year}_maps.npz",
+            maps=work / f"{year}_maps",
             composite=composites / f"{year}.tif",
             tags={**simulated, "year": str(year)},
         )
