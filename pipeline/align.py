@@ -4,6 +4,7 @@ Scenes of one orbit lie within 5 m of each other at best and 16 m at worst (scie
 no area but turns every outline into a false gain on one side.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,8 @@ _STRONGEST = 0.95
 _MIN_GAIN = 0.05
 """Below it the two images have no edges in common."""
 
+_FLAT = 1e-12
+"""What is less is nothing but rounding; keeps divisions finite."""
 _SPLINE_POLE = np.sqrt(3.0) - 2.0
 _SPLINE_REACH_PX = 12
 """What a pixel adds to the coefficients of a cubic spline falls to 1e-7 so far away (Unser 1999)."""
@@ -83,64 +86,74 @@ def estimate_shift(reference: Float32, scene: Float32, clear: Bool, pixel_m: flo
     Shift or None
         None when too little is in common or the solution runs away.
     """
-    usable = clear & np.isfinite(reference).all(axis=0) & np.isfinite(scene).all(axis=0)
-    usable = _held(usable)
-    parts = _count_parts(usable)
-    if usable.sum() < _MIN_PIXELS or parts < _MIN_BLOCKS:
+    common = _Common.of(clear & np.isfinite(reference).all(axis=0) & np.isfinite(scene).all(axis=0))
+    if common.pixels < _MIN_PIXELS or common.parts < _MIN_BLOCKS:
         return None
-    on = usable.astype(np.float32)
-    around = _summed_around(on)
-    fixed, moving = ([_edges(band, on, around, pixel_m) for band in image] for image in (reference, scene))
-    if any(np.ptp(band[usable]) == 0 for band in (*fixed, *moving)):
+    fixed, moving = ([_edges(band, common, pixel_m) for band in image] for image in (reference, scene))
+    if not all(band.any() for band in (*fixed, *moving)):
         return None
-    start = _whole_pixels(np.sum(fixed, axis=0), np.sum(moving, axis=0), on)
-    solved = _refine([_spline(b) for b in fixed], [_spline(b) for b in moving], on, parts, start)
+    solved = _refine(fixed, moving, common, _whole_pixels(np.sum(fixed, axis=0), np.sum(moving, axis=0), common))
     if solved is None:
         return None
     (rows, columns), (sigma_rows, sigma_columns) = solved
     return Shift(*(float(px * PIXEL_M) for px in (columns, -rows, sigma_columns, sigma_rows)))
 
 
-def _held(usable: Bool) -> Bool:
-    """Usable pixels whose edges nothing masked reaches; what lies beyond the image is masked."""
-    inner = usable & ~within_steps(~usable, _EDGE_REACH_PX)
-    for side in (np.s_[:_EDGE_REACH_PX], np.s_[-_EDGE_REACH_PX:]):
-        inner[side] = False
-        inner[:, side] = False
-    return inner
+@dataclass(frozen=True)
+class _Common:
+    """What two scenes both show.
+
+    Attributes
+    ----------
+    on : Float32
+        Shape (rows, columns): 1 where both can be used and nothing masked reaches the edges, 0 elsewhere.
+    around : Float32
+        Same shape: how many such pixels there are around each.
+    pixels : int
+        How many there are.
+    parts : int
+        Parts of the picture that have any.
+    """
+
+    on: Float32
+    around: Float32
+    pixels: int
+    parts: int
+
+    @classmethod
+    def of(cls, usable: Bool) -> "_Common":
+        """Draw back from what is masked, and from the border: what lies beyond the image is masked."""
+        inner = usable & ~within_steps(~usable, _EDGE_REACH_PX)
+        for side in (np.s_[:_EDGE_REACH_PX], np.s_[-_EDGE_REACH_PX:]):
+            inner[side] = False
+            inner[:, side] = False
+        on = inner.astype(np.float32)
+        parts = np.count_nonzero(_by_part(_by_part(on, 0), 1))
+        return cls(on, _summed_around(on), int(np.count_nonzero(inner)), int(parts))
 
 
-def _count_parts(usable: Bool) -> int:
-    """Count the parts of the picture that have a usable pixel."""
-    return int(np.count_nonzero(_by_part(usable, (0, 1))))
+def _by_part(values: NDArray[np.floating[Any]], axis: int) -> Float64:
+    """Sum over the parts of the picture along an axis."""
+    starts = np.arange(0, values.shape[axis], _BLOCK_PX)
+    return np.asarray(np.add.reduceat(values, starts, axis=axis, dtype=np.float64))
 
 
-def _by_part(values: NDArray[Any], axes: tuple[int, ...]) -> Float64:
-    """Sum over the parts of the picture along some axes."""
-    for axis in axes:
-        values = np.add.reduceat(values, np.arange(0, values.shape[axis], _BLOCK_PX), axis=axis, dtype=np.float64)
-    return values
-
-
-def _edges(image: Float32, on: Float32, around: Float32, pixel_m: float) -> Float32:
+def _edges(image: Float32, common: _Common, pixel_m: float) -> Float32:
     """Gradient magnitude against that of its neighbourhood, levelled; edges stay where they are all year.
 
-    Parameters
-    ----------
-    image : Float32
-    on : Float32
-        1 where usable, else 0.
-    around : Float32
-        Usable pixels in the neighbourhood of each.
-    pixel_m : float
+    Returns
+    -------
+    Float32
+        Shape of the image; 0 everywhere where it is flat.
     """
     known = np.isfinite(image)
-    filled = image if known.all() else np.where(known, image, np.float32(np.nanmedian(image)))
+    filled = image if known.all() else np.where(known, image, np.mean(image, where=known))
     edges = _gradient(filled, _EDGE_SIGMA * pixel_m / PIXEL_M)
-    mean = np.divide(_summed_around(edges * on), np.maximum(around, np.float32(1e-3)), dtype=np.float32)
-    faint = np.float32(_FAINT * _quantile(mean, on, 0.5))
-    edges /= np.maximum(mean + faint, np.float32(1e-12))
-    return np.minimum(edges, np.float32(_quantile(edges, on, _STRONGEST)))
+    mean = _summed_around(edges * common.on)
+    mean /= np.maximum(common.around, np.float32(1.0))
+    edges /= np.maximum(mean + np.float32(_FAINT * _quantile(mean, common, 0.5)), np.float32(_FLAT))
+    limit = _quantile(edges, common, _STRONGEST)
+    return np.minimum(edges, np.float32(limit if limit > _FLAT else 0.0))
 
 
 def _gradient(image: Float32, sigma_px: float) -> Float32:
@@ -153,7 +166,8 @@ def _gradient(image: Float32, sigma_px: float) -> Float32:
     slope = np.cumsum(places * smooth)[:-1] / sigma_px**2
     padded = np.pad(image, reach, mode="symmetric")
     down = _weighed(np.diff(padded, axis=0), slope, smooth)
-    return np.hypot(down, _weighed(np.diff(padded, axis=1), smooth, slope))
+    right = _weighed(np.diff(padded, axis=1), smooth, slope)
+    return np.sqrt(down * down + right * right)
 
 
 def _summed_around(image: Float32) -> Float32:
@@ -170,20 +184,20 @@ def _weighed(padded: Float32, down: Float64, across: Float64) -> Float32:
     return out
 
 
-def _quantile(values: Float32, on: Float32, share: float) -> float:
+def _quantile(values: Float32, common: _Common, share: float) -> float:
     """Quantile of the usable values, none of them below 0."""
-    return ranked(values, values, on, np.zeros(3, dtype=np.float32), share * (np.count_nonzero(on) - 1))
+    return ranked(values, values, common.on, np.zeros(3, dtype=np.float32), share * (common.pixels - 1))
 
 
-def _whole_pixels(fixed: Float32, moving: Float32, on: Float32) -> Float64:
+def _whole_pixels(fixed: Float32, moving: Float32, common: _Common) -> Float64:
     """Best displacement in whole pixels (rows, columns) by correlation over the usable pixels."""
     edge = 2 * _REACH_PX + 1
     sums = np.zeros((3, edge, edge, fixed.shape[1]), dtype=np.float32)
-    correlate(fixed, moving, on, _REACH_PX, sums)
-    pixels = np.count_nonzero(on)
-    first, second, product = sums.sum(axis=-1, dtype=np.float64) / pixels
-    mean = float((fixed * on).sum(dtype=np.float64)) / pixels
-    correlation = (product - first * mean) / np.sqrt(np.maximum(second - first**2, 1e-12))
+    fixed = fixed * common.on
+    correlate(fixed, moving, common.on, _REACH_PX, sums)
+    first, second, product = sums.sum(axis=-1, dtype=np.float64) / common.pixels
+    mean = float(fixed.sum(dtype=np.float64)) / common.pixels
+    correlation = (product - first * mean) / np.sqrt(np.maximum(second - first**2, _FLAT))
     rows, columns = np.unravel_index(np.argmax(correlation), correlation.shape)
     return np.array([rows - _REACH_PX, columns - _REACH_PX], dtype=np.float64)
 
@@ -203,24 +217,13 @@ def _moved(spline: Float32, shift: Float64) -> Float32:
 
 
 def _refine(
-    fixed: list[Float32], moving: list[Float32], on: Float32, parts: int, start: Float64
+    fixed: Sequence[Float32], moving: Sequence[Float32], common: _Common, start: Float64
 ) -> tuple[Float64, Float64] | None:
-    """Displacement (rows, columns) and its standard errors in pixels by iterated robust least squares.
-
-    Parameters
-    ----------
-    fixed, moving : list of Float32
-        Splines of every band.
-    on : Float32
-    parts : int
-        Parts of the picture with usable pixels.
-    start : Float64
-        (rows, columns).
-    """
-    shift = start
-    spread = np.full(2, np.inf)
+    """Displacement (rows, columns) and its standard errors in pixels by iterated robust least squares."""
+    shift, spread = start, np.full(2, np.inf)
+    splines = [(_spline(here), _spline(there)) for here, there in zip(fixed, moving, strict=True)]
     for _ in range(_ITERATIONS):
-        found = [_step(h, t, on, parts, shift) for h, t in zip(fixed, moving, strict=True)]
+        found = [_step(here, there, common, shift) for here, there in splines]
         steps = [step for step in found if step is not None]
         if not steps:
             return None
@@ -237,39 +240,39 @@ def _refine(
     return shift, spread
 
 
-def _step(fixed: Float32, moving: Float32, on: Float32, parts: int, shift: Float64) -> tuple[Float64, Float64] | None:
+def _step(fixed: Float32, moving: Float32, common: _Common, shift: Float64) -> tuple[Float64, Float64] | None:
     """Step of one band (rows, columns), and how far each part of the picture pulls it, shape (parts, 2)."""
     # Each image goes half of the way: moving one alone would smooth its noise only, and so pull the match.
     here, there = _moved(fixed, shift / 2), _moved(moving, -shift / 2)
-    fit = _robust_fit(here, there, on)
+    fit = _robust_fit(here, there, common)
     if not np.isfinite(fit[0]) or fit[0] <= _MIN_GAIN:
         return None
-    sums = np.zeros((5, -(-on.shape[0] // _BLOCK_PX), on.shape[1]), dtype=np.float32)
-    add_slopes(here, there, on, fit, _BLOCK_PX, sums)
+    rows, columns = here.shape
+    sums = np.zeros((5, -(-rows // _BLOCK_PX), columns), dtype=np.float32)
+    add_slopes(here, there, common.on, fit, _BLOCK_PX, sums)
     # The product of the two dates' slopes: noise is in one or the other, and would count as slope in a square.
-    rows, both, columns = fit[0] * sums[:3].sum(axis=(1, 2), dtype=np.float64)
-    curvature = np.array([[rows, both], [both, columns]])
+    along_rows, both, along_columns = fit[0] * sums[:3].sum(axis=(1, 2), dtype=np.float64)
+    curvature = np.array([[along_rows, both], [both, along_columns]])
     if np.linalg.eigvalsh(curvature)[0] <= 0:
         return None
-    by_part = _by_part(sums[3:], (2,)).reshape(2, -1).T
+    by_part = _by_part(sums[3:], 2).reshape(2, -1).T
     inverse = np.linalg.inv(curvature)
     # A part that is fitted shows less of its error than it has: the usual correction for few parts.
-    few = np.sqrt(parts / (parts - 1))
+    few = np.sqrt(common.parts / (common.parts - 1))
     return by_part.sum(axis=0) @ inverse, few * by_part @ inverse
 
 
-def _robust_fit(here: Float32, there: Float32, on: Float32) -> Float32:
+def _robust_fit(here: Float32, there: Float32, common: _Common) -> Float32:
     """Gain and offset of ``here`` on ``there``, and the steepness of the weights; what changed is let go."""
-    middle = (np.count_nonzero(on) - 1) / 2
     fit = np.zeros(3, dtype=np.float32)
     for _ in range(3):
-        sums = np.zeros((5, on.shape[1]), dtype=np.float32)
-        add_moments(here, there, on, fit, sums)
+        sums = np.zeros((5, here.shape[1]), dtype=np.float32)
+        add_moments(here, there, common.on, fit, sums)
         total, centre, aim, square, product = sums.sum(axis=1, dtype=np.float64)
         centre, aim = centre / total, aim / total
-        gain = (product - total * centre * aim) / max(square - total * centre**2, 1e-12)
+        gain = (product - total * centre * aim) / max(square - total * centre**2, _FLAT)
         fit[:2] = gain, aim - gain * centre
-        scale = 1.4826 * ranked(here, there, on, fit, middle) + 1e-12
+        scale = 1.4826 * ranked(here, there, common.on, fit, (common.pixels - 1) / 2) + _FLAT
         # Cauchy's function.
         fit[2] = 1.0 / (2.0 * scale)
     return fit

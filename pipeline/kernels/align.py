@@ -52,7 +52,7 @@ def correlate(fixed: Float32, moving: Float32, on: Float32, reach: int, sums: Fl
     Parameters
     ----------
     fixed, moving, on : Float32
-        ``on`` is 0 within ``reach`` of the edge.
+        ``on`` is 0 within ``reach`` of the edge, and ``fixed`` where ``on`` is.
     reach : int
         Pixels in each direction.
     sums : Float32
@@ -61,14 +61,16 @@ def correlate(fixed: Float32, moving: Float32, on: Float32, reach: int, sums: Fl
     """
     rows, columns = fixed.shape
     for row in range(reach, rows - reach):
+        still, seen = fixed[row, reach:], on[row, reach:]
         for down in range(2 * reach + 1):
             for right in range(2 * reach + 1):
-                for column in range(reach, columns - reach):
-                    value = moving[row + down - reach, column + right - reach]
-                    seen = on[row, column] * value
-                    sums[0, down, right, column] += seen
-                    sums[1, down, right, column] += seen * value
-                    sums[2, down, right, column] += seen * fixed[row, column]
+                # Views: an index that might be below 0 would keep the loop from being done many columns at a time.
+                moved = moving[row + down - reach, right:]
+                first, second, product = sums[0, down, right], sums[1, down, right], sums[2, down, right]
+                for column in range(columns - 2 * reach):
+                    first[column] += seen[column] * moved[column]
+                    second[column] += seen[column] * moved[column] * moved[column]
+                    product[column] += still[column] * moved[column]
 
 
 @compiled
