@@ -17,6 +17,7 @@ from pipeline.compare import CompareRules, compare
 from pipeline.config import Config
 from pipeline.confounding import Archive
 from pipeline.controls import minus_control
+from pipeline.decoded import with_scratch
 from pipeline.drift import SceneDeparture
 from pipeline.errors import ProductError, SourceError
 from pipeline.findings import BoundaryPiece, PileSeries, PreparedScene, YearDates, ZoneGround
@@ -123,7 +124,7 @@ def measure_site(
     log : Log
     """
     config, pool = batch.config, batch.pool
-    stored, refused = fetched
+    stored, refused = with_scratch(fetched[0], work / "decoded", grid, config.limits.max_scratch_gb), fetched[1]
     # 3 calibrate, mask, align
     known = pool.map(inspect, stored, grid, config)
     scenes = pool.map(survey, calibrate(stored, known, site, config), site, grid, config)
