@@ -248,7 +248,7 @@ def _map_years(site: Site, grid: Grid, used: Sequence[PreparedScene], batch: Bat
     joins = [
         YearJob(
             parts=[(job.block, path) for job, path in zip(jobs, paths, strict=True) if job.year == year],
-            maps=work / f"{year}_maps.npz",
+            maps=work / f"{year}_maps",
             composite=composites / f"{year}.tif",
             tags={**simulated, "year": str(year)},
         )
