@@ -46,7 +46,12 @@ def parts_of(field: Float64, level: float, seeds: Bool) -> tuple[Int32, int]:
                 row, column = waiting[open_, 0], waiting[open_, 1]
                 for down, right in ((-1, 0), (0, 1), (1, 0), (0, -1)):
                     at, beside = row + down, column + right
-                    if 0 <= at < rows and 0 <= beside < columns and not labels[at, beside] and field[at, beside] > level:
+                    if (
+                        0 <= at < rows
+                        and 0 <= beside < columns
+                        and not labels[at, beside]
+                        and field[at, beside] > level
+                    ):
                         labels[at, beside] = count
                         waiting[open_, 0], waiting[open_, 1] = at, beside
                         open_ += 1
@@ -55,14 +60,14 @@ def parts_of(field: Float64, level: float, seeds: Bool) -> tuple[Int32, int]:
 
 @compiled
 def _is_part(labels: Int32, row: int, column: int) -> bool:
-    return 0 <= row < labels.shape[0] and 0 <= column < labels.shape[1] and labels[row, column] > 0
+    return bool(0 <= row < labels.shape[0] and 0 <= column < labels.shape[1] and labels[row, column] > 0)
 
 
 @compiled
 def _value(field: Float64, level: float, row: int, column: int) -> float:
     """Value at a point; beyond the edge 0, or what is below the level, so that every contour closes."""
     if 0 <= row < field.shape[0] and 0 <= column < field.shape[1]:
-        return field[row, column]
+        return float(field[row, column])
     return 0.0 if level > 0 else level - 1.0
 
 

@@ -114,11 +114,12 @@ def _blur(values: Float64, weights: Float64, out: Float64) -> None:
         for place in range(wide + 2 * radius):
             line[place] = down[_mirrored(place - radius, wide)]
         for column in range(out.shape[1]):
-            middle = column * step + step // 2 + radius
-            total = line[middle] * weights[radius]
-            for away in range(radius, 0, -1):
-                total += (line[middle - away] + line[middle + away]) * weights[radius - away]
-            out[row, column] = total
+            out[row, column] = line[column * step + step // 2 + radius] * weights[radius]
+        for away in range(radius, 0, -1):
+            first = step // 2 + radius - away
+            for column in range(out.shape[1]):
+                here = column * step + first
+                out[row, column] += (line[here] + line[here + 2 * away]) * weights[radius - away]
 
 
 @compiled
@@ -141,7 +142,7 @@ def _mark_ring(role: UInt8, share: Float64, level: float, ring: Float64) -> int:
 
 @compiled
 def _ground(values: Float64, share: Float64, weight: Float64, role: UInt8, levels: Float64, ground: Float64) -> None:
-    """Find the level of one band's ground near each pixel; its median and its spread about the level go into ``levels``."""
+    """Find the level of a band's ground near each pixel; its median and spread about it go into ``levels``."""
     rows, columns = values.shape
     bare, total, of_ring = np.zeros((rows, columns)), np.empty((rows, columns)), np.empty(rows * columns)
     count = 0
@@ -204,9 +205,7 @@ def _fraction(values: Float64, grounds: Float64, levels: Float64) -> Float64:
 
 
 @compiled
-def unmixed(
-    values: Float64, shape: Bool, role: UInt8, levels: Float64, level: float
-) -> tuple[bool, Float64, Float64]:
+def unmixed(values: Float64, shape: Bool, role: UInt8, levels: Float64, level: float) -> tuple[bool, Float64, Float64]:
     """Fraction of pile in each pixel by two-endmember unmixing, given the outline so far.
 
     Parameters

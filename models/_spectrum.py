@@ -67,6 +67,6 @@ def object_levels(bands: Bands, seen: Bool, shape: BaseGeometry, others: Bool) -
 
 
 def _sigma(band: str, level: float, weight: float, mixed: float, deviation: float) -> float:
-    """Standard error of a level: noise of the pixels, spread of the background, calibration."""
+    """Give the standard error of a level: noise of the pixels, spread of the background, calibration."""
     noise = _NOISE * np.sqrt(_SHARED_PX[_SIGMA_PX[band]] / weight)
     return float(np.sqrt(noise**2 + (1.4826 * deviation * mixed) ** 2 + (_GAIN * level) ** 2))

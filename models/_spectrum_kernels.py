@@ -1,5 +1,7 @@
 """Share of an outlined object in every pixel, and the sums its level follows from, compiled."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -106,7 +108,7 @@ def _background(fine: Float64, usable: Bool) -> tuple[Bool, int]:
 
 
 @compiled
-def _median(values: Float32) -> float:
+def _median(values: Float32) -> Any:
     """Median in single precision; rearranges the values (Hoare)."""
     half = values.size // 2
     first, last = 0, values.size - 1
@@ -163,9 +165,7 @@ def _fit(pixels: Float32, usable: Bool, ring: Bool, share: Float64, out: Float64
 
 
 @compiled
-def fitted(
-    pixels: Float32, coarse: Bool, usable: Bool, points: Float64, ends: Int64
-) -> tuple[bool, Float64]:
+def fitted(pixels: Float32, coarse: Bool, usable: Bool, points: Float64, ends: Int64) -> tuple[bool, Float64]:
     """Level of an outlined object in every band by least squares, its share of each pixel being known.
 
     Parameters

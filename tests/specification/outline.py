@@ -183,7 +183,7 @@ def _ground(values: Float64, ring: Bool) -> _Ground:
     weight = ndimage.gaussian_filter(ring.astype(np.float64), _SMOOTH_PX, truncate=5.0)
     total = ndimage.gaussian_filter(np.where(ring, values, 0.0), _SMOOTH_PX, truncate=5.0)
     # Where no ring pixel is near, the ring's median is the best guess.
-    near = weight > 1e-3  # noqa: PLR2004
+    near = weight > 1e-3
     level = np.where(near, total / np.where(near, weight, 1.0), middle)
     sigma = 1.4826 * float(np.median(np.abs((values - level)[ring])))
     return _Ground(level, middle, max(sigma, _NOISE))
@@ -231,7 +231,7 @@ def _contour(fine: Float64, level: float, member: Bool) -> BaseGeometry:
     """
     # Padded, so that every contour closes; point i lies at (i + 0.5) / _FINE pixels from the window's edge.
     lines = find_contours(np.pad(fine, 1, constant_values=0.0), level)
-    rings = [Polygon((line[:, ::-1] - 0.5) / _FINE).buffer(0) for line in lines if len(line) > 3]  # noqa: PLR2004
+    rings = [Polygon((line[:, ::-1] - 0.5) / _FINE).buffer(0) for line in lines if len(line) > 3]
     # Even-odd: a ring inside a ring is a hole. Larger first, each cut from or added to what is there.
     shape: BaseGeometry = Polygon()
     for ring in sorted(rings, key=lambda r: -r.area):
@@ -249,7 +249,7 @@ def _without_bright_slopes(part: Polygon, member: Bool) -> Polygon:
     open_ = []
     for ring in part.interiors:
         inside = shapely.contains_xy(Polygon(ring), columns + 0.5, rows + 0.5)
-        if not inside.any() or member[inside].mean() <= 0.5:  # noqa: PLR2004 - more than half
+        if not inside.any() or member[inside].mean() <= 0.5:
             open_.append(ring)
     return Polygon(part.exterior, open_)
 

@@ -67,7 +67,7 @@ def object_levels(bands: Bands, seen: Bool, shape: BaseGeometry, others: Bool) -
     shapely.prepare(shape)
     fine = shapely.contains_xy(shape, *np.meshgrid(right, down)).astype(np.float64)
     cover = fine.reshape(rows, _FINE, columns, _FINE).mean(axis=(1, 3))
-    if not (cover > 0.5).any():  # noqa: PLR2004 - no pixel is mostly the object
+    if not (cover > 0.5).any():
         return None
     distance = np.asarray(ndimage.distance_transform_edt(cover == 0))
     ring = (distance >= _RING_PX[0]) & (distance <= _RING_PX[1]) & seen & ~others
