@@ -54,7 +54,7 @@ def object_levels(bands: Bands, seen: Bool, shape: BaseGeometry, others: Bool) -
     Levels or None
         None when there is too little background, or no pixel shows the object.
     """
-    rings = shapely.get_rings(shape)
+    rings = shapely.get_rings(shapely.get_parts(shape))
     points, of_ring = shapely.get_coordinates(rings, return_index=True)
     ends = np.searchsorted(of_ring, np.arange(rings.size), side="right")
     pixels = np.array(list(bands.values()), dtype=np.float32)

@@ -1,17 +1,4 @@
-"""Outline of one pile on one date: the contour half way between the pile and its own background.
-
-A fixed threshold shrinks piles on bright ground by a sixth at one hectare; the half-way contour between
-local levels is unbiased for a straight edge and a symmetric point spread (science 1.5, 1.7). Three things
-still make it too small, and each is taken back by what causes it:
-
-* pixels are 10 m wide and straight chords cut every bend: the contour is drawn on a smooth interpolation
-  of the pixels;
-* a blurred edge of curvature k lies ``k sigma^2 / 2`` too far inside; round any closed outline that adds up
-  to ``pi sigma^2`` (its total turning is 2 pi), 82 m2 whatever the size of the pile: the outline is moved
-  out by as much;
-* near the edge, pile and background see each other's light: with the outline so far it is known how much,
-  and both levels are freed of it, until outline and levels agree.
-"""
+"""The outline of a pile in plain numpy, scipy, scikit-image and shapely: what `models/_delineate.py` must give."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,59 +14,30 @@ from skimage.measure import find_contours
 from models._indices import Bands, Bool, Float32
 
 OUTLINE_BANDS = ("blue", "green", "red", "nir")
-"""The bands of 10 m pixels; 20 m bands detect but never delineate."""
 
 _PSF_SIGMA_PX = 0.51
-"""Point spread of the OUTLINE_BANDS, pixel included, in pixels (science 1.7)."""
 _CORE_PX = 2
-"""Depth inside the object from which pixels are free of the background's light (four sigma)."""
 _RING_PX = (2.0, 4.5)
-"""Distance from the outline's pixels of the ground it is compared with: near, since a yard ends soon."""
 _SMOOTH_PX = 1.5
-"""Scale over which the background may differ round the pile."""
 _REACH_PX = 3
-"""How far beyond the object's mask the outline may lie."""
 _MAX_CUT = 0.05
-"""An outline that ends at the reach on more than this share of its length is not the pile's edge."""
 _MIN_RING = 12
 _MIN_CORE = 4
 _FINE = 3
-"""Points per pixel and axis on which the contour is drawn; odd, so that one is the pixel's centre."""
 _ROUNDS = 4
-"""Times levels and outline are found from each other; more change the area by less than 0.1 %."""
 _STEP = 0.25
-"""Levels above and below the contour's that show whether the edge is symmetric."""
 _BEND_PX2 = 2 * np.pi * (0.674 * _PSF_SIGMA_PX) ** 2
-"""Asymmetry that a closed outline's own bend makes: at these levels an edge lies 0.674 sigma off."""
 _CLEAN_EXCESS_PX = 0.025
-"""Asymmetry of piles without dust beyond that, 0.2 m on implants, is left alone."""
 _HALO_GAIN = 1.7
 _SHORT_PX, _LONG_PX = 12.0, 28.0
-"""Of an outline this short noise alone looks like dust; from the longer length (0.5 ha) on the sign is trusted."""
 _MAX_HALO_PX = 0.25
-"""Dust moves the contour by 2 m on implants; much more is another thing beside the pile."""
 _NOISE = 0.004
-"""Least spread of a background: the noise of one pixel (science 1.4)."""
 
 Float64 = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Outline:
-    """One pile on one date; geometry in (column, row) of the window, pixel edges at whole numbers.
-
-    Attributes
-    ----------
-    geometry : BaseGeometry
-        Sub-pixel outline.
-    pile_level, background_level : float
-        Mean reflectance of the outline bands.
-    contrast_sigma : float
-        Separation of the two levels in standard deviations of the background about its local level.
-    halo_px : float
-        How far the contour was drawn in, pixels, because the ground beside the pile is part pile (dust).
-    """
-
     geometry: BaseGeometry
     pile_level: float
     background_level: float
@@ -88,28 +46,6 @@ class Outline:
 
 
 def outline(bands: Bands, clear: Bool, member: Bool, others: Bool, level: float) -> Outline | None:
-    """Outline a pile in a small window.
-
-    Parameters
-    ----------
-    bands : Mapping[str, Float32]
-        Reflectance of OUTLINE_BANDS, shape (rows, columns); NaN is no data.
-    clear : Bool
-        True where the date can be used.
-    member : Bool
-        Pixels of the pile by persistence.
-    others : Bool
-        Pixels of other dark things and of water: kept out of the background, and the outline keeps to its
-        side of the middle between them and the pile.
-    level : float
-        Fraction at which the contour is drawn, 0.5 is half way.
-
-    Returns
-    -------
-    Outline or None
-        None when the date does not show the whole pile and enough background, when no contour meets the
-        pile, or when the contour ends at its reach and not at a change of the ground.
-    """
     seen = clear & np.all([np.isfinite(bands[band]) for band in OUTLINE_BANDS], axis=0)
     if not member.any() or (ndimage.binary_dilation(member) & ~seen).any():
         return None

@@ -1,12 +1,6 @@
-"""What an outlined object itself reflects in every band, freed of the ground beside it.
-
-A pile of half a hectare has hardly a pure pixel in the 20 m bands, so its pixels cannot say what it is made
-of. Its outline is known from the 10 m bands; with it each pixel's share of the object is known in every
-band, and the object's level follows by least squares (local unmixing with known shares, science 1.5).
-"""
+"""What an outlined object reflects, in plain numpy, scipy and shapely: what `models/_spectrum.py` must give."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import shapely
@@ -15,53 +9,23 @@ from scipy import ndimage
 from shapely.geometry.base import BaseGeometry
 
 from models._indices import Bands, Bool
+from models._spectrum import Levels
 
 _FINE = 4
-"""Points per pixel and axis on which the outline is drawn."""
 _SIGMA_PX: Mapping[str, float] = {
     "blue": 0.51, "green": 0.51, "red": 0.51, "nir": 0.51, "nir08": 1.25, "swir16": 1.25, "swir22": 1.25,
 }  # fmt: skip
-"""Point spread on 10 m pixels; of the 20 m bands 9.8 m with the bilinear step onto 10 m pixels (science 1.7)."""
 _SHARED_PX: Mapping[float, float] = {0.51: 1.0, 1.25: 4.0}
-"""10 m pixels that share one pixel's noise."""
 _LEAST_SHARE = 0.25
 _RING_PX = (2.5, 6.0)
 _MIN_RING = 12
 _NOISE = 0.004
-"""Noise of one pixel (science 1.4)."""
 _GAIN = 0.02
-"""Relative error of a date's calibration and atmospheric correction, different in every band (science 1.6)."""
 
 Float64 = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class Levels:
-    """Reflectance of an object in some bands and its standard error, by band."""
-
-    value: Mapping[str, float]
-    sigma: Mapping[str, float]
-
-
 def object_levels(bands: Bands, seen: Bool, shape: BaseGeometry, others: Bool) -> Levels | None:
-    """Reflectance of an outlined object.
-
-    Parameters
-    ----------
-    bands : Mapping[str, Float32]
-        Reflectance, shape (rows, columns); NaN is no data.
-    seen : Bool
-        True where the date can be used.
-    shape : BaseGeometry
-        Outline in (column, row), pixel edges at whole numbers.
-    others : Bool
-        Other dark things and water: not part of the background.
-
-    Returns
-    -------
-    Levels or None
-        None when there is too little background, or no pixel shows the object.
-    """
     rows, columns = seen.shape
     down, right = ((np.arange(size * _FINE) + 0.5) / _FINE for size in (rows, columns))
     shapely.prepare(shape)
