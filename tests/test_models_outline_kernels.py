@@ -18,8 +18,8 @@ from models._spline_kernels import FINE, magnified
 from models.stockpile import SPECTRUM_BANDS
 
 SEEDS = st.integers(0, 2**32 - 1)
-PX2 = 1e-7
-"""Areas agree to a hundredth of a thousandth of a square metre: the last bits of splines and of chords."""
+PX2 = 1e-8
+"""Areas agree to a thousandth of a thousandth of a square metre: the last bits of splines and of chords."""
 COARSE = {"nir08", "swir16", "swir22"}
 
 
