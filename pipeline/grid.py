@@ -16,8 +16,10 @@ from pyproj import CRS, Geod, Proj, Transformer
 from rasterio.features import rasterize
 from shapely.geometry.base import BaseGeometry
 
+from models._disk_kernels import within
 from pipeline.errors import InputError
 from pipeline.imagery import Item
+from pipeline.outlines import polygons_only, to_polygons
 from pipeline.types import PIXEL_M, Bool, Feature, Grid, Site, Zone
 
 _LONLAT = 4326
@@ -123,15 +125,23 @@ def window(grid: Grid, rows: slice, columns: slice) -> Grid:
 
 
 def blocks(grid: Grid, size_px: int, halo_px: int) -> Iterator[Block]:
-    """Cut a grid into blocks of at most ``size_px`` with a halo of ``halo_px`` where the grid goes on."""
-    size, halo = size_px + size_px % 2, halo_px + halo_px % 2
-    for row in range(0, grid.height, size):
-        for column in range(0, grid.width, size):
-            bottom, right = min(row + size, grid.height), min(column + size, grid.width)
+    """Cut a grid into blocks of one size, at most ``size_px``, with a halo of ``halo_px`` where the grid goes on."""
+    halo = halo_px + halo_px % 2
+    height, width = (_share(length, size_px + size_px % 2) for length in grid.shape)
+    for row in range(0, grid.height, height):
+        for column in range(0, grid.width, width):
+            bottom, right = min(row + height, grid.height), min(column + width, grid.width)
             rows = slice(max(row - halo, 0), min(bottom + halo, grid.height))
             columns = slice(max(column - halo, 0), min(right + halo, grid.width))
             inner = (slice(row - rows.start, bottom - rows.start), slice(column - columns.start, right - columns.start))
             yield Block(window(grid, rows, columns), row, column, inner)
+
+
+def _share(length: int, most: int) -> int:
+    """Even length of the parts when a length is cut into as few as possible of at most ``most``."""
+    parts = -(-length // most)
+    share = -(-length // parts)
+    return share + share % 2
 
 
 @lru_cache(maxsize=64)
@@ -210,9 +220,10 @@ def make_zones(
         )
     if reference is not None and not reference.is_empty:
         kind = "perimeter" if perimeter_of(site) else "baseline_footprint"
+        hull = reference if kind == "perimeter" else _filled(reference, grid, rings_m[0])
         zones += [
             Zone(z.zone_id, z.role, z.name, z.geometry, z.area_m2, reference=kind)  # type: ignore[arg-type]
-            for z in _rings(reference, free, rings_m, grid.epsg)
+            for z in _rings(reference, hull, free, rings_m, grid.epsg)
         ]
     return [zone for zone in zones if not zone.geometry.is_empty]
 
@@ -225,27 +236,47 @@ def perimeter_of(site: Site) -> Feature | None:
 
 def _zone(zone_id: str, role: str, name: str, geometry: BaseGeometry, epsg: int) -> Zone:
     # Overlays leave points and lines where outlines touch; GEOS fails on some that are mixed with polygons.
-    parts = [p for part in shapely.get_parts(geometry) for p in shapely.get_parts(part)]
-    areal = shapely.union_all([p for p in parts if p.geom_type == "Polygon"])
+    found = polygons_only(geometry)
+    areal = found.geoms[0] if len(found.geoms) == 1 else found
     return Zone(zone_id, role, name, areal, geodesic_area_m2(areal, epsg))  # type: ignore[arg-type]
 
 
 def _grown(shape: BaseGeometry, distance_m: float) -> BaseGeometry:
-    """Everything within a distance of a shape, as ``buffer`` has it, in growing steps.
+    """Everything within a distance of a shape, as ``buffer`` has it, in growing steps and patch by patch.
 
     Ground of a thousand patches buffered by a kilometre at once takes minutes; after the first small step most
     patches are one.
     """
     done = 0.0
     for step_m in (distance_m / 30, distance_m / 8, distance_m):
-        shape = shape.buffer(step_m - done)
+        shape = shapely.union_all(shapely.buffer(shapely.get_parts(shape), step_m - done))
         done = step_m
     return shape
 
 
-def _rings(reference: BaseGeometry, free: BaseGeometry, rings_m: tuple[float, float, float], epsg: int) -> list[Zone]:
+def _filled(ground: BaseGeometry, grid: Grid, distance_m: float) -> BaseGeometry:
+    """Fill gaps of ground along pixel edges that do not show in what lies within a distance of it.
+
+    A pixel may be filled when every disk of that radius that holds a point of it touches the ground: what lies
+    within the distance is the same, and has a hundredth of the corners to be drawn round.
+    """
+    if ground.is_empty:
+        return ground
+    half_diagonal_m = PIXEL_M / np.sqrt(2) + 1e-6
+    pad = int(np.ceil(2 * (distance_m + 2 * half_diagonal_m) / PIXEL_M)) + 1
+    held = np.pad(burn(ground, grid), pad)
+    # Pixels wholly within the distance; then those around which there are no others, as far as a disk's centre lies.
+    near = within(held, (distance_m - half_diagonal_m) / PIXEL_M)
+    held |= ~within(~near, (distance_m + 2 * half_diagonal_m) / PIXEL_M)
+    return to_polygons(held[pad:-pad, pad:-pad], grid)
+
+
+def _rings(
+    reference: BaseGeometry, hull: BaseGeometry, free: BaseGeometry, rings_m: tuple[float, float, float], epsg: int
+) -> list[Zone]:
+    """Zones inside a reference and in the rings around it; ``hull`` stands for it where they are drawn."""
     near, far, outer = rings_m
-    to_near = _grown(reference, near)
+    to_near = _grown(hull, near)
     to_far = to_near.buffer(far - near)
     to_outer = to_far.buffer(outer - far)
     parts = [

@@ -17,6 +17,7 @@ from pipeline.compare import CompareRules, compare
 from pipeline.config import Config
 from pipeline.confounding import Archive
 from pipeline.controls import minus_control
+from pipeline.decoded import with_scratch
 from pipeline.drift import SceneDeparture
 from pipeline.errors import ProductError, SourceError
 from pipeline.findings import BoundaryPiece, PileSeries, PreparedScene, YearDates, ZoneGround
@@ -26,10 +27,11 @@ from pipeline.measure import boundary_measurements, common_baseline, measure_zon
 from pipeline.parallel import Pool
 from pipeline.passes.block import BlockJob, score_block
 from pipeline.passes.boundary import measure_boundary
+from pipeline.passes.families import label_families
 from pipeline.passes.ground import ground_outline, measure_year, year_pairs
 from pipeline.passes.history import Years, invariant_levels, remember
-from pipeline.passes.label import YearJob, join_year, label_families
-from pipeline.passes.pile import measure_pile
+from pipeline.passes.join import YearJob, join_year
+from pipeline.passes.pile import judge_piles, measure_piles, pile_jobs
 from pipeline.passes.scene import BANDS, calibrate, choose_reference, inspect, register, survey
 from pipeline.passes.steady import choose_steady, scene_departure
 from pipeline.pile_measures import as_candidates, pile_measurements, stock_covariance
@@ -123,7 +125,7 @@ def measure_site(
     log : Log
     """
     config, pool = batch.config, batch.pool
-    stored, refused = fetched
+    stored, refused = with_scratch(fetched[0], work / "decoded", grid, config.limits.max_scratch_gb), fetched[1]
     # 3 calibrate, mask, align
     known = pool.map(inspect, stored, grid, config)
     scenes = pool.map(survey, calibrate(stored, known, site, config), site, grid, config)
@@ -134,7 +136,7 @@ def measure_site(
     # 4 score
     maps = _map_years(site, grid, used, batch, work)
     # 5 outline
-    piles = _find_piles(site, grid, (maps, used), batch, work, log)
+    piles = _find_piles(site, grid, (maps, used), batch, log)
     unassessed = UNASSESSED_RANKS.get(site.coal_rank)
     # 6 zones and ground
     dates = [year_dates(year, used, config) for year in config.years.all]
@@ -179,14 +181,14 @@ def _find_piles(
     grid: Grid,
     seen: tuple[Mapping[int, Path], Sequence[PreparedScene]],
     batch: Batch,
-    work: Path,
     log: Log,
 ) -> list[PileSeries]:
     """Outline every dark object of a site, and keep what may be coal; ``seen`` are the maps and the scenes."""
-    (maps, used), labels = seen, work / "labels.npy"
-    families = label_families(grid, maps, burn(measured_ground(site, grid), grid), labels)
-    outlined = batch.pool.map(measure_pile, families, grid, (maps, labels), used, score_rank(site), batch.config)
-    piles = [pile for pile in outlined if pile is not None]
+    maps, used = seen
+    families = label_families(grid, maps, burn(measured_ground(site, grid), grid))
+    jobs = pile_jobs(families, maps, used)
+    outlined = batch.pool.map(measure_piles, jobs, grid, score_rank(site), batch.config)
+    piles = judge_piles(families, list(zip(jobs, outlined, strict=True)), grid, batch.config)
     log(f"{len(piles)} piles or candidates among {len(families)} dark objects")
     return as_candidates(piles) if site.coal_rank in UNASSESSED_RANKS else piles
 
@@ -247,7 +249,7 @@ def _map_years(site: Site, grid: Grid, used: Sequence[PreparedScene], batch: Bat
     joins = [
         YearJob(
             parts=[(job.block, path) for job, path in zip(jobs, paths, strict=True) if job.year == year],
-            maps=work / f"{year}_maps.npz",
+            maps=work / f"{year}_maps",
             composite=composites / f"{year}.tif",
             tags={**simulated, "year": str(year)},
         )

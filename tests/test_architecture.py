@@ -27,11 +27,11 @@ NOUNS = {
 PURE = {
     "grid", "radiometry", "clear", "history", "terrain", "align", "scenes", "compare", "trend", "claims", "rules",
     "measure", "tables", "pile_tables", "pile_measures", "band_check", "drift", "breaks", "confounding", "controls",
-    "tiff", "jp2", "kernels",
+    "tiff", "jp2", "kernels", "outlines",
 }  # fmt: skip
 FILES = {
     "sources", "store", "evidence", "addresses", "ledger", "exchange", "remote", "ranges", "delivery", "pixels",
-    "rasters",
+    "rasters", "decoded", "maps",
     "resample", "learned", "sites", "drawn", "settings", "parallel",
 }  # fmt: skip
 LAYERS: list[set[str]] = [
@@ -57,7 +57,8 @@ PURE_THIRD_PARTY = ARITHMETIC | {"affine", "pyproj", "pydantic", "rasterio.featu
 
 MAY_OPEN = {
     "pipeline/sources", "pipeline/products", "pipeline/evidence.py", "pipeline/exchange.py", "pipeline/ledger.py",
-    "pipeline/ranges.py", "pipeline/remote.py", "pipeline/addresses.py", "pipeline/rasters.py",
+    "pipeline/ranges.py", "pipeline/remote.py", "pipeline/decoded.py", "pipeline/addresses.py", "pipeline/rasters.py",
+    "pipeline/maps.py",
     "pipeline/sites.py", "pipeline/settings.py", "pipeline/config.py", "pipeline/batch.py", "pipeline/validation",
 }  # fmt: skip
 """Folders and modules that open what they like."""
