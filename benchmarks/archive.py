@@ -53,12 +53,12 @@ class Ground:
     texture: NDArray[np.float32]
 
 
-def ground(seed: int, size: int = PERIOD_PX) -> Ground:
-    """Patches of every kind of ground, with piles of coal of 0.2 to 4 ha on bare soil."""
+def ground(seed: int, size: int) -> Ground:
+    """Patches of every kind of ground, with piles of coal of 0.2 to 4 ha on bare soil: 48 in 2,048 x 2,048 pixels."""
     rng = np.random.default_rng(seed)
     field = _smooth(rng, size, 12)
     kind = np.searchsorted(np.quantile(field, np.cumsum(_SHARES)), field).astype(np.uint8)
-    for _ in range(_PILES):
+    for _ in range(max(round(_PILES * size**2 / PERIOD_PX**2), 1)):
         row, column = rng.integers(30, size - 60, 2)
         height, width = rng.integers(5, 21, 2)
         kind[row - 5 : row + height + 5, column - 5 : column + width + 5] = _KINDS.index("soil")
@@ -122,7 +122,7 @@ def write_archive(
 ) -> None:
     """Write an archive, its catalogue, site file and configuration; what is there already is left."""
     folder.mkdir(parents=True, exist_ok=True)
-    made, dates = ground(1), days(scenes, years)
+    made, dates = ground(1, min(size_px, PERIOD_PX)), days(scenes, years)
     names = [f"S2A_MSIL2A_{day:%Y%m%d}T021601_R003_T52SCJ_{number:03d}" for number, day in enumerate(dates)]
     originals = originals_of(dates, different or scenes)
 
@@ -174,10 +174,10 @@ def _write_catalogue(folder: Path, size_px: int, years: Sequence[int], names: Se
 
 
 def _write_pixels(place: Path, size_px: int, bands: Mapping[str, NDArray[np.uint16] | NDArray[np.uint8]]) -> None:
-    repeat = -(-size_px // PERIOD_PX)
     for band, pixels in bands.items():
         half = 2 if band in COARSE else 1
         edge = size_px // half
+        repeat = -(-edge // pixels.shape[0])
         whole = np.tile(pixels, (repeat, repeat))[:edge, :edge]
         with rasterio.open(
             place / f"{FILES.get(band, 'SCL')}.tif", "w", driver="GTiff", compress="deflate", predictor=2, zlevel=6,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, stats
+from scipy import ndimage, special
 
 from models import Model
 from models._disk_kernels import within
@@ -119,8 +119,8 @@ def persistence_interval(hits: NDArray[np.int64], clear: NDArray[np.int64]) -> t
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.where(clear > 0, hits / np.maximum(clear, 1), np.nan)
-    low = stats.beta.ppf(0.025, hits + 0.5, clear - hits + 0.5)
-    high = stats.beta.ppf(0.975, hits + 0.5, clear - hits + 0.5)
+    low = special.betaincinv(hits + 0.5, clear - hits + 0.5, 0.025)
+    high = special.betaincinv(hits + 0.5, clear - hits + 0.5, 0.975)
     low = np.where(hits == 0, 0.0, low)
     high = np.where(hits == clear, 1.0, high)
     unseen = clear == 0

@@ -100,7 +100,7 @@ def read_cog(
     path : Path
         A file of :func:`write_cog`.
     at : tuple of slice, optional
-        Rows and columns of the window that is read.
+        Rows and columns of the window that is read; what lies outside the file is left out.
     max_px : int, optional
         Most pixels on an edge of what is returned: one in 2, 4, 8 ... of every row and column is read, from
         the file's overviews.
@@ -129,6 +129,7 @@ def read_cog(
                 raise ProductError(f"{path}: is not a composite of this program; remove it and run the site again")
             rows, columns = at or (slice(0, source.height), slice(0, source.width))
             window = Window.from_slices(rows, columns, height=source.height, width=source.width)
+            window = window.intersection(Window(0, 0, source.width, source.height))
             height, width = round(window.height), round(window.width)
             step = 1
             while max_px is not None and max(height, width) > step * max_px:
@@ -136,7 +137,8 @@ def read_cog(
             shape = -(-height // step), -(-width // step)
             wanted = [name for name in names if bands is None or name in bands]
             pixels = source.read([names.index(name) + 1 for name in wanted], window=window, out_shape=shape)
-            transform = source.window_transform(window) @ Affine.scale(step)
+            # Not the step: its last row and column may be narrower.
+            transform = source.window_transform(window) @ Affine.scale(width / shape[1], height / shape[0])
             return dict(zip(wanted, pixels, strict=True)), transform, int(epsg)
     except RasterioError as error:
         raise ProductError(f"{path}: cannot be read ({error}); run the site again with --force") from error

@@ -6,11 +6,14 @@ the few glyphs it needs travel with it (Noto Sans KR, SIL Open Font License 1.1)
 
 import io
 from base64 import b64encode
+from functools import cache
 
 import pylopdf_fonts_ko
 from fontTools.subset import Options, Subsetter
 from fontTools.ttLib import TTFont
 
+_LAYOUT = ("GDEF", "GPOS", "GSUB")
+"""No feature of these tables is kept; leaving them out first spares reading the largest part of the font."""
 _FROM, _TO = 0x1100, 0xFFDC
 """From the first Hangul letter to the last half-width one: Korean, and Chinese characters in Korean names."""
 
@@ -30,11 +33,16 @@ def embedded_face(text: str) -> str:
         same bytes.
     """
     wanted = sorted({ord(character) for character in text if _FROM <= ord(character) <= _TO})
-    if not wanted:
-        return ""
+    return _face(tuple(wanted)) if wanted else ""
+
+
+@cache
+def _face(wanted: tuple[int, ...]) -> str:
+    """Return the rule of some characters; most sites of a batch need the same."""
     # recalcTimestamp would write the time of day into the font.
     with TTFont(pylopdf_fonts_ko.sans_path(), recalcTimestamp=False) as font:
-        subsetter = Subsetter(Options(layout_features=[], hinting=False, desubroutinize=True))
+        without = [*Options().drop_tables, *_LAYOUT]
+        subsetter = Subsetter(Options(layout_features=[], drop_tables=without, hinting=False, desubroutinize=True))
         subsetter.populate(unicodes=wanted)
         subsetter.subset(font)
         out = io.BytesIO()

@@ -5,23 +5,20 @@ Drawn under the same rules as the charts: the bytes depend on the arguments alon
 
 import io
 import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import shapely
 from affine import Affine
-from matplotlib import patheffects
-from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from shapely.geometry.base import BaseGeometry
 
-from pipeline.products.charts import plain_style
+from pipeline.products.lettering import font_path
 
 Bounds = tuple[float, float, float, float]
+_Ring = NDArray[np.float64]
 
 # Okabe and Ito's set, told apart with every kind of colour vision.
 PILE_COLOUR = "#f0e442"
@@ -29,9 +26,18 @@ FOOTPRINT_COLOUR = "#56b4e9"
 ZONE_COLOUR = "#ffffff"
 
 PICTURE_PX = 1100
-_DPI = 100
+_FINER = 2
+"""Lines are drawn on so many pixels to one, so that their edges are smooth."""
+_BLACK = (0, 0, 0, 255)
+_LETTER_RIM_PX = 2
 _JPEG_QUALITY = 90
 _LABELS_AT_MOST = 12
+_DASH_PX, _GAP_PX = 15.0, 12.0
+_BEND_PX = 0.5
+_THIN_PX = 5.0
+"""Round joints of thinner lines are not seen, and take longer than the lines."""
+_RIM_PX = 8.0
+"""The widest line: what lies so far outside the picture may reach into it."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +54,15 @@ class Picture:
         From (column, row) to (x, y) in metres, north up.
     epsg : int
         CRS of the transform; that of the outlines too.
+    close : callable, optional
+        Gives the picture of what lies within bounds at full resolution, where ``rgb`` is coarser than that.
     """
 
     year: int
     rgb: NDArray[np.uint8]
     transform: Affine
     epsg: int
+    close: "Callable[[Bounds], Picture] | None" = None
 
     @property
     def bounds(self) -> Bounds:
@@ -70,6 +79,30 @@ class Outlines:
     piles: tuple[tuple[str, BaseGeometry], ...]
     footprints: tuple[BaseGeometry, ...]
     zones: tuple[BaseGeometry, ...]
+
+
+@dataclass(frozen=True)
+class _View:
+    """What part of the ground is shown, and how many pixels high; the width is always the same."""
+
+    bounds: Bounds
+    height_px: int
+
+    @property
+    def scale(self) -> float:
+        """Pixels to a metre."""
+        return PICTURE_PX / (self.bounds[2] - self.bounds[0])
+
+    @property
+    def frame(self) -> BaseGeometry:
+        """What is shown, and as far around it as a line is wide."""
+        (left, bottom, right, top), rim = self.bounds, _RIM_PX / self.scale
+        return shapely.box(left - rim, bottom - rim, right + rim, top + rim)
+
+    def placed(self, coordinates: _Ring) -> _Ring:
+        """Metres to pixels, y downward; shape (n, 2)."""
+        left, top = self.bounds[0], self.bounds[3]
+        return np.column_stack([coordinates[:, 0] - left, top - coordinates[:, 1]]) * self.scale
 
 
 def picture_jpeg(picture: Picture, outlines: Outlines, bounds: Bounds, credit: str, *, simulated: bool) -> bytes:
@@ -89,72 +122,120 @@ def picture_jpeg(picture: Picture, outlines: Outlines, bounds: Bounds, credit: s
         Writes SIMULATED across the image.
     """
     left, bottom, right, top = bounds
-    width_m, height_m = right - left, top - bottom
-    height_px = round(PICTURE_PX * height_m / width_m)
-    own = picture.bounds
-    with plain_style(font_size=22.0):
-        figure = Figure(figsize=(PICTURE_PX / _DPI, height_px / _DPI), dpi=_DPI)
-        axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
-        axes.set_axis_off()
-        axes.imshow(picture.rgb, extent=(own[0], own[2], own[1], own[3]))
-        _draw_outlines(axes, outlines)
-        axes.set_xlim(left, right)
-        axes.set_ylim(bottom, top)
-        _draw_margin(axes, picture.year, bounds, credit)
-        if simulated:
-            halo = [patheffects.withStroke(linewidth=1.5, foreground="#000000", alpha=0.4)]
-            place: dict[str, Any] = {"transform": axes.transAxes, "ha": "center", "va": "center", "path_effects": halo}
-            # Below the middle, where a close view has its pile.
-            axes.text(0.5, 0.22, "SIMULATED", fontsize=80, color="#ffffff", alpha=0.5, **place)
-        raw = io.BytesIO()
-        figure.savefig(raw, format="rgba", dpi=_DPI)
-    pixels = np.frombuffer(raw.getvalue(), dtype=np.uint8).reshape(height_px, PICTURE_PX, 4)
+    view = _View(bounds, round(PICTURE_PX * (top - bottom) / (right - left)))
+    if picture.close is not None and picture.transform.a * view.scale > 1.0:
+        picture = picture.close(bounds)
+    canvas = _ground(picture, view)
+    canvas.alpha_composite(_lines(outlines, view))
+    # Letters have layers of their own: what is drawn on an image of RGBA replaces what is there.
+    letters = Image.new("RGBA", canvas.size)
+    draw = ImageDraw.Draw(letters)
+    _label_piles(draw, outlines, view)
+    _draw_margin(draw, picture.year, view, credit)
+    canvas.alpha_composite(letters)
+    if simulated:
+        # Below the middle, where a close view has its pile.
+        across = Image.new("RGBA", canvas.size)
+        stamp = _Letters(111, "mm", (255, 255, 255, 128), (0, 0, 0, 102))
+        stamp.write(ImageDraw.Draw(across), (PICTURE_PX / 2, 0.78 * view.height_px), "SIMULATED")
+        canvas.alpha_composite(across)
     out = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels[..., :3])).save(out, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
+    canvas.convert("RGB").save(out, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
     return out.getvalue()
 
 
-def _draw_outlines(axes: Axes, outlines: Outlines) -> None:
+def _ground(picture: Picture, view: _View) -> Image.Image:
+    """Return the part of a picture that is shown, at the size it is shown; outside of it is white."""
+    (left, bottom, right, top), own = view.bounds, picture.bounds
+    pixel_m = picture.transform.a
+    box = (left - own[0]) / pixel_m, (own[3] - top) / pixel_m, (right - own[0]) / pixel_m, (own[3] - bottom) / pixel_m
+    rows, columns = picture.rgb.shape[:2]
+    # Pixels that are larger than those of the picture stay what they are: squares.
+    way = Image.Resampling.NEAREST if view.scale * pixel_m >= 1.0 else Image.Resampling.BOX
+    size = PICTURE_PX, view.height_px
+    image = Image.fromarray(np.ascontiguousarray(picture.rgb))
+    if box[0] >= 0 and box[1] >= 0 and box[2] <= columns and box[3] <= rows:
+        return image.resize(size, way, box=box).convert("RGBA")
+    white = (255, 255, 255, 255)
+    whole = image.convert("RGBA")
+    return whole.transform(size, Image.Transform.EXTENT, box, Image.Resampling.NEAREST, fillcolor=white)
+
+
+def _lines(outlines: Outlines, view: _View) -> Image.Image:
     """Draw zones dashed, footprints thin, piles last and strongest, each with a dark rim to stand on any ground."""
-    zones = [ring for zone in outlines.zones for ring in _rings(zone)]
-    grounds = [ring for footprint in outlines.footprints for ring in _rings(footprint)]
-    piles = [ring for _, pile in outlines.piles for ring in _rings(pile)]
-    axes.add_collection(LineCollection(zones, colors="#000000", linewidths=4.0, alpha=0.55), autolim=False)
-    axes.add_collection(
-        LineCollection(zones, colors=ZONE_COLOUR, linewidths=2.2, linestyles=(0, (5, 4))), autolim=False
-    )
-    axes.add_collection(LineCollection(grounds, colors="#000000", linewidths=3.4, alpha=0.5), autolim=False)
-    axes.add_collection(LineCollection(grounds, colors=FOOTPRINT_COLOUR, linewidths=1.9), autolim=False)
-    axes.add_collection(LineCollection(piles, colors="#000000", linewidths=5.6), autolim=False)
-    axes.add_collection(LineCollection(piles, colors=PILE_COLOUR, linewidths=3.0), autolim=False)
-    halo = [patheffects.withStroke(linewidth=3.0, foreground="#000000")]
-    if len(outlines.piles) <= _LABELS_AT_MOST:
-        for label, pile in outlines.piles:
-            at = (pile.bounds[2], pile.bounds[3])
-            text = axes.annotate(
-                label, at, xytext=(4, 3), textcoords="offset points", color=PILE_COLOUR, path_effects=halo, fontsize=20
-            )
-            text.set_clip_on(True)
+    layer = Image.new("RGBA", (PICTURE_PX * _FINER, view.height_px * _FINER))
+    draw = ImageDraw.Draw(layer)
+    zones = [ring for zone in outlines.zones for ring in _rings(zone, view)]
+    grounds = [ring for ground in outlines.footprints for ring in _rings(ground, view)]
+    piles = [ring for _, pile in outlines.piles for ring in _rings(pile, view)]
+    _stroke(draw, zones, (0, 0, 0, 140), 5.5)
+    _stroke(draw, [dash for ring in zones for dash in dashes(ring, _DASH_PX, _GAP_PX)], ZONE_COLOUR, 3.0)
+    _stroke(draw, grounds, (0, 0, 0, 128), 4.5)
+    _stroke(draw, grounds, FOOTPRINT_COLOUR, 2.5)
+    _stroke(draw, piles, _BLACK, 8.0)
+    _stroke(draw, piles, PILE_COLOUR, 4.0)
+    return layer.reduce(_FINER)
 
 
-def _draw_margin(axes: Axes, year: int, bounds: Bounds, credit: str) -> None:
+def _stroke(
+    draw: ImageDraw.ImageDraw, rings: Sequence[_Ring], colour: str | tuple[int, int, int, int], width_px: float
+) -> None:
+    for ring in rings:
+        flat = (ring * _FINER).ravel().tolist()
+        draw.line(flat, fill=colour, width=round(width_px * _FINER), joint="curve" if width_px > _THIN_PX else None)
+
+
+def dashes(ring: _Ring, dash: float, gap: float) -> Iterator[_Ring]:
+    """Cut a line of shape (n, 2) into dashes, the first at its start."""
+    steps = np.hypot(*np.diff(ring, axis=0).T)
+    along = np.concatenate([[0.0], np.cumsum(steps)])
+    for start in np.arange(0.0, along[-1], dash + gap):
+        end = min(start + dash, along[-1])
+        inside = (along > start) & (along < end)
+        ends = [[np.interp(at, along, ring[:, 0]), np.interp(at, along, ring[:, 1])] for at in (start, end)]
+        yield np.vstack([ends[0], ring[inside], ends[1]])
+
+
+@dataclass(frozen=True)
+class _Letters:
+    """How a text is set: pixels, what of it is placed (Pillow's anchor), its colour and that of its rim."""
+
+    size_px: int
+    anchor: str
+    colour: str | tuple[int, int, int, int] = "#ffffff"
+    rim: tuple[int, int, int, int] = _BLACK
+
+    def write(self, draw: ImageDraw.ImageDraw, at: tuple[float, float], words: str) -> None:
+        """Set a text at a point."""
+        font = ImageFont.truetype(str(font_path()), self.size_px, layout_engine=ImageFont.Layout.BASIC)
+        draw.text(at, words, self.colour, font, self.anchor, stroke_width=_LETTER_RIM_PX, stroke_fill=self.rim)
+
+
+def _label_piles(draw: ImageDraw.ImageDraw, outlines: Outlines, view: _View) -> None:
+    """Name the piles when they are few."""
+    if len(outlines.piles) > _LABELS_AT_MOST:
+        return
+    for label, pile in outlines.piles:
+        x, y = view.placed(np.array([[pile.bounds[2], pile.bounds[3]]]))[0]
+        if 0 <= x < PICTURE_PX and 0 <= y < view.height_px:
+            _Letters(28, "ls", PILE_COLOUR).write(draw, (x + 5, y - 4), label)
+
+
+def _draw_margin(draw: ImageDraw.ImageDraw, year: int, view: _View, credit: str) -> None:
     """Year, scale bar, north arrow and credit, inside the image."""
-    left, bottom, right, top = bounds
-    width_m, height_m = right - left, top - bottom
-    unit = width_m / 100.0
-    halo = [patheffects.withStroke(linewidth=3.5, foreground="#000000")]
-    ink: dict[str, Any] = {"color": "#ffffff", "path_effects": halo}
-    axes.text(left + 2 * unit, top - 2 * unit, str(year), va="top", fontsize=42, **ink)
-    bar_m = scale_bar_m(width_m)
+    unit, height = PICTURE_PX / 100.0, float(view.height_px)
+    _Letters(58, "la").write(draw, (2 * unit, 2 * unit), str(year))
+    bar_m = scale_bar_m(view.bounds[2] - view.bounds[0])
     label = f"{bar_m:.0f} m" if bar_m < 1000 else f"{bar_m / 1000:.0f} km"  # noqa: PLR2004 - metres to kilometres
-    y = bottom + min(5 * unit, height_m / 8)
-    axes.plot([left + 2 * unit, left + 2 * unit + bar_m], [y, y], linewidth=7, solid_capstyle="butt", **ink)
-    axes.text(left + 2 * unit, y + unit, label, va="bottom", **ink)
-    arrow: dict[str, Any] = {"arrowstyle": "-|>", "color": "#ffffff", "linewidth": 4.0, "mutation_scale": 26.0}
-    x, foot = right - 4 * unit, top - min(12 * unit, height_m / 3)
-    axes.annotate("", (x, top - 2 * unit), (x, foot), arrowprops=arrow)
-    axes.text(x, foot - unit / 2, "N", ha="center", va="top", fontsize=28, **ink)
-    axes.text(right - 1.5 * unit, bottom + unit, credit, ha="right", va="bottom", fontsize=17, **ink)
+    y = height - min(5 * unit, height / 8)
+    bar = (2 * unit, y - 5, 2 * unit + bar_m * view.scale, y + 5)
+    draw.rectangle(bar, fill="#ffffff", outline=_BLACK, width=2)
+    _Letters(31, "lb").write(draw, (2 * unit, y - unit), label)
+    x, foot, tip = PICTURE_PX - 4 * unit, min(12 * unit, height / 3), 2 * unit
+    shaft = [(x + 3, tip + 30), (x + 3, foot), (x - 3, foot), (x - 3, tip + 30)]
+    draw.polygon([(x, tip), (x + 10, tip + 30), *shaft, (x - 10, tip + 30)], fill="#ffffff", outline=_BLACK)
+    _Letters(39, "ma").write(draw, (x, foot + unit / 2), "N")
+    _Letters(24, "rb").write(draw, (PICTURE_PX - 1.5 * unit, height - unit), credit)
 
 
 def scale_bar_m(width_m: float) -> float:
@@ -162,10 +243,15 @@ def scale_bar_m(width_m: float) -> float:
     return 100.0 if width_m < 1_000.0 else 500.0 if width_m < 15_000.0 else 2_000.0  # noqa: PLR2004
 
 
-def _rings(geometry: BaseGeometry) -> list[NDArray[np.float64]]:
-    """Coordinates of every ring of the polygons of a geometry, each of shape (n, 2)."""
-    polygons = [part for part in shapely.get_parts(geometry) if part.geom_type == "Polygon" and not part.is_empty]
-    return [shapely.get_coordinates(ring) for ring in shapely.get_rings(polygons)]
+def _rings(geometry: BaseGeometry, view: _View) -> list[_Ring]:
+    """Pixels, of shape (n, 2), of every ring of the polygons of a geometry that comes into view.
+
+    Bends of less than half a pixel are left out: they cost time and show nothing.
+    """
+    parts = np.asarray(shapely.get_parts(geometry))
+    seen = parts[(shapely.get_type_id(parts) == shapely.GeometryType.POLYGON) & shapely.intersects(parts, view.frame)]
+    rings = shapely.simplify(shapely.get_rings(seen), _BEND_PX / view.scale, preserve_topology=False)
+    return [view.placed(shapely.get_coordinates(ring)) for ring in rings if shapely.intersects(ring, view.frame)]
 
 
 def window_around(bounds: Bounds, within: Bounds, smallest_m: float) -> Bounds:

@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
 
 from pipeline import __version__
 from pipeline.config import Config
@@ -20,7 +18,6 @@ from pipeline.drift import annual, drift_note
 from pipeline.evidence import sha256_file
 from pipeline.products._documents import MANIFEST, RUN, RUNS, Manifest, Run, read_document
 from pipeline.products.atomic import write_error
-from pipeline.products.cog import read_cog
 from pipeline.products.geopackage import read_tables, write_geopackage
 from pipeline.products.manifest import (
     ManifestInputs,
@@ -31,16 +28,12 @@ from pipeline.products.manifest import (
     write_manifest,
     write_run,
 )
-from pipeline.products.pictures import Picture
 from pipeline.products.report import write_report
+from pipeline.products.true_colour import true_colour
 from pipeline.products.view import ReportFacts
 from pipeline.records import MeasurementRow, RunRow, Tables
 from pipeline.rules import UNASSESSED_RANKS
 from pipeline.tables import Findings, make_tables
-
-_NODATA = 65535
-_NO_DATA_GREY = 190
-_STRETCH_PERCENT = (1.0, 99.0)
 
 
 @dataclass(frozen=True)
@@ -137,7 +130,9 @@ def rebuild_report(folder: Path) -> None:
 def write_reports(folder: Path, tables: Tables) -> Sequence[Path]:
     """Write both reports from finished tables and composites."""
     facts = {row.key: row.value for row in tables["run"] if isinstance(row, RunRow)}
-    return write_report(folder, tables, _pictures(folder, tables, int(facts["epsg"])), _report_facts(facts))
+    measured = {m.year for m in tables["measurements"] if isinstance(m, MeasurementRow) and m.value is not None}
+    pictures = true_colour(folder / "composites", measured, int(facts["epsg"]))
+    return write_report(folder, tables, pictures, _report_facts(facts))
 
 
 def _with_outputs(manifest: Manifest, folder: Path, changed: Sequence[Path]) -> Manifest:
@@ -244,25 +239,3 @@ def _report_facts(facts: Mapping[str, str]) -> ReportFacts:
         fdr_q=float(facts["fdr_q"]),
         notes=tuple(facts[key] for key in sorted(facts) if key.startswith("note_")),
     )
-
-
-def _pictures(folder: Path, tables: Tables, epsg: int) -> list[Picture]:
-    """True-colour pictures of the years with a composite, all with one stretch."""
-    found = []
-    for path in sorted((folder / "composites").glob("*.tif")):
-        bands, transform, _ = read_cog(path)
-        rgb = np.stack([bands[name] for name in ("red", "green", "blue")], axis=-1)
-        found.append((int(path.stem), rgb, transform))
-    years = {m.year for m in tables["measurements"] if isinstance(m, MeasurementRow) and m.value is not None}
-    shown = [f for f in found if f[0] in years] or found
-    values = np.concatenate([rgb[rgb != _NODATA] for _, rgb, _ in shown]) if shown else np.zeros(0)
-    if values.size == 0:
-        return []
-    low, high = np.percentile(values, _STRETCH_PERCENT)
-    return [Picture(year, _stretched(rgb, float(low), float(high)), transform, epsg) for year, rgb, transform in shown]
-
-
-def _stretched(rgb: NDArray[np.generic], low: float, high: float) -> NDArray[np.uint8]:
-    scaled = np.clip((rgb.astype(np.float64) - low) / max(high - low, 1.0), 0.0, 1.0) ** 0.8 * 255
-    scaled[rgb == _NODATA] = _NO_DATA_GREY
-    return scaled.astype(np.uint8)
