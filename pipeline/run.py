@@ -27,11 +27,11 @@ from pipeline.measure import boundary_measurements, common_baseline, measure_zon
 from pipeline.parallel import Pool
 from pipeline.passes.block import BlockJob, score_block
 from pipeline.passes.boundary import measure_boundary
+from pipeline.passes.families import label_families
 from pipeline.passes.ground import ground_outline, measure_year, year_pairs
 from pipeline.passes.history import Years, invariant_levels, remember
 from pipeline.passes.join import YearJob, join_year
-from pipeline.passes.label import label_families
-from pipeline.passes.pile import measure_pile
+from pipeline.passes.pile import judge_piles, measure_piles, pile_jobs
 from pipeline.passes.scene import BANDS, calibrate, choose_reference, inspect, register, survey
 from pipeline.passes.steady import choose_steady, scene_departure
 from pipeline.pile_measures import as_candidates, pile_measurements, stock_covariance
@@ -136,7 +136,7 @@ def measure_site(
     # 4 score
     maps = _map_years(site, grid, used, batch, work)
     # 5 outline
-    piles = _find_piles(site, grid, (maps, used), batch, work, log)
+    piles = _find_piles(site, grid, (maps, used), batch, log)
     unassessed = UNASSESSED_RANKS.get(site.coal_rank)
     # 6 zones and ground
     dates = [year_dates(year, used, config) for year in config.years.all]
@@ -181,14 +181,14 @@ def _find_piles(
     grid: Grid,
     seen: tuple[Mapping[int, Path], Sequence[PreparedScene]],
     batch: Batch,
-    work: Path,
     log: Log,
 ) -> list[PileSeries]:
     """Outline every dark object of a site, and keep what may be coal; ``seen`` are the maps and the scenes."""
-    (maps, used), labels = seen, work / "labels.npy"
-    families = label_families(grid, maps, burn(measured_ground(site, grid), grid), labels)
-    outlined = batch.pool.map(measure_pile, families, grid, (maps, labels), used, score_rank(site), batch.config)
-    piles = [pile for pile in outlined if pile is not None]
+    maps, used = seen
+    families = label_families(grid, maps, burn(measured_ground(site, grid), grid))
+    jobs = pile_jobs(families, maps, used)
+    outlined = batch.pool.map(measure_piles, jobs, grid, score_rank(site), batch.config)
+    piles = judge_piles(families, list(zip(jobs, outlined, strict=True)), grid, batch.config)
     log(f"{len(piles)} piles or candidates among {len(families)} dark objects")
     return as_candidates(piles) if site.coal_rank in UNASSESSED_RANKS else piles
 
