@@ -21,7 +21,7 @@ from pipeline.decoded import with_scratch
 from pipeline.drift import SceneDeparture
 from pipeline.errors import ProductError, SourceError
 from pipeline.findings import BoundaryPiece, PileSeries, PreparedScene, YearDates, ZoneGround
-from pipeline.grid import blocks, burn, make_zones, measured_ground, perimeter_of, reproject
+from pipeline.grid import blocks, burn, reproject
 from pipeline.imagery import Refusal, StoredScene
 from pipeline.measure import boundary_measurements, common_baseline, measure_zones
 from pipeline.parallel import Pool
@@ -44,6 +44,7 @@ from pipeline.store import fetch, fetch_facts
 from pipeline.tables import Findings
 from pipeline.trend import TrendRules, trends
 from pipeline.types import Claim, Grid, Site, Zone
+from pipeline.zones import make_zones, measured_ground, perimeter_of
 
 Log = Callable[[str], None]
 _HALO_PX = 16
