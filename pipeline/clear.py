@@ -23,6 +23,8 @@ NO_DATA, CLEAR, SHADOW, CLOUD, SNOW, DIM = 0, 1, 2, 3, 4, 5
 
 _SCL_MEANS = np.full(256, CLEAR, dtype=np.uint8)
 _SCL_MEANS[[0, 1]], _SCL_MEANS[3], _SCL_MEANS[[8, 9, 10]], _SCL_MEANS[11] = NO_DATA, SHADOW, CLOUD, SNOW
+VEIL_BANDS = ("blue", "green", "red", "swir16")
+"""What a veil is measured in."""
 _BANDS = ("blue", "green", "red", "nir", "swir16")
 _STEP_PX = 5
 """Steps in which shadows are looked for; clouds are wider."""
@@ -178,7 +180,7 @@ def veil(bands: Mapping[str, Float32], clear: Bool) -> float:
     float
         Reflectance; NaN where there is not enough clear ground.
     """
-    blue, green, red, swir16 = (bands[band] for band in ("blue", "green", "red", "swir16"))
+    blue, green, red, swir16 = (bands[band] for band in VEIL_BANDS)
     with np.errstate(invalid="ignore"):
         # Water has a normalized difference above 0; where the sum is not above zero it has none.
         land = clear & (green + swir16 > 0) & (green < swir16)
