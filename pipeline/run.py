@@ -32,7 +32,7 @@ from pipeline.passes.ground import ground_outline, measure_year, year_pairs
 from pipeline.passes.history import Years, invariant_levels, remember
 from pipeline.passes.join import YearJob, join_year
 from pipeline.passes.pile import judge_piles, measure_piles, pile_jobs
-from pipeline.passes.scene import BANDS, calibrate, choose_reference, inspect, register, survey
+from pipeline.passes.scene import BANDS, HALO_PX, calibrate, choose_reference, inspect, register, survey
 from pipeline.passes.steady import choose_steady, scene_departure
 from pipeline.pile_measures import as_candidates, pile_measurements, stock_covariance
 from pipeline.plan import open_store, plan_site
@@ -47,8 +47,6 @@ from pipeline.types import Claim, Grid, Site, Zone
 from pipeline.zones import make_zones, measured_ground, perimeter_of
 
 Log = Callable[[str], None]
-_HALO_PX = 16
-"""Blocks overlap by more than any neighbourhood a date's mask looks at (cloud dilation, 10 px)."""
 
 
 @dataclass(frozen=True)
@@ -241,7 +239,7 @@ def _map_years(site: Site, grid: Grid, used: Sequence[PreparedScene], batch: Bat
     jobs = [
         BlockJob(block, year, [s for s in used if s.stored.scene.date.year == year])
         for year in years
-        for block in blocks(grid, config.limits.block_px, _HALO_PX)
+        for block in blocks(grid, config.limits.block_px, HALO_PX)
     ]
     paths = pool.map(score_block, jobs, score_rules(site, config), config, work)
     composites = work / "composites"
