@@ -57,8 +57,8 @@ def _filled(rings: NDArray[np.object_], member: Bool) -> list[Polygon]:
         if not inside.any() or member[inside].mean() <= 0.5:  # noqa: PLR2004 - more than half
             open_.append(ring)
     shape = shapely.polygons(rings[0], holes=open_ or None)
-    # Where a ring begins must not matter to what follows; and a field that is exactly the level at a point makes a
-    # contour touch itself there.
+    # So that it hardly matters where a ring begins; and a field that is exactly the level at a point makes a contour
+    # touch itself there.
     whole = shapely.buffer(shape, 0.0)
     return [part for part in shapely.get_parts(whole) if isinstance(part, Polygon)]
 
