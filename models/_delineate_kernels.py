@@ -92,10 +92,13 @@ def _middle(values: Float64) -> tuple[float, float]:
 
 
 @compiled
-def _mirrored(place: int, size: int) -> int:
-    """Place beyond the ends as places inside: after the last one it goes back."""
-    at = place % (2 * size)
-    return min(at, 2 * size - 1 - at)
+def _mirrored(size: int, margin: int) -> Int64:
+    """Places of a row with a margin on either side, as places inside: after the last one it goes back."""
+    out = np.empty(size + 2 * margin, np.int64)
+    for place in range(out.size):
+        at = (place - margin) % (2 * size)
+        out[place] = min(at, 2 * size - 1 - at)
+    return out
 
 
 @compiled
@@ -103,16 +106,17 @@ def _blur(values: Float64, weights: Float64, out: Float64) -> None:
     """Smooth by a symmetric filter, mirrored at the edges; ``out`` has every pixel, or the middle one of so many."""
     wide, radius, step = values.shape[1], weights.size // 2, values.shape[0] // out.shape[0]
     down, line = np.empty(wide), np.empty(wide + 2 * radius)
+    of_rows, of_columns = _mirrored(values.shape[0], radius), _mirrored(wide, radius)
     for row in range(out.shape[0]):
-        centre = row * step + step // 2
+        centre = row * step + step // 2 + radius
         for column in range(wide):
-            down[column] = values[centre, column] * weights[radius]
+            down[column] = values[of_rows[centre], column] * weights[radius]
         for away in range(radius, 0, -1):
-            above, below = _mirrored(centre - away, values.shape[0]), _mirrored(centre + away, values.shape[0])
+            above, below = of_rows[centre - away], of_rows[centre + away]
             for column in range(wide):
                 down[column] += (values[above, column] + values[below, column]) * weights[radius - away]
-        for place in range(wide + 2 * radius):
-            line[place] = down[_mirrored(place - radius, wide)]
+        for place in range(line.size):
+            line[place] = down[of_columns[place]]
         for column in range(out.shape[1]):
             out[row, column] = line[column * step + step // 2 + radius] * weights[radius]
         for away in range(radius, 0, -1):
