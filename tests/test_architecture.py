@@ -32,7 +32,7 @@ PURE = {
 FILES = {
     "sources", "store", "evidence", "addresses", "ledger", "exchange", "remote", "ranges", "delivery", "pixels",
     "rasters",
-    "resample", "learned", "sites", "drawn", "settings", "parallel",
+    "resample", "learned", "sites", "drawn", "settings", "parallel", "tasks", "threads", "progress",
 }  # fmt: skip
 LAYERS: list[set[str]] = [
     set(NOUNS),
@@ -40,7 +40,7 @@ LAYERS: list[set[str]] = [
     FILES,
     {"products"},
     {"passes"},
-    {"run", "plan"},
+    {"run", "plan", "workers"},
     {"batch", "validation"},
     {"cli"},
 ]
@@ -64,7 +64,7 @@ MAY_OPEN = {
 MAY_ALSO = {
     "pipeline/run.py": {"mkdir", "rmtree"},  # the folder of intermediate maps
     "pipeline/passes": {"load", "save", "savez"},  # intermediate maps of their own
-    "pipeline/parallel.py": {"TemporaryDirectory"},  # scratch of a local cluster
+    "pipeline/workers.py": {"mkdir", "write_text", "read_text", "unlink"},  # a file all workers must see
 }
 """What others may call, and why."""
 MAY_REACH_OUT = {"pipeline/sources", "pipeline/exchange.py"}
