@@ -154,7 +154,7 @@ def _run(parsed: argparse.Namespace) -> int:
     if parsed.workers < 1:
         raise InputError(f"--workers {parsed.workers}: at least 1 is needed")
     settings = _settings(parsed)
-    address = parsed.scheduler or os.environ.get(_SCHEDULER)
+    address = os.environ.get(_SCHEDULER) or None if parsed.scheduler is None else parsed.scheduler
     with open_pool(parsed.workers, address, alike(settings.config)) as pool, Bar(_tell_aside) as bar:
         if address is not None:
             _tell_aside(f"cluster: {pool.workers} workers at {address}")

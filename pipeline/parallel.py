@@ -6,6 +6,7 @@ memory are paid once. The workers of a cluster at a scheduler's address are proc
 Tasks take and return records and small arrays; pixels stay on disk.
 """
 
+import logging
 import pickle
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,7 +18,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, Protocol, TypeVar
 
 from pipeline.errors import InputError, WorkersError
-from pipeline.tasks import Check, call, same, wave
+from pipeline.tasks import Check, ask_all, call, same, wave
 from pipeline.threads import Calls, Hands, settle
 
 Out = TypeVar("Out")
@@ -94,15 +95,18 @@ class ThreadPool:
         calls = Calls(
             lambda item: function(item, *shared), todo, lambda done: tell(Progress(done, len(todo), len(todo)))
         )
-        graph = {f"{index:09d}": (calls.one, index) for index in range(len(todo))}
+        # Dask has an order of its own for calls that need nothing of each other: each takes the next item.
+        graph = {f"call-{number}": (calls.one,) for number in range(len(todo))}
         try:
             self._hands.check()
-            return list(threaded.get(graph, list(graph), pool=self._hands))
+            threaded.get(graph, list(graph), pool=self._hands)
         except BaseException as error:
             first = calls.end()
+            # Of a map that fails Dask may tell of a call that was not begun; an interrupt stays one.
             if isinstance(error, Exception) and first is not None:
                 raise first from None
             raise
+        return calls.found
 
     def stop(self) -> None:
         """Have every map of other threads end with KeyboardInterrupt: those under way and those to come."""
@@ -252,7 +256,7 @@ def open_pool(
     settle()
     if scheduler is not None:
         with _connected(scheduler) as client, alike or nullcontext(_no_difference) as check:
-            _ask_all(client, scheduler, check)
+            ask_all(client, check)
             yield DaskPool(client, check)
     elif workers == 1:
         yield SerialPool()
@@ -270,29 +274,29 @@ def _no_difference() -> None:
 
 @contextmanager
 def _connected(scheduler: str) -> Iterator[Any]:
-    """Give a client of a running scheduler, or say that none answers at the address."""
+    """Give a client of a running scheduler that has workers, or say that none answers at the address."""
     import distributed  # noqa: PLC0415 - half a second, which only a cluster needs
+    from distributed.comm.addressing import get_address_host_port  # noqa: PLC0415
 
+    remedy = "give e.g. tcp://host:8786, or tls://host:8786 and name the certificates to Dask (docs/cluster.md)"
+    for handler in logging.getLogger("distributed").handlers:
+        handler.setLevel(logging.CRITICAL)  # what is lost is told by who needed it
+    security, encrypted = distributed.Security(), scheduler.startswith(("tls://", "wss://"))
+    # Told apart before a client is made: one that fails on them takes long to go.
+    try:
+        get_address_host_port(scheduler)
+    except ValueError as error:
+        raise InputError(f"--scheduler {scheduler}: is no address of a Dask scheduler ({error}); {remedy}") from error
+    if encrypted and security.get_connection_args("client")["ssl_context"] is None:
+        raise InputError(f"--scheduler {scheduler}: no certificates are configured; {remedy}")
+    if security.require_encryption and not encrypted:
+        raise InputError(f"--scheduler {scheduler}: Dask is configured to use encryption alone; {remedy}")
     try:
         client = distributed.Client(scheduler, timeout=_CONNECT_S, set_as_default=False)
-    except (OSError, ValueError, TypeError) as error:  # TypeError: tls:// without certificates
+    except OSError as error:
         said = " ".join(str(error).split())
-        raise InputError(
-            f"--scheduler {scheduler}: no Dask scheduler answers there ({said}); give e.g. tcp://host:8786, or "
-            "tls://host:8786 and the certificates Dask is to use (docs/cluster.md)"
-        ) from error
+        raise InputError(f"--scheduler {scheduler}: no Dask scheduler answers there ({said}); {remedy}") from error
     with client:
+        if not client.nthreads():
+            raise InputError(f"--scheduler {scheduler}: it has no workers; start one with dask worker {scheduler}")
         yield client
-
-
-def _ask_all(client: Any, scheduler: str, check: Check) -> None:
-    """Ask every worker what is different there; without workers nothing would ever be done."""
-    if not client.nthreads():
-        raise InputError(f"--scheduler {scheduler}: it has no workers; start one with dask worker {scheduler}")
-    for worker, said in sorted(client.run(check, on_error="return").items()):
-        if isinstance(said, ImportError):
-            raise InputError(f"worker {worker}: stockline cannot be imported there ({said}); install it as here")
-        if isinstance(said, BaseException):
-            raise InputError(f"worker {worker}: cannot be asked ({type(said).__name__}: {said})")
-        if said is not None:
-            raise InputError(f"worker {worker}: {said}")

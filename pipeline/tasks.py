@@ -65,3 +65,14 @@ def _agree(check: Check) -> None:
     difference = check()
     if difference is not None:
         raise InputError(f"worker on {platform.node()}: {difference}")
+
+
+def ask_all(client: Any, check: Check) -> None:
+    """Ask every worker what is different there; :class:`InputError` names the first that says something."""
+    for worker, said in sorted(client.run(check, on_error="return").items()):
+        if isinstance(said, ImportError):
+            raise InputError(f"worker {worker}: stockline cannot be imported there ({said}); install it as here")
+        if isinstance(said, BaseException):
+            raise InputError(f"worker {worker}: cannot be asked ({type(said).__name__}: {said})")
+        if said is not None:
+            raise InputError(f"worker {worker}: {said}")

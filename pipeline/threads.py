@@ -6,6 +6,7 @@ Dask's threaded scheduler decides what is called when (:mod:`pipeline.parallel`)
 import ctypes
 import os
 import threading
+import warnings
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
@@ -20,10 +21,19 @@ _TRIM_BYTES, _MMAP_BYTES = 1 << 28, 1 << 25
 """glibc's own choice hands large arrays back at once, and the next ones are paid for in page faults."""
 
 
-@lru_cache(maxsize=1)
 def settle() -> None:
-    """Bound the caches of this process and keep freed memory for the next array; once, before pixels are read."""
+    """Bound the caches of this process and keep freed memory for the next array; called before pixels are read."""
+    from rasterio.errors import NotGeoreferencedWarning  # noqa: PLC0415 - --help imports this module, not rasterio
+
+    # Rasters that lie nowhere are refused in words of ours. For good: filters are the process's, and a thread that
+    # puts back those it found would have the warning come out in another.
+    warnings.simplefilter("ignore", NotGeoreferencedWarning)
     os.environ.setdefault("GDAL_CACHEMAX", _GDAL_CACHE_MB)
+    _keep_memory()
+
+
+@lru_cache(maxsize=1)
+def _keep_memory() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:  # only glibc has it
         mallopt(_M_TRIM_THRESHOLD, _TRIM_BYTES)
@@ -74,26 +84,41 @@ class Hands:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
+class NotBegunError(Exception):
+    """The map of a call is over."""
+
+
 class Calls:
-    """The calls of one map: which are under way, and how they failed."""
+    """The calls of one map: their results, which are under way, and how they failed.
+
+    Parameters
+    ----------
+    function : callable
+    items : list
+    tell : callable
+        Takes the number of items done; one call at a time.
+    """
 
     def __init__(self, function: Callable[[Any], Any], items: list[Any], tell: Callable[[int], None]) -> None:
-        self.items = items
+        self.found: list[Any] = [None] * len(items)
         self._function = function
+        self._items = items
         self._tell = tell
         self._change = threading.Condition()
-        self._busy = self._done = 0
+        self._begun = self._busy = self._done = 0
         self._over = False
         self._failed: dict[int, Exception] = {}
 
-    def one(self, index: int) -> Any:
-        """Call the function for one item; none is begun any more when the map is over or a call has failed."""
+    def one(self) -> None:
+        """Call the function for the next item, in their order; for none when the map is over or a call has failed."""
         with self._change:
             if self._over or self._failed:
-                raise KeyboardInterrupt
+                raise NotBegunError
+            index = self._begun
+            self._begun += 1
             self._busy += 1
         try:
-            found = self._function(self.items[index])
+            self.found[index] = self._function(self._items[index])
             with self._change:
                 self._done += 1
                 self._tell(self._done)
@@ -104,7 +129,6 @@ class Calls:
             with self._change:
                 self._busy -= 1
                 self._change.notify_all()
-        return found
 
     def end(self) -> Exception | None:
         """Begin no more, wait a while for what is under way, and return the error of the first item that failed."""

@@ -4,6 +4,7 @@ The same code and libraries, or numbers would depend on who worked; the same fol
 passed on as files.
 """
 
+import contextlib
 import importlib.metadata
 import platform
 import secrets
@@ -82,6 +83,9 @@ def alike(config: Config) -> Iterator[Agreement]:
         yield Agreement(code_sha256(), _versions(), paths, str(mark), token)
     finally:
         mark.unlink(missing_ok=True)
+        for folder in (mark.parent, config.out):
+            with contextlib.suppress(OSError):  # of a run that was refused nothing is left
+                folder.rmdir()
 
 
 def _versions() -> tuple[tuple[str, str], ...]:
