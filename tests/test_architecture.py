@@ -27,12 +27,12 @@ NOUNS = {
 PURE = {
     "grid", "radiometry", "clear", "history", "terrain", "align", "scenes", "compare", "trend", "claims", "rules",
     "measure", "tables", "pile_tables", "pile_measures", "band_check", "drift", "breaks", "confounding", "controls",
-    "tiff", "jp2", "kernels",
+    "tiff", "jp2", "kernels", "digest",
 }  # fmt: skip
 FILES = {
     "sources", "store", "evidence", "addresses", "ledger", "exchange", "remote", "ranges", "delivery", "pixels",
     "rasters",
-    "resample", "learned", "sites", "drawn", "settings", "parallel",
+    "resample", "readable", "learned", "sites", "drawn", "settings", "parallel",
 }  # fmt: skip
 LAYERS: list[set[str]] = [
     set(NOUNS),
@@ -40,7 +40,7 @@ LAYERS: list[set[str]] = [
     FILES,
     {"products"},
     {"passes"},
-    {"run", "plan"},
+    {"run", "plan", "maps", "memory"},
     {"batch", "validation"},
     {"cli"},
 ]
@@ -59,10 +59,12 @@ MAY_OPEN = {
     "pipeline/sources", "pipeline/products", "pipeline/evidence.py", "pipeline/exchange.py", "pipeline/ledger.py",
     "pipeline/ranges.py", "pipeline/remote.py", "pipeline/addresses.py", "pipeline/rasters.py",
     "pipeline/sites.py", "pipeline/settings.py", "pipeline/config.py", "pipeline/batch.py", "pipeline/validation",
+    "pipeline/memory.py",
 }  # fmt: skip
 """Folders and modules that open what they like."""
 MAY_ALSO = {
     "pipeline/run.py": {"mkdir", "rmtree"},  # the folder of intermediate maps
+    "pipeline/maps.py": {"mkdir", "copyfile"},  # composites, for the products
     "pipeline/passes": {"load", "save", "savez"},  # intermediate maps of their own
     "pipeline/parallel.py": {"TemporaryDirectory"},  # scratch of a local cluster
 }
