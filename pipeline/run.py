@@ -21,7 +21,7 @@ from pipeline.errors import ProductError, SourceError
 from pipeline.findings import BoundaryPiece, PileSeries, PreparedScene, YearDates, ZoneGround
 from pipeline.grid import burn, make_zones, measured_ground, perimeter_of, reproject
 from pipeline.imagery import Refusal, StoredScene
-from pipeline.maps import Place, departures, look_back, map_years
+from pipeline.stages import Place, departures, look_back, map_years
 from pipeline.measure import boundary_measurements, common_baseline, measure_zones
 from pipeline.memory import Memory, made_with
 from pipeline.parallel import Pool

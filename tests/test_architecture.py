@@ -40,7 +40,7 @@ LAYERS: list[set[str]] = [
     FILES,
     {"products"},
     {"passes"},
-    {"run", "plan", "maps", "memory"},
+    {"run", "plan", "stages", "memory"},
     {"batch", "validation"},
     {"cli"},
 ]
@@ -64,7 +64,7 @@ MAY_OPEN = {
 """Folders and modules that open what they like."""
 MAY_ALSO = {
     "pipeline/run.py": {"mkdir", "rmtree"},  # the folder of intermediate maps
-    "pipeline/maps.py": {"mkdir", "copyfile"},  # composites, for the products
+    "pipeline/stages.py": {"mkdir", "copyfile"},  # composites, for the products
     "pipeline/passes": {"load", "save", "savez"},  # intermediate maps of their own
     "pipeline/parallel.py": {"TemporaryDirectory"},  # scratch of a local cluster
 }

@@ -14,7 +14,7 @@ from pipeline.config import Config, LimitsConfig, SourceConfig, YearsConfig
 from pipeline.findings import PileSeries, PileYear
 from pipeline.grid import areal_scale
 from pipeline.imagery import Refusal, StoredScene
-from pipeline.maps import Place
+from pipeline.stages import Place
 from pipeline.memory import Memory, made_with
 from pipeline.parallel import SerialPool
 from pipeline.passes.scene import BANDS
