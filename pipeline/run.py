@@ -17,11 +17,11 @@ from pipeline.compare import CompareRules, compare
 from pipeline.config import Config
 from pipeline.confounding import Archive
 from pipeline.controls import minus_control
+from pipeline.decoded import with_scratch
 from pipeline.errors import ProductError, SourceError
 from pipeline.findings import BoundaryPiece, PileSeries, PreparedScene, YearDates, ZoneGround
 from pipeline.grid import burn, make_zones, measured_ground, perimeter_of, reproject
 from pipeline.imagery import Refusal, StoredScene
-from pipeline.stages import Place, departures, look_back, map_years
 from pipeline.measure import boundary_measurements, common_baseline, measure_zones
 from pipeline.memory import Memory, made_with
 from pipeline.parallel import Pool
@@ -38,6 +38,7 @@ from pipeline.products.publish import Published, publish
 from pipeline.readable import unreadable
 from pipeline.remote import Line, line_to
 from pipeline.rules import UNASSESSED_RANKS, scene_facts, score_rank, year_dates
+from pipeline.stages import Place, departures, look_back, map_years
 from pipeline.store import bring, fetch_facts, refusal
 from pipeline.tables import Findings
 from pipeline.trend import TrendRules, trends
@@ -131,7 +132,7 @@ def measure_site(
     log : Log
     """
     config, pool, memory = batch.config, batch.pool, place.memory
-    stored, refused = fetched
+    stored, refused = with_scratch(fetched[0], place.work / "decoded", grid, config.limits.max_scratch_gb), fetched[1]
     # 3 calibrate, mask, align
     known = memory.map(pool, inspect, stored, grid, config)
     scenes = memory.map(pool, survey, calibrate(stored, known, site, config), site, grid, config)

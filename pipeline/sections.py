@@ -295,3 +295,5 @@ class LimitsConfig(Section):
     """The largest camp has 560 km2."""
     block_px: int = Field(1024, ge=64, le=4096)
     """Edge of what is computed at once, and so the memory needed."""
+    max_scratch_gb: float = Field(20.0, ge=0)
+    """Disk space for decoded pixels of a site while it runs; more is not kept, and every pass decodes anew."""

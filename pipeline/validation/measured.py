@@ -14,7 +14,6 @@ from pipeline.config import Config, LimitsConfig, SourceConfig, YearsConfig
 from pipeline.findings import PileSeries, PileYear
 from pipeline.grid import areal_scale
 from pipeline.imagery import Refusal, StoredScene
-from pipeline.stages import Place
 from pipeline.memory import Memory, made_with
 from pipeline.parallel import SerialPool
 from pipeline.passes.scene import BANDS
@@ -22,6 +21,7 @@ from pipeline.pile_measures import pile_tier
 from pipeline.plan import open_store, plan_site
 from pipeline.run import Batch, measure_site
 from pipeline.sites import read_site
+from pipeline.stages import Place
 from pipeline.store import fetch
 from pipeline.tables import Findings
 from pipeline.types import Change
