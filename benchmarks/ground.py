@@ -23,7 +23,7 @@ from pipeline.passes.block import YearLayers, _fill_ground, _median
 from pipeline.passes.boundary import measure_boundary
 from pipeline.passes.ground import measure_year, year_pairs
 from pipeline.passes.history import remember
-from pipeline.passes.label import YearMaps, _maps
+from pipeline.passes.label import YearMaps, _maps, write_maps
 from pipeline.rules import site_rules
 from pipeline.types import Change, Zone
 
@@ -65,8 +65,8 @@ def measure_world(world: World, dates: int, config: Config) -> Outcome:
         work, maps = Path(folder), {}
         for year in YEARS:
             found = _maps(year_layers(render_year(world, year, dates), config), site_rules(config))
-            maps[year] = work / f"{year}.npz"
-            np.savez(maps[year], **vars(found))
+            maps[year] = work / str(year)
+            write_maps(maps[year], found)
         years = remember(maps, YEARS, work, config.boundary.shore_m)
         ground = {year: measure_year(year, years, ZONES, GRID, config) for year in YEARS}
         pairs = year_pairs(YEARS, YEARS[0])

@@ -70,7 +70,7 @@ def map_years(
         return [
             YearJob(
                 layers[n * len(parts) : (n + 1) * len(parts)],
-                Path(f"{one.year}_maps.npz"),
+                Path(f"{one.year}_maps"),
                 _composite(one.year),
                 one.tags,
             )

@@ -31,7 +31,7 @@ PURE = {
 }  # fmt: skip
 FILES = {
     "sources", "store", "evidence", "addresses", "ledger", "exchange", "remote", "ranges", "delivery", "pixels",
-    "rasters", "decoded",
+    "rasters", "decoded", "maps",
     "resample", "readable", "learned", "sites", "drawn", "settings", "parallel",
 }  # fmt: skip
 LAYERS: list[set[str]] = [
@@ -59,7 +59,7 @@ MAY_OPEN = {
     "pipeline/sources", "pipeline/products", "pipeline/evidence.py", "pipeline/exchange.py", "pipeline/ledger.py",
     "pipeline/ranges.py", "pipeline/remote.py", "pipeline/decoded.py", "pipeline/addresses.py", "pipeline/rasters.py",
     "pipeline/sites.py", "pipeline/settings.py", "pipeline/config.py", "pipeline/batch.py", "pipeline/validation",
-    "pipeline/memory.py",
+    "pipeline/memory.py", "pipeline/maps.py",
 }  # fmt: skip
 """Folders and modules that open what they like."""
 MAY_ALSO = {

@@ -155,3 +155,25 @@ def test_a_missing_or_truncated_or_foreign_file_is_one_error(tmp_path):
         foreign.write(np.zeros((1, 4, 4), np.uint8))
     with pytest.raises(ProductError, match="not a composite"):
         read_cog(path)
+
+
+def test_a_window_a_coarser_view_and_single_bands_are_read(tmp_path):
+    path = tmp_path / "a.tif"
+    counts = (np.indices(GRID.shape) * [[[700]], [[1]]]).sum(axis=0).astype(np.uint32)
+    write_cog(path, {"red": counts, "nir": counts + 7}, GRID, {})
+    whole, _, _ = read_cog(path)
+    at = (slice(100, 150), slice(40, 101))
+    part, transform, epsg = read_cog(path, at, bands=["nir"])
+    assert (list(part), epsg) == (["nir"], 32652)
+    np.testing.assert_array_equal(part["nir"], whole["nir"][at])
+    assert transform @ (0, 0) == (500_400.0, 4_499_000.0)
+    coarse, transform, _ = read_cog(path, max_px=200)
+    assert list(coarse) == ["red", "nir"]
+    assert coarse["red"].shape == (150, 175), "one in four"
+    assert transform @ (1, 1) == (500_040.0, 4_499_960.0)
+    # Every pixel of the view is one of those it stands for.
+    row, column = coarse["red"] // 700 // 4, coarse["red"] % 700 // 4
+    np.testing.assert_array_equal([row, column], np.indices((150, 175)))
+    assert read_cog(path, max_px=700)[0]["red"].shape == GRID.shape
+    with pytest.raises(ProductError, match="not a composite"):
+        read_cog(path, bands=["swir"])

@@ -11,6 +11,7 @@ from scipy import ndimage
 from models import footprint
 from models.stockpile import detect, families, lasting_water
 from pipeline.grid import Block
+from pipeline.maps import At, read_map, write_map
 from pipeline.passes.block import DISPLAY_BANDS, HALVES, YearLayers, read_layers
 from pipeline.passes.mask import join_masks, masks_beside
 from pipeline.products.cog import write_cog
@@ -29,8 +30,6 @@ class YearMaps:
     ----------
     objects : Bool
         Pixels of piles by persistence.
-    share : Float32
-        Share of clear dates that look like coal; NaN unseen.
     water : Bool
         Water by persistence.
     clear, ground_clear : NDArray[np.uint8]
@@ -47,7 +46,6 @@ class YearMaps:
     """
 
     objects: Bool
-    share: Float32
     water: Bool
     clear: NDArray[np.uint8]
     ground_clear: NDArray[np.uint8]
@@ -76,7 +74,7 @@ def join_year(job: YearJob, grid: Grid, rules: SiteRules) -> Path:
     for block, path in job.parts:
         layers.put(read_layers(path), block)
     maps = _maps(layers, rules)
-    np.savez(job.maps, **{f.name: getattr(maps, f.name) for f in fields(maps)})
+    write_maps(job.maps, maps)
     join_masks([(block, masks_beside(path)) for block, path in job.parts], grid, masks_beside(job.maps))
     bands = dict(zip(DISPLAY_BANDS, layers.composite, strict=True))
     # 0 is no data in the layers; the file's own no data is the largest value.
@@ -89,10 +87,15 @@ def join_year(job: YearJob, grid: Grid, rules: SiteRules) -> Path:
     return job.maps
 
 
-def read_maps(path: Path) -> YearMaps:
-    """Return maps written by :func:`join_year`."""
-    with np.load(path) as arrays:
-        return YearMaps(**{f.name: arrays[f.name] for f in fields(YearMaps)})
+def write_maps(folder: Path, maps: YearMaps) -> None:
+    """Write a year's maps, a file per layer."""
+    for field in fields(YearMaps):
+        write_map(folder, field.name, getattr(maps, field.name))
+
+
+def read_maps(folder: Path, at: At | None = None) -> YearMaps:
+    """Return the maps of :func:`join_year`, or a window of them; :func:`pipeline.maps.read_map` reads one layer."""
+    return YearMaps(**{field.name: read_map(folder, field.name, at) for field in fields(YearMaps)})
 
 
 def _share(count: NDArray[np.uint8], of: NDArray[np.uint8]) -> Float32:
@@ -123,7 +126,6 @@ def _maps(layers: YearLayers, rules: SiteRules) -> YearMaps:
         wet = seasons[0].water_share > rules.ground.water_share_max
     return YearMaps(
         objects=detect(share, layers.clear, water_share, rules.objects),
-        share=share,
         water=lasting_water(water_share, rules.objects),
         clear=layers.clear,
         ground_clear=layers.ground_clear[0],

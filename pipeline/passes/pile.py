@@ -64,7 +64,7 @@ def measure_pile(
         of_year = [s for s in scenes if s.stored.scene.date.year == year]
         masks = read_masks(masks_beside(path), at, len(of_year))
         seen = {s.stored.scene.scene_id: mask for s, mask in zip(of_year, masks, strict=True)}
-        ground = _Ground(part, own, any_pile & ~own, _cut(read_maps(path), at), seen)
+        ground = _Ground(part, own, any_pile & ~own, read_maps(path, at), seen)
         years.append(_measure_year(year, ground, of_year, rank, config))
         depth = ndimage.distance_transform_edt(np.pad(own & ground.maps.objects, 1))
         thickness[year] = float(depth.max())
@@ -81,10 +81,6 @@ class _Ground:
     others: Bool
     maps: YearMaps
     masks: Mapping[str, DateMask]
-
-
-def _cut(maps: YearMaps, at: tuple[slice, slice]) -> YearMaps:
-    return YearMaps(**{name: array[(..., *at)] for name, array in vars(maps).items()})
 
 
 def _point(own: Bool, grid: Grid) -> tuple[float, float]:

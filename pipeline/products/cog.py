@@ -4,8 +4,9 @@ GDAL reads damaged deflate tiles without an error, so a file read here is only a
 the manifest holds it and ``stockline verify`` checks it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -13,6 +14,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 from rasterio.io import MemoryFile
+from rasterio.windows import Window
 
 from pipeline.errors import ProductError
 from pipeline.products.atomic import atomic_path
@@ -69,36 +71,57 @@ def write_cog(path: Path, bands: Mapping[str, NDArray[np.generic]], grid: Grid, 
             beside.write_bytes(memory.getbuffer())
 
 
-def read_cog(path: Path) -> tuple[dict[str, NDArray[np.generic]], Affine, int]:
-    """Read all bands of a composite.
+def read_cog(
+    path: Path,
+    at: tuple[slice, slice] | None = None,
+    max_px: int | None = None,
+    bands: Sequence[str] | None = None,
+) -> tuple[dict[str, NDArray[Any]], Affine, int]:
+    """Read a composite: all of it, a window, or a coarser view.
 
     Parameters
     ----------
     path : Path
         A file of :func:`write_cog`.
+    at : tuple of slice, optional
+        Rows and columns of the window that is read.
+    max_px : int, optional
+        Most pixels on an edge of what is returned: one in 2, 4, 8 ... of every row and column is read, from
+        the file's overviews.
+    bands : sequence of str, optional
+        Those that are read, all when left out.
 
     Returns
     -------
     dict[str, NDArray]
         Band name to array, in file order; shape (rows, columns), dtype and no data as written.
     Affine
-        From (column, row) to (x, y) in metres.
+        From (column, row) of the arrays to (x, y) in metres.
     int
         EPSG code of the grid.
 
     Raises
     ------
     ProductError
-        The file is missing or broken, or its bands have no names or its grid no EPSG code.
+        The file is missing or broken, its bands have no names or not those asked for, or its grid no EPSG code.
     """
     try:
         with rasterio.open(path) as source:
             names = source.descriptions
             epsg = source.crs.to_epsg() if source.crs else None
-            if epsg is None or None in names:
+            if epsg is None or None in names or not set(bands or ()) <= set(names):
                 raise ProductError(f"{path}: is not a composite of this program; remove it and run the site again")
-            bands = {name: source.read(index) for index, name in enumerate(names, start=1)}
-            return bands, source.transform, int(epsg)
+            rows, columns = at or (slice(0, source.height), slice(0, source.width))
+            window = Window.from_slices(rows, columns, height=source.height, width=source.width)
+            height, width = round(window.height), round(window.width)
+            step = 1
+            while max_px is not None and max(height, width) > step * max_px:
+                step *= 2
+            shape = -(-height // step), -(-width // step)
+            wanted = [name for name in names if bands is None or name in bands]
+            pixels = source.read([names.index(name) + 1 for name in wanted], window=window, out_shape=shape)
+            transform = source.window_transform(window) @ Affine.scale(step)
+            return dict(zip(wanted, pixels, strict=True)), transform, int(epsg)
     except RasterioError as error:
         raise ProductError(f"{path}: cannot be read ({error}); run the site again with --force") from error
 
