@@ -25,8 +25,7 @@ from pipeline.imagery import Refusal, StoredScene
 from pipeline.measure import boundary_measurements, common_baseline, measure_zones
 from pipeline.memory import Memory, made_with
 from pipeline.parallel import Pool
-from pipeline.passes.boundary import measure_boundary
-from pipeline.passes.ground import ground_outline, measure_year, year_pairs
+from pipeline.passes.ground import ground_outline, year_pairs
 from pipeline.passes.history import Years, invariant_levels
 from pipeline.passes.label import label_families
 from pipeline.passes.pile import measure_pile
@@ -38,7 +37,7 @@ from pipeline.products.publish import Published, publish
 from pipeline.readable import unreadable
 from pipeline.remote import Line, line_to
 from pipeline.rules import UNASSESSED_RANKS, scene_facts, score_rank, year_dates
-from pipeline.stages import Place, departures, look_back, map_years
+from pipeline.stages import Place, departures, look_back, map_years, measure_ground, measure_pairs
 from pipeline.store import bring, fetch_facts, refusal
 from pipeline.tables import Findings
 from pipeline.trend import TrendRules, trends
@@ -223,20 +222,19 @@ def _find_ground(
     piles, dates, maps, unassessed = found
     # A year with too few dates draws no boundary and confirms none, whatever of it was seen.
     enough = [d.year for d in dates if d.year in maps and len(d.ground_days) >= config.min_dates]
-    years = look_back(maps, enough, config, pool, place)
+    years = look_back(maps, enough, config, pool, memory)
     zones = make_zones(site, grid, None, config.boundary.rings_m)
-    ground = dict(zip(maps, memory.map(pool, measure_year, list(maps), years, zones, grid, config), strict=True))
+    ground = measure_ground(years, zones, grid, config, pool, memory)
     base = common_baseline(measure_zones(piles, zones, ground, dates, config, unassessed), config.years.baseline)
     perimeter = perimeter_of(site)
     if perimeter is not None or base in maps:
         sourced = reproject(perimeter.geometry, 4326, grid.epsg) if perimeter is not None else None
         reference = sourced if base is None or sourced is not None else ground_outline(base, years, grid)
         zones = make_zones(site, grid, reference, config.boundary.rings_m)
-        ground = dict(zip(maps, memory.map(pool, measure_year, list(maps), years, zones, grid, config), strict=True))
+        ground = measure_ground(years, zones, grid, config, pool, memory)
     pairs = year_pairs(list(config.years.all), base)
     drawn = [pair for pair in pairs if set(enough).issuperset(pair)]
-    pieces = memory.map(pool, measure_boundary, drawn, years, zones, grid, config)
-    boundary = dict.fromkeys(pairs, ()) | dict(zip(drawn, pieces, strict=True))
+    boundary = dict.fromkeys(pairs, ()) | measure_pairs(drawn, (years, zones), grid, config, pool, memory)
     return _Land(zones, years, ground, boundary, base)
 
 
