@@ -107,7 +107,7 @@ class Memory:
         ----------
         pool : Pool
         function : callable
-            Of a module; its result depends on its arguments alone.
+            Of a module; its result depends on its arguments alone, and the only paths in it are of files it wrote.
         items, shared : any
             Whose content can be told (:func:`pipeline.digest.digest`); paths are those of other results only.
         files : bool
@@ -190,7 +190,7 @@ class Memory:
 
     def _decoded(self, place: Path, entry: Entry) -> tuple[Any]:
         self._content[place.relative_to(self.folder).parts] = entry.content
-        return (_Decoder(entry.returned, self.folder, place, self._scenes).load(),)
+        return (_Decoder(entry.returned, place, self._scenes).load(),)
 
 
 class Task(Generic[Out]):
@@ -211,7 +211,7 @@ class Task(Generic[Out]):
         beside.mkdir(parents=True)
         try:
             result = self.func(item, *shared, beside) if self.files else self.func(item, *shared)
-            entry = Entry(_hashes(beside), _encoded(result, self.root, beside))
+            entry = Entry(_hashes(beside), _encoded(result, beside))
             body = json.dumps(dict(entry.files)).encode() + b"\n" + entry.returned
             if self.files:
                 shutil.rmtree(place, ignore_errors=True)
@@ -235,42 +235,42 @@ def _hashes(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): sha256_file(path) for path in files}
 
 
-def _encoded(result: object, root: Path, own: Path) -> bytes:
+def _encoded(result: object, own: Path) -> bytes:
     written = io.BytesIO()
-    _Encoder(written, root, own).dump(result)
+    _Encoder(written, own).dump(result)
     return written.getvalue()
 
 
 class _Encoder(pickle.Pickler):
     """Writes a result; of a scene its hash, of a file its name: those who read it have the scene, and the folder."""
 
-    def __init__(self, file: io.BytesIO, root: Path, own: Path) -> None:
+    def __init__(self, file: io.BytesIO, own: Path) -> None:
         super().__init__(file, protocol=5)
-        self.root, self.own = root, own
+        self.own = own
 
     def persistent_id(self, value: Any) -> tuple[str, Any] | None:
         if isinstance(value, StoredScene):
             return "scene", digest(value)
         if isinstance(value, Path):
-            kind, base = ("own", self.own) if value.is_relative_to(self.own) else ("kept", self.root)
-            return kind, value.relative_to(base).as_posix()
+            # A file of another result may be gone when this one is still good: it is known by its content alone.
+            return "own", value.relative_to(self.own).as_posix()
         return None
 
 
 class _Decoder(pickle.Unpickler):
     """Reads a result; makes our records and plain values, and calls nothing else whatever the file says."""
 
-    def __init__(self, returned: bytes, root: Path, own: Path, scenes: Mapping[bytes, StoredScene]) -> None:
+    def __init__(self, returned: bytes, own: Path, scenes: Mapping[bytes, StoredScene]) -> None:
         super().__init__(io.BytesIO(returned))
-        self.root, self.own, self.scenes = root, own, scenes
+        self.own, self.scenes = own, scenes
 
     def persistent_load(self, known_as: tuple[str, Any]) -> Any:
         kind, name = known_as
         if kind == "scene":
             return self.scenes[name]
-        path = (self.own if kind == "own" else self.root) / name
-        if ".." in path.parts or not path.is_relative_to(self.root):
-            raise pickle.UnpicklingError(f"{name} lies outside the memory")
+        path: Path = self.own / name
+        if ".." in path.parts or not path.is_relative_to(self.own):
+            raise pickle.UnpicklingError(f"{name} is no file of this result")
         return path
 
     def find_class(self, module: str, name: str) -> Any:

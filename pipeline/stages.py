@@ -44,14 +44,6 @@ class _Year:
     tags: Mapping[str, str]
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """What years with enough dates there are, and the maps of all."""
-
-    maps: Mapping[int, Path]
-    adequate: Sequence[int]
-
-
 def map_years(
     site: Site, grid: Grid, used: Sequence[PreparedScene], config: Config, pool: Pool, place: Place
 ) -> dict[int, Path]:
@@ -100,12 +92,14 @@ def join(job: YearJob, grid: Grid, rules: tuple[ScoreRules, SiteRules], _: Confi
 
 def look_back(maps: Mapping[int, Path], adequate: Sequence[int], config: Config, pool: Pool, memory: Memory) -> Years:
     """Say what all years show together (:func:`pipeline.passes.history.remember`)."""
-    return memory.one(pool, all_years, _Seen(maps, adequate), config.boundary.shore_m, files=True)
+    ever, shore = memory.one(pool, all_years, maps, list(adequate), config.boundary.shore_m, files=True)
+    return Years(maps, sorted(adequate), ever, shore)
 
 
-def all_years(seen: _Seen, shore_m: float, folder: Path) -> Years:
-    """Write what all years show together into a folder of its own."""
-    return remember(seen.maps, seen.adequate, folder, shore_m)
+def all_years(maps: Mapping[int, Path], adequate: Sequence[int], shore_m: float, folder: Path) -> tuple[Path, Path]:
+    """Write what all years show together into a folder of its own: ground occupied in any of them, and shore."""
+    years = remember(maps, adequate, folder, shore_m)
+    return years.ever, years.shore
 
 
 def measure_ground(
