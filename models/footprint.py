@@ -56,7 +56,7 @@ class SeasonLayers:
     ----------
     ndvi_max, dvi_max : Float32
         Expected largest NDVI, and nir - red in reflectance, of a fixed number of the clear dates
-        (:func:`expected_largest`); NaN unseen.
+        (:func:`draw_weights`); NaN unseen.
     bare_share, water_share : Float32
         Share of clear dates below the NDVI limit, and looking like water; NaN unseen.
     brightness : Float32
@@ -73,35 +73,24 @@ class SeasonLayers:
     clear: NDArray[np.integer]
 
 
-def expected_largest(values: Float32, k: int) -> Float32:
-    """Return the expected largest of ``k`` dates drawn from the clear dates of every pixel.
+def draw_weights(dates: int, k: int) -> NDArray[np.float64]:
+    """Probability that the i-th smallest of n values is the largest of ``k`` dates drawn from them.
 
-    The plain largest of a season rises with the number of dates, which a second satellite doubled in 2017.
-    This does not: of n values in rising order the i-th is the largest of a draw with the probability
-    ``C(i - 1, k - 1) / C(n, k)``, so the mean over all draws is exact.
-
-    Parameters
-    ----------
-    values : Float32
-        Shape (dates, rows, columns); NaN where the pixel is not clear.
-    k : int
-        Dates drawn; a pixel with fewer has its plain largest.
+    The plain largest of a season rises with the number of dates, which a second satellite doubled in 2017. The
+    expected largest of a fixed number of dates does not: of n values in rising order the i-th is the largest of a
+    draw with the probability ``C(i - 1, k - 1) / C(n, k)``, so that the mean over all draws is exact. A pixel with
+    fewer dates has its plain largest.
 
     Returns
     -------
-    Float32
-        Shape (rows, columns); NaN unseen.
+    NDArray[np.float64]
+        Shape (dates + 1, dates): n, and i - 1.
     """
-    dates = values.shape[0]
-    seen = np.isfinite(values).sum(axis=0)
-    weight = np.zeros((dates + 1, dates))
+    weights = np.zeros((dates + 1, dates))
     for n in range(1, dates + 1):
         drawn = min(k, n)
-        weight[n, :n] = comb(np.arange(n), drawn - 1) / comb(n, drawn)
-    largest = np.zeros(values.shape[1:])
-    for place, ordered in enumerate(np.sort(values, axis=0)):
-        largest += weight[seen, place] * np.nan_to_num(ordered)
-    return np.where(seen > 0, largest, np.nan).astype(np.float32)
+        weights[n, :n] = comb(np.arange(n), drawn - 1) / comb(n, drawn)
+    return weights
 
 
 def measure(season: SeasonLayers, rules: FootprintRules) -> Bool:

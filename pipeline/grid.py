@@ -123,15 +123,23 @@ def window(grid: Grid, rows: slice, columns: slice) -> Grid:
 
 
 def blocks(grid: Grid, size_px: int, halo_px: int) -> Iterator[Block]:
-    """Cut a grid into blocks of at most ``size_px`` with a halo of ``halo_px`` where the grid goes on."""
-    size, halo = size_px + size_px % 2, halo_px + halo_px % 2
-    for row in range(0, grid.height, size):
-        for column in range(0, grid.width, size):
-            bottom, right = min(row + size, grid.height), min(column + size, grid.width)
+    """Cut a grid into blocks of one size, at most ``size_px``, with a halo of ``halo_px`` where the grid goes on."""
+    halo = halo_px + halo_px % 2
+    height, width = (_share(length, size_px + size_px % 2) for length in grid.shape)
+    for row in range(0, grid.height, height):
+        for column in range(0, grid.width, width):
+            bottom, right = min(row + height, grid.height), min(column + width, grid.width)
             rows = slice(max(row - halo, 0), min(bottom + halo, grid.height))
             columns = slice(max(column - halo, 0), min(right + halo, grid.width))
             inner = (slice(row - rows.start, bottom - rows.start), slice(column - columns.start, right - columns.start))
             yield Block(window(grid, rows, columns), row, column, inner)
+
+
+def _share(length: int, most: int) -> int:
+    """Even length of the parts when a length is cut into as few as possible of at most ``most``."""
+    parts = -(-length // most)
+    share = -(-length // parts)
+    return share + share % 2
 
 
 @lru_cache(maxsize=64)

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
+from specification.footprint import expected_largest
 
-from models.footprint import CLASSES, FootprintRules, SeasonLayers, classes, expected_largest, measure
+from models.footprint import CLASSES, FootprintRules, SeasonLayers, classes, measure
 from models.volume import volume_m3
 
 RULES = FootprintRules(ndvi_max=0.30, bare_share=0.60, water_share_max=0.3, min_px=10, min_dates=3)
