@@ -7,7 +7,8 @@ probability of coal given what the object itself reflects (models/_likelihood.py
 bulk material that reflects as coal does.
 """
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -193,22 +194,29 @@ def _widened(mask: Bool, pixels: int) -> Bool:
     return np.asarray(ndimage.distance_transform_edt(~mask) <= pixels, dtype=bool)
 
 
-def families(masks: Bool) -> tuple[NDArray[np.int32], int]:
+def families(masks: Iterable[Bool]) -> tuple[NDArray[np.int32], int]:
     """Label piles through the years: what touches in any year is one family.
 
     Parameters
     ----------
-    masks : Bool
-        Shape (years, rows, columns): pixels of objects.
+    masks : iterable of Bool
+        Of each year, shape (rows, columns): pixels of objects; one is held at a time.
 
     Returns
     -------
     labels : NDArray[np.int32]
         Shape (rows, columns), 0 outside every family; 8-connected.
     count : int
+
+    Raises
+    ------
+    TypeError
+        There is no year.
     """
-    labels, count = ndimage.label(masks.any(axis=0), structure=_EIGHT)
-    return labels.astype(np.int32), int(count)
+    ever = functools.reduce(np.logical_or, masks)
+    labels = np.empty(ever.shape, dtype=np.int32)
+    count = ndimage.label(ever, structure=_EIGHT, output=labels)
+    return labels, int(count)
 
 
 __all__ = [

@@ -194,13 +194,14 @@ class Memory:
 
 
 class Task(Generic[Out]):
-    """A function whose results are kept as soon as they are there; ``func`` as of a partial, ``root`` of the memory.
+    """A function whose results are kept as soon as they are there; named as it; ``root`` of the memory.
 
     No dataclass: a record of the memory could then make one, and have it called.
     """
 
     def __init__(self, func: Callable[..., Out], root: Path, files: bool) -> None:
         self.func, self.root, self.files = func, root, files
+        self.__name__ = func.__name__
 
     def __call__(self, keyed: tuple[str, Any], *shared: Any) -> Entry:
         """Compute the result of an item under its key, and write it: its files, then its record."""

@@ -25,10 +25,10 @@ from pipeline.imagery import Refusal, StoredScene
 from pipeline.measure import boundary_measurements, common_baseline, measure_zones
 from pipeline.memory import Memory, made_with
 from pipeline.parallel import Pool
+from pipeline.passes.families import label_families
 from pipeline.passes.ground import ground_outline, year_pairs
 from pipeline.passes.history import Years, invariant_levels
-from pipeline.passes.label import label_families
-from pipeline.passes.pile import measure_pile
+from pipeline.passes.pile import judge_piles, measure_piles, pile_jobs
 from pipeline.passes.scene import BANDS, calibrate, choose_reference, inspect, register, survey
 from pipeline.pile_measures import as_candidates, pile_measurements, stock_covariance
 from pipeline.plan import open_store, plan_site
@@ -142,11 +142,11 @@ def measure_site(
     # 4 score
     maps = map_years(site, grid, used, config, pool, place)
     # 5 outline
-    piles = _find_piles(site, grid, (maps, used), batch, place, log)
+    piles = _find_piles(site, grid, (maps, used), batch, memory, log)
     unassessed = UNASSESSED_RANKS.get(site.coal_rank)
     # 6 zones and ground
     dates = [year_dates(year, used, config) for year in config.years.all]
-    land = _find_ground(site, grid, (piles, dates, maps, unassessed), batch, place)
+    land = _find_ground(site, grid, (piles, dates, maps, unassessed), batch, memory)
     zones, base = land.zones, land.baseline
     # 7 measure
     annual = measure_zones(piles, zones, land.ground, dates, config, unassessed)
@@ -187,14 +187,15 @@ def _find_piles(
     grid: Grid,
     seen: tuple[Mapping[int, Path], Sequence[PreparedScene]],
     batch: Batch,
-    place: Place,
+    memory: Memory,
     log: Log,
 ) -> list[PileSeries]:
     """Outline every dark object of a site, and keep what may be coal; ``seen`` are the maps and the scenes."""
-    (maps, used), labels = seen, place.work / "labels.npy"
-    families = label_families(grid, maps, burn(measured_ground(site, grid), grid), labels)
-    outlined = batch.pool.map(measure_pile, families, grid, (maps, labels), used, score_rank(site), batch.config)
-    piles = [pile for pile in outlined if pile is not None]
+    maps, used = seen
+    families = label_families(grid, maps, burn(measured_ground(site, grid), grid))
+    jobs = pile_jobs(families, maps, used)
+    outlined = memory.map(batch.pool, measure_piles, jobs, grid, score_rank(site), batch.config)
+    piles = judge_piles(families, list(zip(jobs, outlined, strict=True)), grid, batch.config)
     log(f"{len(piles)} piles or candidates among {len(families)} dark objects")
     return as_candidates(piles) if site.coal_rank in UNASSESSED_RANKS else piles
 
@@ -215,10 +216,10 @@ def _find_ground(
     grid: Grid,
     found: tuple[Sequence[PileSeries], Sequence[YearDates], Mapping[int, Path], str | None],
     batch: Batch,
-    place: Place,
+    memory: Memory,
 ) -> _Land:
     """Zones, occupied ground and its change; the baseline year, which the zones rest on, needs the ground first."""
-    config, pool, memory = batch.config, batch.pool, place.memory
+    config, pool = batch.config, batch.pool
     piles, dates, maps, unassessed = found
     # A year with too few dates draws no boundary and confirms none, whatever of it was seen.
     enough = [d.year for d in dates if d.year in maps and len(d.ground_days) >= config.min_dates]

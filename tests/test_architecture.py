@@ -27,12 +27,14 @@ NOUNS = {
 PURE = {
     "grid", "radiometry", "clear", "history", "terrain", "align", "scenes", "compare", "trend", "claims", "rules",
     "measure", "tables", "pile_tables", "pile_measures", "band_check", "drift", "breaks", "confounding", "controls",
-    "tiff", "jp2", "kernels", "digest",
+    "tiff", "jp2", "kernels",
+    "digest",
 }  # fmt: skip
 FILES = {
     "sources", "store", "evidence", "addresses", "ledger", "exchange", "remote", "ranges", "delivery", "pixels",
     "rasters", "decoded", "maps",
-    "resample", "readable", "learned", "sites", "drawn", "settings", "parallel",
+    "resample", "learned", "sites", "drawn", "settings", "parallel",
+    "readable",
 }  # fmt: skip
 LAYERS: list[set[str]] = [
     set(NOUNS),
@@ -58,8 +60,9 @@ PURE_THIRD_PARTY = ARITHMETIC | {"affine", "pyproj", "pydantic", "rasterio.featu
 MAY_OPEN = {
     "pipeline/sources", "pipeline/products", "pipeline/evidence.py", "pipeline/exchange.py", "pipeline/ledger.py",
     "pipeline/ranges.py", "pipeline/remote.py", "pipeline/decoded.py", "pipeline/addresses.py", "pipeline/rasters.py",
+    "pipeline/maps.py",
     "pipeline/sites.py", "pipeline/settings.py", "pipeline/config.py", "pipeline/batch.py", "pipeline/validation",
-    "pipeline/memory.py", "pipeline/maps.py",
+    "pipeline/memory.py",
 }  # fmt: skip
 """Folders and modules that open what they like."""
 MAY_ALSO = {
