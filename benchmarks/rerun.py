@@ -66,9 +66,10 @@ def _cpu_s() -> float:
 
 def table(costs: list[Cost]) -> str:
     """Costs as a table, each beside the first."""
+    first = costs[0]
     lines = ["| run | CPU s | s | of the first, CPU | of the first |", "|---|---|---|---|---|"]
     lines += [
-        f"| {c.name} | {c.cpu_s:.1f} | {c.wall_s:.1f} | {c.cpu_s / costs[0].cpu_s:.1%} | {c.wall_s / costs[0].wall_s:.1%} |"
+        f"| {c.name} | {c.cpu_s:.1f} | {c.wall_s:.1f} | {c.cpu_s / first.cpu_s:.1%} | {c.wall_s / first.wall_s:.1%} |"
         for c in costs
     ]
     return "\n".join(lines)
