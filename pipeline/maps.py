@@ -4,6 +4,8 @@ A map of a whole country does not fit into memory, so no pass asks for more than
 numpy's own, uncompressed. They are written with plain writes: where a disk is full these fail, a memory map kills.
 """
 
+import errno
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
@@ -55,11 +57,12 @@ class MapFile:
         planes = np.ascontiguousarray(values).reshape(-1, *values.shape[-2:])
         # Whole rows lie in one piece.
         whole = values.shape[-1] == width
-        with self.path.open("r+b") as file:
+        with self.path.open("r+b", buffering=0) as file:
             for place, pixels in enumerate(planes, start=plane[0] if plane else 0):
                 for row, piece in enumerate([pixels] if whole else pixels, start=rows.start):
-                    file.seek(self.start + ((place * height + row) * width + columns.start) * size)
-                    file.write(piece.data)
+                    at_byte = self.start + ((place * height + row) * width + columns.start) * size
+                    if os.pwrite(file.fileno(), piece.data, at_byte) < piece.nbytes:
+                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
 
 
 def create_map(folder: Path, name: str, shape: Sequence[int], dtype: DTypeLike) -> MapFile:
