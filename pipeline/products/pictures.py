@@ -55,7 +55,7 @@ class Picture:
     epsg : int
         CRS of the transform; that of the outlines too.
     close : callable, optional
-        Gives the picture of what lies within bounds at full resolution, where ``rgb`` is coarser than that.
+        Gives the picture of what lies within bounds as fine as it is shown, where ``rgb`` is coarser.
     """
 
     year: int

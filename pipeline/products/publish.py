@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-
 from pipeline import __version__
 from pipeline.config import Config
 from pipeline.drift import annual, drift_note

@@ -17,8 +17,9 @@ _NODATA = 65535
 _NO_DATA_GREY = 190
 _STRETCH_PERCENT = (1.0, 99.0)
 _RGB = ("red", "green", "blue")
-_SAMPLE_PX = 1024
-"""Pixels on an edge of a picture the stretch is taken from."""
+_COARSE_PX = 1024
+"""Most pixels on an edge of a picture that is held for every year; the stretch is taken from these."""
+_FINE_PX = 2 * PICTURE_PX
 
 
 def true_colour(composites: Path, years: Collection[int], epsg: int) -> list[Picture]:
@@ -35,15 +36,15 @@ def true_colour(composites: Path, years: Collection[int], epsg: int) -> list[Pic
     """
     found = {int(path.stem): path for path in sorted(composites.glob("*.tif"))}
     shown = {year: path for year, path in found.items() if year in years} or found
-    coarse = {year: _read(path, max_px=2 * PICTURE_PX) for year, path in shown.items()}
-    values = np.concatenate([_sample(rgb) for rgb, _ in coarse.values()]) if coarse else np.zeros(0)
+    coarse = {year: _read(path, _COARSE_PX) for year, path in shown.items()}
+    values = np.concatenate([rgb[rgb != _NODATA] for rgb, _ in coarse.values()]) if coarse else np.zeros(0)
     if values.size == 0:
         return []
     low, high = (float(limit) for limit in np.percentile(values, _STRETCH_PERCENT))
     tones = _tones(low, high)
 
     def close(path: Path, bounds: Bounds) -> Picture:
-        rgb, transform = _read(path, at=bounds)
+        rgb, transform = _read(path, _FINE_PX, bounds)
         return Picture(int(path.stem), tones[rgb], transform, epsg)
 
     return [
@@ -52,7 +53,7 @@ def true_colour(composites: Path, years: Collection[int], epsg: int) -> list[Pic
     ]
 
 
-def _read(path: Path, at: Bounds | None = None, max_px: int | None = None) -> tuple[NDArray[np.uint16], Affine]:
+def _read(path: Path, max_px: int, at: Bounds | None = None) -> tuple[NDArray[np.uint16], Affine]:
     """Red, green and blue of a composite, shape (rows, columns, 3): all of it, or what touches bounds in metres."""
     window = None
     if at is not None:
@@ -61,13 +62,6 @@ def _read(path: Path, at: Bounds | None = None, max_px: int | None = None) -> tu
         window = slice(max(floor(top), 0), ceil(bottom)), slice(max(floor(left), 0), ceil(right))
     bands, transform, _ = read_cog(path, window, max_px, _RGB)
     return np.stack([bands[name] for name in _RGB], axis=-1), transform
-
-
-def _sample(rgb: NDArray[np.uint16]) -> NDArray[np.uint16]:
-    """Values that there are, of about a million pixels spread over the picture."""
-    step = max(max(rgb.shape[:2]) // _SAMPLE_PX, 1)
-    values = rgb[::step, ::step]
-    return np.asarray(values[values != _NODATA])
 
 
 def _tones(low: float, high: float) -> NDArray[np.uint8]:
