@@ -9,7 +9,6 @@ from base64 import b64encode
 from functools import cache
 
 import pylopdf_fonts_ko
-from fontTools.subset import Options, Subsetter
 from fontTools.ttLib import TTFont
 
 _LAYOUT = ("GDEF", "GPOS", "GSUB")
@@ -39,6 +38,8 @@ def embedded_face(text: str) -> str:
 @cache
 def _face(wanted: tuple[int, ...]) -> str:
     """Return the rule of some characters; most sites of a batch need the same."""
+    from fontTools.subset import Options, Subsetter  # noqa: PLC0415 - slow to import, and few pages need it
+
     # recalcTimestamp would write the time of day into the font.
     with TTFont(pylopdf_fonts_ko.sans_path(), recalcTimestamp=False) as font:
         without = [*Options().drop_tables, *_LAYOUT]

@@ -13,10 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyogrio
 import shapely
 from numpy.typing import NDArray
-from pyogrio.errors import DataLayerError, DataSourceError
 from shapely.geometry import MultiPolygon, Polygon
 from shapely.geometry.base import BaseGeometry
 
@@ -67,6 +65,10 @@ def write_geopackage(path: Path, tables: Tables, epsg: int, title: str, simulate
         raise ProductError(
             f"{path}: layers {sorted(set(tables) ^ set(LAYERS))} are missing or unknown; nothing is written"
         )
+    # It brings pandas with it: a third of a second that only who writes a file should wait for.
+    import pyogrio  # noqa: PLC0415
+    from pyogrio.errors import DataLayerError, DataSourceError  # noqa: PLC0415
+
     # Never set back: a second writer in another thread may still be at work, and no other time is wanted.
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": FIXED_TIME})
     with atomic_path(path) as beside:
@@ -130,10 +132,12 @@ class _Target:
 
 def _write_layer(target: _Target, layer: Layer, rows: Sequence[Row]) -> None:
     """Add one layer, whose table is made also when there is no row."""
+    from pyogrio.raw import write  # noqa: PLC0415 - as above
+
     cells = [_clean(target.path, layer, column, rows) for column in layer.columns]
     times = [column.name for column in layer.columns if column.type is dt.datetime]
     first = not target.beside.exists()
-    pyogrio.raw.write(
+    write(
         str(target.beside),
         _geometries(target.path, layer, rows) if layer.spatial else None,
         field_data=[column.array(values) for column, values in zip(layer.columns, cells, strict=True)],
