@@ -38,7 +38,7 @@ class Case:
     name : str
         Unique within its group.
     archive : Archive
-    kind : {'peer', 'decode', 'median', 'run', 'rerun'}
+    kind : {'peer', 'decode', 'median', 'run'}
     form : str
         The form of a peer (`benchmarks/peers.py`).
     workers : int
@@ -61,8 +61,6 @@ class Case:
             return [python, "-m", "benchmarks.median", "--decode", archive, str(self.workers)]
         if self.kind == "median":
             return [python, "-m", "benchmarks.median", archive, str(self.workers)]
-        if self.kind == "rerun":
-            return [python, "-m", "benchmarks.rerun", out]
         run = [python, "-m", "pipeline.cli", "run", "--config", archive / "config.yaml", "--out", out]
         return [*run, "--workers", str(self.workers)]
 
@@ -104,6 +102,9 @@ def _compiled(archive: Archive, repeats: int) -> Group:
 
 YEAR = Archive(2048, 24)
 SMALL = Archive(256, 8)
+NINE_YEARS = Archive(512, 90, 9)
+"""What re-runs are measured on (`benchmarks/rerun.py`)."""
+RERUN = "rerun"
 PEER_FORMS = (
     "odc-plain", "odc-chunked", "odc-bottleneck", "stackstac-plain", "stackstac-chunked", "stackstac-bottleneck",
 )  # fmt: skip

@@ -17,14 +17,14 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
 
-from benchmarks.cases import MEDIAN, QUICK, SMALL, STANDARD, Archive, Case, Group
+from benchmarks import rerun
+from benchmarks.cases import MEDIAN, NINE_YEARS, QUICK, RERUN, SMALL, STANDARD, Archive, Case, Group
 from benchmarks.tables import page
 from benchmarks.usage import FailedRunError, measure
 
@@ -53,6 +53,12 @@ class Bench:
             subprocess.run([sys.executable, "-m", "benchmarks.archive", *line], cwd=ROOT, check=True)
         return folder
 
+    def rerun(self) -> list[dict[str, Any]]:
+        """Measure a first run, one with nothing new and one with a new scene."""
+        archive = self.archive(NINE_YEARS)
+        with tempfile.TemporaryDirectory(dir=self.out, prefix="run-") as name:
+            return [asdict(cost) for cost in rerun.measure(archive, 1, Path(name))]
+
     def run(self, case: Case) -> dict[str, Any]:
         """Measure a case once; what it writes is removed."""
         archive = self.archive(case.archive)
@@ -70,8 +76,6 @@ def missing(case: Case) -> str | None:
     """Why a case cannot be run here, or None."""
     if case.kind == "peer" and not PEERS.is_file():
         return f"{PEERS.relative_to(ROOT)} is not there: make setup-peers"
-    if case.kind == "rerun" and find_spec("benchmarks.rerun") is None:
-        return "benchmarks/rerun.py is not there"
     return None
 
 
@@ -182,12 +186,18 @@ def main(arguments: Sequence[str]) -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.speed")
     parser.add_argument("out", type=Path)
     parser.add_argument("--quick", action="store_true", help="tiny archives, once: does it work?")
-    parser.add_argument("--only", nargs="*", help="names of groups")
+    parser.add_argument("--only", nargs="*", help="names of groups, and rerun")
     asked = parser.parse_args(arguments)
     out = asked.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     groups = [g for g in (QUICK if asked.quick else STANDARD) if not asked.only or g.name in asked.only]
-    text = page(run_groups(groups, Bench(out, out / "compiled")))
+    bench = Bench(out, out / "compiled")
+    found = run_groups(groups, bench)
+    if not asked.quick and (not asked.only or RERUN in asked.only):
+        _say("re-runs")
+        found[RERUN] = bench.rerun()
+        (out / "results.json").write_text(json.dumps(found, indent=1), encoding="utf-8", newline="\n")
+    text = page(found)
     (out / "tables.md").write_text(text, encoding="utf-8", newline="\n")
     print(text)
 

@@ -20,7 +20,15 @@ def page(found: Mapping[str, Any]) -> str:
         lines += [f"### {group['name']}", "", *_group_table(group), ""]
     if "agreement" in found:
         lines += [f"Values compared: {found['agreement']}.", ""]
-    return "\n".join([*lines, "### Against the aims", "", *_aims(found["groups"]), ""])
+    again = found.get("rerun", [])
+    if again:
+        first = again[0]
+        rows = [
+            (cost["name"], _figure(cost["wall_s"]), _figure(cost["cpu_s"]), f"{cost['wall_s'] / first['wall_s']:.1%}")
+            for cost in again
+        ]
+        lines += ["### rerun", "", *markdown(("", "whole s", "CPU s", "of the first run"), rows), ""]
+    return "\n".join([*lines, "### Against the aims", "", *_aims(found["groups"], again), ""])
 
 
 def _group_table(group: Group) -> list[str]:
@@ -83,10 +91,14 @@ def exponent(sizes: Sequence[float], seconds: Sequence[float]) -> float:
     return sum((a - statistics.fmean(x)) * (b - statistics.fmean(y)) for a, b in zip(x, y, strict=True)) / across
 
 
-def _aims(groups: Sequence[Group]) -> list[str]:
+def _aims(groups: Sequence[Group], again: Sequence[Mapping[str, Any]]) -> list[str]:
     """Give every figure aimed at for which there are runs, with what was measured."""
     known = {(g["name"], e["name"]): e["runs"] for g in groups for e in g["cases"] if e["runs"]}
     rows = [*_median_aims(known), *_run_aims(known, groups)]
+    if again:
+        first, nothing, one = (cost["wall_s"] for cost in again)
+        rows.append(("a run with nothing new", "at most 5 s", f"{_figure(nothing)} s"))
+        rows.append(("a run with one new scene", "at most 10 % of the first", f"{100 * one / first:.1f} %"))
     return markdown(("figure", "aim", "measured"), rows)
 
 

@@ -93,7 +93,8 @@ def measure(command: Sequence[str | Path], env: Mapping[str, str], cwd: Path) ->
         wall_s=wall,
         cpu_s=usage.ru_utime + usage.ru_stime,
         largest_bytes=watch.largest_bytes,
-        peak_bytes=watch.peak_bytes,
+        # Never less than one process alone: a library others have mapped too counts in part only.
+        peak_bytes=max(watch.peak_bytes, watch.largest_bytes),
         own_bytes=watch.own_bytes,
         read_bytes=read,
         answer=_last_object(out),
