@@ -74,6 +74,19 @@ def test_what_is_not_measured_is_no_pile(tmp_path):
     assert label_families(GRID, maps, ~everywhere()) == []
 
 
+def test_dark_ground_wider_than_any_stockyard_is_no_pile_but_still_no_background(tmp_path):
+    """A river of shade of 1,030 cells, and a pile beside it."""
+    grid = Grid(32652, 400_000.0, 4_400_000.0, 1040, 40)
+    mask = np.zeros(grid.shape, dtype=bool)
+    mask[4:6, 5:1035] = True
+    mask[12:16, 100:104] = True
+    write_map(tmp_path / "2020_maps", "objects", mask)
+    (family,) = label_families(grid, {2020: tmp_path / "2020_maps"}, np.ones(grid.shape, dtype=bool))
+    assert family.own.sum() == 16
+    np.testing.assert_array_equal(family.others, mask[family.rows, family.columns] & ~family.own)
+    assert family.others.any()
+
+
 @given(arrays(bool, (3, *GRID.shape), elements=st.booleans(), fill=st.just(False)), st.permutations(range(3)))
 def test_families_are_the_connected_ground_of_all_years(tmp_path_factory, masks, order):
     """Against a label of the whole: whose is each pixel of each window, whatever the order of the years."""
