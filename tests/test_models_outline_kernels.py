@@ -23,6 +23,12 @@ PX2 = 1e-5
 """Areas agree to a thousandth of a square metre, nearly all to a millionth: how GEOS rounds a corner may follow from
 where a ring begins, and that of a pile with a hole does not begin in the same place."""
 COARSE = {"nir08", "swir16", "swir22"}
+COAL = (0.04, 0.04, 0.04, 0.05, 0.05, 0.06, 0.06)
+GROUND = (
+    (0.1, 0.14, 0.19, 0.24, 0.25, 0.33, 0.3),
+    (0.025, 0.045, 0.03, 0.3, 0.32, 0.15, 0.07),  # wood: darker than coal in two bands
+    (0.22, 0.25, 0.29, 0.31, 0.31, 0.33, 0.31),
+)
 
 
 def field(seed, shape, smooth=1.0):
@@ -42,19 +48,16 @@ def pile_window(seed):
     share = ndimage.gaussian_filter(pile.astype(float), 0.6)
     relief = 1 + rng.choice([0.02, 0.12]) * ndimage.gaussian_filter(rng.normal(0, 2, pile.shape), 1)
     bands = {}
-    for band, coal, soil in zip(
-        SPECTRUM_BANDS,
-        (0.04, 0.04, 0.04, 0.05, 0.05, 0.06, 0.06),
-        (0.1, 0.14, 0.19, 0.24, 0.25, 0.33, 0.3),
-        strict=True,
-    ):
+    ground = GROUND[rng.integers(len(GROUND))]
+    for band, coal, bare in zip(SPECTRUM_BANDS, COAL, ground, strict=True):
         seen = ndimage.gaussian_filter(share, 1.1) if band in COARSE else share
-        values = seen * coal + (1 - seen) * soil * relief + rng.normal(0, 0.004, pile.shape)
+        values = seen * coal + (1 - seen) * bare * relief + rng.normal(0, 0.004, pile.shape)
         values[rng.random(pile.shape) < rng.choice([0.0, 0.0, 0.01])] = np.nan
         bands[band] = values.astype(np.float32)
     clear = ~(ndimage.gaussian_filter(rng.normal(0, 1, pile.shape), 3) > rng.choice([0.2, 0.3, 9.0]))
     others = (ndimage.gaussian_filter(rng.normal(0, 1, pile.shape), 2) > rng.choice([0.25, 9.0])) & ~pile
-    member = share > rng.uniform(0.3, 0.9)
+    # Sometimes what persists is wider than the pile of this date, or lies a little beside it.
+    member = np.roll(share > rng.uniform(0.05, 0.9), rng.choice([0, 0, 0, 1, 2]), int(rng.integers(2)))
     return bands, clear | ndimage.binary_dilation(member), member, others & ~member
 
 
