@@ -7,13 +7,12 @@ probability of coal given what the object itself reflects (models/_likelihood.py
 bulk material that reflects as coal does.
 """
 
-import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, stats
+from scipy import ndimage, special
 
 from models import Model
 from models._indices import Bands, Bool, Float32, difference_ratio, ndvi
@@ -117,8 +116,8 @@ def persistence_interval(hits: NDArray[np.int64], clear: NDArray[np.int64]) -> t
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.where(clear > 0, hits / np.maximum(clear, 1), np.nan)
-    low = stats.beta.ppf(0.025, hits + 0.5, clear - hits + 0.5)
-    high = stats.beta.ppf(0.975, hits + 0.5, clear - hits + 0.5)
+    low = special.betaincinv(hits + 0.5, clear - hits + 0.5, 0.025)
+    high = special.betaincinv(hits + 0.5, clear - hits + 0.5, 0.975)
     low = np.where(hits == 0, 0.0, low)
     high = np.where(hits == clear, 1.0, high)
     unseen = clear == 0
@@ -210,10 +209,14 @@ def families(masks: Iterable[Bool]) -> tuple[NDArray[np.int32], int]:
 
     Raises
     ------
-    TypeError
+    ValueError
         There is no year.
     """
-    ever = functools.reduce(np.logical_or, masks)
+    ever: Bool | None = None
+    for mask in masks:
+        ever = mask.copy() if ever is None else ever | mask
+    if ever is None:
+        raise ValueError("families of no year")
     labels = np.empty(ever.shape, dtype=np.int32)
     count = ndimage.label(ever, structure=_EIGHT, output=labels)
     return labels, int(count)

@@ -153,6 +153,15 @@ def test_a_pile_more_changes_the_tasks_of_its_part_alone(places, more):
     assert sum(families not in before for families in after) == len(YEARS)
 
 
+def test_piles_of_other_parts_of_the_grid_are_other_tasks():
+    """Parts are 512 cells wide and high: two piles share one, one lies east of it, one south."""
+    listed = [
+        family_at(*place, name) for place, name in (((0, 0), "a"), ((300, 500), "b"), ((9, 512), "c"), ((512, 9), "d"))
+    ]
+    jobs = pile_jobs(listed, {2020: MAPS[2020]}, SCENES)
+    assert [[f.pile_id for f in job.families] for job in jobs] == [["a", "b"], ["c"], ["d"]]
+
+
 def test_without_piles_or_years_there_is_nothing_to_do():
     assert pile_jobs([], MAPS, SCENES) == []
     assert pile_jobs([family_at(0, 0, "p")], {}, SCENES) == []
