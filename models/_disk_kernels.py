@@ -1,7 +1,5 @@
 """What lies within a distance of a mask: dilation by a disk of any radius, exact, without a distance in every pixel."""
 
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +7,26 @@ from models._compiled import compiled
 
 Bool = NDArray[np.bool_]
 Counts = NDArray[np.uint8] | NDArray[np.uint16]
+
+
+def within_steps(mask: NDArray[np.bool_] | NDArray[np.uint8], steps: int) -> Bool:
+    """Pixels that so many steps along rows and columns lead to from a True pixel.
+
+    The same as ``binary_dilation(mask, iterations=steps)`` of scipy.ndimage.
+
+    Parameters
+    ----------
+    mask : NDArray[np.bool_] or NDArray[np.uint8]
+        Shape (rows, columns); True (not 0) is what is grown.
+    steps : int
+        At least 0.
+
+    Returns
+    -------
+    Bool
+        A new array of the same shape; all False where the mask is.
+    """
+    return _grown(mask, np.arange(steps, -1, -1))
 
 
 def within(mask: NDArray[np.bool_] | NDArray[np.uint8], radius_px: float) -> Bool:
@@ -29,12 +47,17 @@ def within(mask: NDArray[np.bool_] | NDArray[np.uint8], radius_px: float) -> Boo
     Bool
         A new array of the same shape; all False where the mask is.
     """
-    grown = np.zeros(mask.shape, dtype=np.bool_)
     # Beyond the diagonal a radius means nothing more, and may be infinite.
-    square = _largest_square(min(radius_px, math.hypot(*mask.shape)))
-    if square >= 0 and mask.any():
-        half_chords = np.array([math.isqrt(square - away**2) for away in range(math.isqrt(square) + 1)], dtype=np.int64)
-        # A byte a pixel unless the radius needs two.
+    square = _largest_square(min(radius_px, float(np.hypot(*mask.shape))))
+    rows_off = np.arange(int(np.sqrt(square)) + 1 if square >= 0 else 0)
+    return _grown(mask, np.sqrt(square - rows_off**2).astype(np.int64))
+
+
+def _grown(mask: NDArray[np.bool_] | NDArray[np.uint8], half_chords: NDArray[np.int64]) -> Bool:
+    """Grow a mask by a shape that has so many columns to either side, 0, 1, 2, ... rows away from its centre."""
+    grown = np.zeros(mask.shape, dtype=np.bool_)
+    if half_chords.size and mask.any():
+        # A byte a pixel unless the shape is higher.
         away = np.empty(mask.shape, dtype=np.uint8 if half_chords.size < np.iinfo(np.uint8).max else np.uint16)
         _count_rows(np.ascontiguousarray(mask, dtype=np.bool_), half_chords.size, away)
         _cover_chords(away, half_chords, grown)
@@ -45,8 +68,8 @@ def _largest_square(radius: float) -> int:
     """Return the largest whole square of a distance whose root, rounded as in float64, is within; -1 where none is."""
     if not radius >= 0:
         return -1
-    square = math.floor(radius * radius) + 1
-    while math.sqrt(square) > radius:
+    square = int(radius * radius) + 1
+    while np.sqrt(square) > radius:
         square -= 1
     return square
 

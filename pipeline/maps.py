@@ -1,9 +1,11 @@
-"""Maps of a site between its passes: a folder with one file per layer, written by rows, read by window.
+"""Maps of a site between its passes: a folder with one file per layer, written and read by window.
 
 A map of a whole country does not fit into memory, so no pass asks for more than the window it works on. Files are
 numpy's own, uncompressed. They are written with plain writes: where a disk is full these fail, a memory map kills.
 """
 
+import errno
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
@@ -13,8 +15,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-At: TypeAlias = tuple[int | slice, ...]
-"""Window of a map: a slice of rows and one of columns, after an index into each axis before them that is asked for."""
+At: TypeAlias = tuple[slice, slice] | tuple[int, slice, slice]
+"""Window of a map: a slice of rows and one of columns; before them the number of a plane, where one is asked for."""
 
 
 @dataclass(frozen=True)
@@ -36,29 +38,35 @@ class MapFile:
     dtype: np.dtype[Any]
     start: int
 
-    def put(self, row: int, values: NDArray[Any]) -> None:
-        """Write whole rows, shape (..., rows, columns), from a row of the map on.
+    def put(self, at: At, values: NDArray[Any]) -> None:
+        """Write a window, shape (..., rows, columns), or of one plane of the map, shape (rows, columns).
 
         Raises
         ------
         ValueError
-            They do not fit the map.
+            It does not fit the map.
         OSError
             The disk refused.
         """
-        rows, columns = self.shape[-2:]
-        fits = values.shape[:-2] == self.shape[:-2] and values.shape[-1] == columns
-        if not fits or values.dtype != self.dtype or row + values.shape[-2] > rows:
-            raise ValueError(f"{values.dtype} {values.shape} from row {row} on is no part of {self.dtype} {self.shape}")
+        *plane, rows, columns = at
+        (height, width), size = self.shape[-2:], self.dtype.itemsize
+        outer = () if plane else self.shape[:-2]
+        fits = values.shape[:-2] == outer and values.dtype == self.dtype
+        if not fits or values.shape[-2:] != np.empty((height, width), dtype=bool)[rows, columns].shape:
+            raise ValueError(f"{values.dtype} {values.shape} at {at} is no part of {self.dtype} {self.shape}")
         planes = np.ascontiguousarray(values).reshape(-1, *values.shape[-2:])
-        with self.path.open("r+b") as file:
-            for place, plane in enumerate(planes):
-                file.seek(self.start + (place * rows + row) * columns * self.dtype.itemsize)
-                file.write(plane.data)
+        # Whole rows lie in one piece.
+        whole = values.shape[-1] == width
+        with self.path.open("r+b", buffering=0) as file:
+            for place, pixels in enumerate(planes, start=plane[0] if plane else 0):
+                for row, piece in enumerate([pixels] if whole else pixels, start=rows.start):
+                    at_byte = self.start + ((place * height + row) * width + columns.start) * size
+                    if os.pwrite(file.fileno(), piece.data, at_byte) < piece.nbytes:
+                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
 
 
 def create_map(folder: Path, name: str, shape: Sequence[int], dtype: DTypeLike) -> MapFile:
-    """Make the file of a layer, and its folder; every row must then be put into it.
+    """Make the file of a layer, and its folder; all of it must then be put.
 
     Parameters
     ----------
@@ -82,7 +90,8 @@ def create_map(folder: Path, name: str, shape: Sequence[int], dtype: DTypeLike) 
 
 def write_map(folder: Path, name: str, values: NDArray[Any]) -> None:
     """Write a whole layer, shape (..., rows, columns)."""
-    create_map(folder, name, values.shape, values.dtype).put(0, values)
+    rows, columns = values.shape[-2:]
+    create_map(folder, name, values.shape, values.dtype).put((slice(0, rows), slice(0, columns)), values)
 
 
 def read_map(folder: Path, name: str, at: At | None = None) -> NDArray[Any]:
@@ -100,3 +109,8 @@ def read_map(folder: Path, name: str, at: At | None = None) -> NDArray[Any]:
     if at is None:
         return np.asarray(np.load(path))
     return np.array(np.load(path, mmap_mode="r")[(..., *at)])
+
+
+def remove_map(folder: Path, name: str) -> None:
+    """Remove a layer nobody needs any more."""
+    (folder / f"{name}.npy").unlink()

@@ -10,7 +10,7 @@ from specification.block import SeenDate, layers_of
 
 from models.stockpile import ScoreRules
 from pipeline.config import Config
-from pipeline.kernels.dates import BANDS, median_of_dates, sorting_network
+from pipeline.kernels.dates import BANDS, NO_DATA, median_of_dates, sorting_network
 from pipeline.passes.block import YearLayers, reduce_dates
 from pipeline.passes.mask import BlockDates, DateMask
 from pipeline.passes.stack import DateStack
@@ -109,8 +109,15 @@ def test_medians_by_hand():
     values = np.array([[3, 3, 1, -4], [6, 5, 2, 3], [9, 30000, 4, 9]], dtype=np.int16).reshape(3, 1, 4)
     usable = np.array([[1, 1, 1, 1], [1, 1, 1, 0], [1, 0, 0, 0]], dtype=np.uint8).reshape(3, 1, 4)
     out = np.zeros((1, 4), dtype=np.uint16)
-    median_of_dates(values, usable, sorting_network(3), out)
+    median_of_dates(values, usable, NO_DATA, sorting_network(3), out)
     # 6; (3 + 5) / 2; (1 + 2) / 2 to even; below 1.
     assert out.tolist() == [[6, 4, 2, 1]]
-    median_of_dates(values, np.zeros_like(usable), sorting_network(3), out)
+    median_of_dates(values, np.zeros_like(usable), NO_DATA, sorting_network(3), out)
     assert out.tolist() == [[0, 0, 0, 0]]
+
+
+def test_a_value_that_is_no_data_is_never_used():
+    values = np.array([0, 7, 0], dtype=np.int16).reshape(3, 1, 1)
+    out = np.zeros((1, 1), dtype=np.uint16)
+    median_of_dates(values, np.ones((3, 1, 1), dtype=np.uint8), 0, sorting_network(3), out)
+    assert out.tolist() == [[7]]

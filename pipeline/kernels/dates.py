@@ -19,6 +19,8 @@ _TO_REFLECTANCE = np.float32(1e-4)
 
 Int16: TypeAlias = NDArray[np.int16]
 Flags: TypeAlias = NDArray[np.uint8]
+Date: TypeAlias = tuple[Any, Any, Any]
+"""Blue, nir and swir16 of a pixel on one date."""
 
 
 def sorting_network(length: int) -> NDArray[np.int64]:
@@ -65,10 +67,12 @@ def quantise(band: Float32, out: Int16) -> None:
 
 
 @compiled
-def median_of_dates(values: Int16, usable: Flags, network: NDArray[np.int64], out: NDArray[np.uint16]) -> None:
+def median_of_dates(
+    values: Int16, usable: Flags, no_data: int, network: NDArray[np.int64], out: NDArray[np.uint16]
+) -> None:
     """Median over the usable dates as whole numbers, halves to even, at least 1; 0 where there is none.
 
-    ``values`` and ``usable`` have shape (dates, rows, columns), ``out`` (rows, columns).
+    ``values`` and ``usable`` have shape (dates, rows, columns), ``out`` (rows, columns); ``no_data`` is never used.
     """
     dates, rows, columns = values.shape
     lines = np.empty((dates, columns), dtype=np.int16)
@@ -77,8 +81,9 @@ def median_of_dates(values: Int16, usable: Flags, network: NDArray[np.int64], ou
         count[:] = 0
         for date in range(dates):
             for column in range(columns):
-                used = usable[date, row, column] != 0
-                lines[date, column] = values[date, row, column] if used else _LAST
+                value = values[date, row, column]
+                used = (usable[date, row, column] != 0) & (value != no_data)
+                lines[date, column] = value if used else _LAST
                 count[column] += used
         _sort(lines, network)
         for column in range(columns):
@@ -121,69 +126,37 @@ def departures(
     _, dates, rows, columns = values.shape
     lines = np.empty((dates, columns), dtype=np.int16)
     middle = np.empty((3, 4, columns), dtype=np.int16)
-    last = np.empty((3, columns), dtype=np.int16)
     after = np.empty((3, dates, columns), dtype=np.int16)
+    before = np.empty((3, columns), dtype=np.int16)
     count = np.empty(columns, dtype=np.int64)
     often = np.empty(columns, dtype=np.int64)
+    flags = np.empty(columns, dtype=np.uint8)
     for row in range(rows):
-        count[:] = 0
-        for date in range(dates):
-            for column in range(columns):
-                count[column] += usable[date, row, column] != 0
         for band in range(3):
-            for date in range(dates):
-                for column in range(columns):
-                    used = usable[date, row, column] != 0
-                    lines[date, column] = values[at[band], date, row, column] if used else _LAST
-            _sort(lines, network)
-            for column in range(columns):
-                others = max(count[column] - 1, 0)
-                for place in range(2):
-                    low = max(others - 1 + place, 0) // 2
-                    middle[band, 2 * place, column] = lines[low, column]
-                    middle[band, 2 * place + 1, column] = lines[low + 1, column] if low + 1 < dates else _LAST
-            last[band, :] = _LAST
-            for back in range(dates):
-                date = dates - 1 - back
-                for column in range(columns):
-                    after[band, date, column] = last[band, column]
-                    if usable[date, row, column] != 0:
-                        last[band, column] = values[at[band], date, row, column]
-        last[:] = _LAST
+            _sorted_middle(values[at[band]], usable, row, network, lines, count, middle[band])
+            _next_used(values[at[band]], usable, row, after[band])
+        before[:] = _LAST
         often[:] = 0
         for date in range(dates):
+            _may_depart(values, at, usable, date, row, middle, limits, flags)
             for column in range(columns):
-                if usable[date, row, column] == 0:
+                if flags[column] == 0 or count[column] < max(min_dates, 2):
                     continue
-                blue, nir = values[at[0], date, row, column], values[at[1], date, row, column]
-                swir16 = values[at[2], date, row, column]
-                if count[column] >= max(min_dates, 2):
-                    others_blue = _other(middle[0, :, column], blue)
-                    others_nir = _other(middle[1, :, column], nir)
-                    others_swir16 = _other(middle[2, :, column], swir16)
-                    added, below = _reflectance(blue) - others_blue, _reflectance(swir16) - others_swir16
-                    veiled = added > limits[0] and added > limits[2] * below
-                    rim[0, date, row, column] = added > limits[1] and added > limits[2] * below
-                    shaded = (
-                        _reflectance(nir) < limits[3] * others_nir and _reflectance(swir16) < limits[3] * others_swir16
-                    )
-                    often[column] += shaded
-                    # Ends of a pixel's dates are never shaded: what has just come looks the same.
-                    inside = last[0, column] != _LAST and after[0, date, column] != _LAST
-                    rim[1, date, row, column] = (
-                        inside
-                        and _reflectance(nir) < limits[4] * others_nir
-                        and _reflectance(swir16) < limits[4] * others_swir16
-                    )
-                    if veiled:
-                        sure[0, date, row, column] = _brighter(
-                            blue, swir16, last[0, column], last[2, column], limits
-                        ) and _brighter(blue, swir16, after[0, date, column], after[2, date, column], limits)
-                    if shaded and inside:
-                        sure[1, date, row, column] = _darker(
-                            nir, swir16, last[1, column], last[2, column], limits
-                        ) and _darker(nir, swir16, after[1, date, column], after[2, date, column], limits)
-                last[0, column], last[1, column], last[2, column] = blue, nir, swir16
+                here = (
+                    values[at[0], date, row, column], values[at[1], date, row, column], values[at[2], date, row, column]
+                )  # fmt: skip
+                earlier = before[0, column], before[1, column], before[2, column]
+                later = after[0, date, column], after[1, date, column], after[2, date, column]
+                found = _judged(here, earlier, later, middle, column, limits)
+                rim[0, date, row, column] = found & 1
+                sure[0, date, row, column] = found >> 1 & 1
+                rim[1, date, row, column] = found >> 2 & 1
+                sure[1, date, row, column] = found >> 3 & 1
+                often[column] += found >> 4
+            for band in range(3):
+                for column in range(columns):
+                    used = usable[date, row, column] != 0
+                    before[band, column] = values[at[band], date, row, column] if used else before[band, column]
         for column in range(columns):
             if often[column] > 1:
                 for date in range(dates):
@@ -192,33 +165,99 @@ def departures(
 
 
 @compiled
+def _may_depart(
+    values: Int16, at: NDArray[np.int64], usable: Flags, date: int, row: int, middle: Int16,
+    limits: NDArray[np.float32], flags: Flags,
+) -> None:  # fmt: skip
+    """Flag the pixels of a line that a date may depart from, by one band each; few do, and only they are looked at."""
+    for column in range(flags.size):
+        blue, nir = values[at[0], date, row, column], values[at[1], date, row, column]
+        bright = _reflectance(blue) - _other(middle, 0, column, blue) > limits[1]
+        dark = _reflectance(nir) < limits[4] * _other(middle, 1, column, nir)
+        flags[column] = (usable[date, row, column] != 0) & (bright | dark)
+
+
+@compiled
+def _sorted_middle(
+    values: Int16, usable: Flags, row: int, network: NDArray[np.int64], lines: Int16, count: NDArray[np.int64],
+    middle: Int16,
+) -> None:  # fmt: skip
+    """Count the usable dates of a line's pixels, and give the four values among which the others' median lies."""
+    dates, columns = lines.shape
+    count[:] = 0
+    for date in range(dates):
+        for column in range(columns):
+            used = usable[date, row, column] != 0
+            lines[date, column] = values[date, row, column] if used else _LAST
+            count[column] += used
+    _sort(lines, network)
+    for column in range(columns):
+        others = max(count[column] - 1, 0)
+        for place in range(2):
+            low = max(others - 1 + place, 0) // 2
+            middle[2 * place, column] = lines[low, column]
+            middle[2 * place + 1, column] = lines[low + 1, column] if low + 1 < dates else _LAST
+
+
+@compiled
+def _next_used(values: Int16, usable: Flags, row: int, after: Int16) -> None:
+    """Give the value of the next usable date for every date of a line; _LAST where there is none."""
+    dates, columns = after.shape
+    following = np.full(columns, _LAST, dtype=np.int16)
+    for back in range(dates):
+        date = dates - 1 - back
+        for column in range(columns):
+            after[date, column] = following[column]
+            used = usable[date, row, column] != 0
+            following[column] = values[date, row, column] if used else following[column]
+
+
+@compiled
+def _judged(here: Date, earlier: Date, later: Date, middle: Int16, column: int, limits: NDArray[np.float32]) -> int:
+    """Bits of one date: veiled possibly, certainly; shaded possibly, certainly; darker than the other dates."""
+    blue, nir, swir16 = _reflectance(here[0]), _reflectance(here[1]), _reflectance(here[2])
+    other_nir, other_swir16 = _other(middle, 1, column, here[1]), _other(middle, 2, column, here[2])
+    added, below = blue - _other(middle, 0, column, here[0]), swir16 - other_swir16
+    found = 0
+    if added > limits[1] and added > limits[2] * below:
+        found |= 1
+        if added > limits[0] and _brighter(blue, swir16, earlier, limits) and _brighter(blue, swir16, later, limits):
+            found |= 2
+    if nir < limits[4] * other_nir and swir16 < limits[4] * other_swir16:
+        # Ends of a pixel's dates are never shaded: what has just come looks the same.
+        inside = earlier[0] != _LAST and later[0] != _LAST
+        found |= 4 * inside
+        if nir < limits[3] * other_nir and swir16 < limits[3] * other_swir16:
+            found |= 16
+            found |= 8 * (inside and _darker(nir, swir16, earlier, limits) and _darker(nir, swir16, later, limits))
+    return found
+
+
+@compiled
 def _reflectance(value: Any) -> Any:
     return np.float32(value) * _TO_REFLECTANCE
 
 
 @compiled
-def _other(middle: Int16, value: Any) -> Any:
+def _other(middle: Int16, band: int, column: int, value: Any) -> Any:
     """Median of the other dates: without its own value all that lies above it moves down by one place."""
-    first = middle[0] if middle[0] < value else middle[1]
-    second = middle[2] if middle[2] < value else middle[3]
+    first = middle[band, 0, column] if middle[band, 0, column] < value else middle[band, 1, column]
+    second = middle[band, 2, column] if middle[band, 2, column] < value else middle[band, 3, column]
     return (_reflectance(first) + _reflectance(second)) / np.float32(2.0)
 
 
 @compiled
-def _brighter(blue: Any, swir16: Any, other_blue: Any, other_swir16: Any, limits: NDArray[np.float32]) -> bool:
+def _brighter(blue: Any, swir16: Any, other: Date, limits: NDArray[np.float32]) -> bool:
     """Whether a date is as white above another as cloud; true where there is no other."""
-    if other_blue == _LAST:
+    if other[0] == _LAST:
         return True
-    added = _reflectance(blue) - _reflectance(other_blue)
-    return bool(added > limits[0] and added > limits[2] * (_reflectance(swir16) - _reflectance(other_swir16)))
+    added = blue - _reflectance(other[0])
+    return bool(added > limits[0] and added > limits[2] * (swir16 - _reflectance(other[2])))
 
 
 @compiled
-def _darker(nir: Any, swir16: Any, other_nir: Any, other_swir16: Any, limits: NDArray[np.float32]) -> bool:
-    return bool(
-        _reflectance(nir) < limits[3] * _reflectance(other_nir)
-        and _reflectance(swir16) < limits[3] * _reflectance(other_swir16)
-    )
+def _darker(nir: Any, swir16: Any, other: Date, limits: NDArray[np.float32]) -> bool:
+    return bool(nir < limits[3] * _reflectance(other[1]) and swir16 < limits[3] * _reflectance(other[2]))
 
 
 @compiled

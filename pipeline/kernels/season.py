@@ -119,26 +119,34 @@ def measure_season(
             if n > 0:
                 brightness[row, column] = (lines[(n - 1) // 2, column] + lines[n // 2, column]) / np.float32(2.0)
         for part in range(parts.shape[0]):
+            first, step = parts[part, 0], parts[part, 1]
             count[:] = 0
-            for date in range(parts[part, 0], dates, parts[part, 1]):
+            for date in range(first, dates, step):
                 for column in range(columns):
-                    known = ndvi[date, column] != infinite
-                    count[column] += known
+                    count[column] += ndvi[date, column] != infinite
                     counts[1, part, row, column] += ndvi[date, column] < ndvi_max_bare
                     counts[2, part, row, column] += wet[date, column]
             for column in range(columns):
                 counts[0, part, row, column] = count[column]
-            for kind in range(2):
-                lines[:, :] = infinite
-                for date in range(parts[part, 0], dates, parts[part, 1]):
-                    lines[date] = ndvi[date] if kind == 0 else difference[date]
-                _sort(lines, network)
-                for column in range(columns):
-                    n = count[column]
-                    total = 0.0
-                    for place in range(n):
-                        total += weights[n, place] * lines[place, column]
-                    largest[kind, part, row, column] = total if n > 0 else np.nan
+            _expected_largest(ndvi[first::step], network, count, weights, lines, largest[0, part, row])
+            _expected_largest(difference[first::step], network, count, weights, lines, largest[1, part, row])
+
+
+@compiled
+def _expected_largest(
+    values: Float32, network: NDArray[np.int64], count: NDArray[np.int64], weights: NDArray[np.float64],
+    lines: Float32, out: Float32,
+) -> None:  # fmt: skip
+    """Mean of the largest over all draws of a line's pixels, of which ``count`` dates are seen; the others infinite."""
+    lines[:, :] = np.float32(np.inf)
+    for date in range(values.shape[0]):
+        lines[date] = values[date]
+    _sort(lines, network)
+    for column in range(lines.shape[1]):
+        total = 0.0
+        for place in range(count[column]):
+            total += weights[count[column], place] * lines[place, column]
+        out[column] = total if count[column] > 0 else np.nan
 
 
 @compiled

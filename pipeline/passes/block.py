@@ -13,7 +13,7 @@ from models.stockpile import ScoreRules
 from pipeline.config import Config, in_windows
 from pipeline.findings import PreparedScene
 from pipeline.grid import Block
-from pipeline.kernels.dates import BANDS, median_of_dates, sorting_network
+from pipeline.kernels.dates import BANDS, NO_DATA, median_of_dates, sorting_network
 from pipeline.kernels.season import count_coal, measure_season
 from pipeline.passes.mask import BlockDates, masks_beside, read_dates, write_masks
 from pipeline.types import Float32, Grid
@@ -171,5 +171,5 @@ def _fill(
     network = sorting_network(len(ok))
     for place, band in enumerate(DISPLAY_BANDS):
         median = np.zeros(shape, dtype=np.uint16)
-        median_of_dates(values[BANDS.index(band)], ok, network, median)
+        median_of_dates(values[BANDS.index(band)], ok, NO_DATA, network, median)
         layers.composite[place] = median
