@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
+from shapely import box
 
 from pipeline.config import Config
-from pipeline.findings import PileYear
+from pipeline.findings import Observation, PileYear
 from pipeline.maps import write_map
 from pipeline.passes.families import Family, deepest, label_families, pile_name
-from pipeline.passes.pile import Measured, judge_piles, pile_jobs
+from pipeline.passes.pile import Measured, _of_year, judge_piles, pile_jobs
 from pipeline.types import Grid
 
 GRID = Grid(32652, 400_000.0, 4_400_000.0, 60, 48)
@@ -189,3 +190,16 @@ def test_a_pile_is_judged_by_all_its_years_in_their_order(order):
         assert tuple(year.year for year in pile.years) == YEARS
         # A square of four by four: the first of its four deepest pixels, (1, 1).
         assert pile.point == (400_015.0, 4_399_985.0)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_of_two_dates_in_the_middle_the_earlier_is_drawn_whatever_the_last_bits(seed):
+    early, late = np.random.default_rng(seed).uniform(4500, 5500, 2)
+    areas = {3: 4000.0, 9: early, 21: late, 27: 7000.0}
+    dates = [
+        Observation(f"s{day}", dt.date(2020, 5, day), box(0, 0, 10, area / 10), area, 100.0, 0.04, 0.2, 1.0)
+        for day, area in areas.items()
+    ]
+    year = _of_year(PileYear(2020, None, None, 4, None, None, None, None), dates, ("hard", ()), Config())
+    assert year.area_m2 == pytest.approx((early + late) / 2)
+    assert year.geometry is dates[1].geometry
