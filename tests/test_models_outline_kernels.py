@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import shapely
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
@@ -12,6 +12,7 @@ from skimage.measure import find_contours
 from specification import outline as plain
 from specification import spectrum as plain_spectrum
 
+from models._contour import contour
 from models._contour_kernels import parts_of, rings_of
 from models._delineate import OUTLINE_BANDS, outline, place_of
 from models._spectrum import object_levels
@@ -66,13 +67,16 @@ def pile_window(seed):
 def test_the_outline_is_that_of_the_specification(seed):
     bands, clear, member, others = pile_window(seed)
     found = outline(bands, clear, place_of(member, others), 0.5)
-    wanted = plain.outline(bands, clear, member, others, 0.5)
+    rounds = []
+    wanted = plain.outline(bands, clear, member, others, 0.5, rounds)
+    # Of a few piles much smaller than their mask one pixel sets the level, and is then half pile but for the last bit.
+    assume(all(np.abs(fine - 0.5).min() > 1e-9 for fine in rounds))
     assert (found is None) == (wanted is None)
     if found is None or wanted is None:
         return
-    assert found.geometry.area == pytest.approx(wanted.geometry.area, abs=PX2)
-    assert found.geometry.length == pytest.approx(wanted.geometry.length, abs=PX2)
-    assert shapely.symmetric_difference(found.geometry, wanted.geometry).area < PX2
+    assert found.geometry.area == pytest.approx(wanted.geometry.area, abs=PX2, rel=1e-6)
+    assert found.geometry.length == pytest.approx(wanted.geometry.length, abs=PX2, rel=1e-6)
+    assert shapely.symmetric_difference(found.geometry, wanted.geometry).area < PX2 + 1e-6 * wanted.geometry.area
     for name in ("pile_level", "background_level", "contrast_sigma", "halo_px"):
         assert getattr(found, name) == pytest.approx(getattr(wanted, name), rel=1e-6, abs=1e-6)
 
@@ -154,6 +158,14 @@ def test_a_contour_closes_at_the_edge_at_any_level(value, level):
     assert ends.size == 1
     assert np.isfinite(points).all()
     assert 25 < shapely.Polygon(points).area < 49
+
+
+def test_a_point_hardly_above_the_level_has_no_outline():
+    fine, member = np.zeros((9, 9)), np.ones((3, 3), dtype=bool)
+    fine[4, 4] = np.nextafter(0.5, 1.0)
+    assert contour(fine, 0.5, member).is_empty
+    fine[1, 1] = 1.0
+    assert contour(fine, 0.5, member).area > 0
 
 
 def shape_of(seed):
