@@ -122,7 +122,8 @@ def cut(path: str, grid: Grid, margin_m: float) -> Part | None:
     if rows.stop <= rows.start or columns.stop <= columns.start:
         return None
     pixels = _window(_pixels_of(path), header, rows, columns)
-    return Part(pixels, to @ Affine.translation(columns.start, rows.start), header.crs, header.nodata)
+    corner = to.c + to.a * columns.start, to.f + to.e * rows.start
+    return Part(pixels, Affine(to.a, 0.0, corner[0], 0.0, to.e, corner[1]), header.crs, header.nodata)
 
 
 def _window(path: str, header: _Header, rows: slice, columns: slice) -> NDArray[Any]:

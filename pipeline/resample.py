@@ -16,7 +16,7 @@ from rasterio.transform import Affine
 from rasterio.warp import reproject
 
 from pipeline.kernels import resample as kernels
-from pipeline.types import Float32, Grid
+from pipeline.types import PIXEL_M, Float32, Grid
 
 Float64 = NDArray[np.float64]
 Method = Literal["nearest", "bilinear", "cubic"]
@@ -56,11 +56,12 @@ def resample(
     Float32
         Shape ``grid.shape``.
     """
-    there = Affine.translation(*shift_m) @ grid.transform
     if in_system(crs, grid.epsg):
-        rows = _places(grid.height, (there.f - transform.f) / transform.e, there.e / transform.e)
-        columns = _places(grid.width, (there.c - transform.c) / transform.a, there.a / transform.a)
+        left_m, top_m = grid.left_m + shift_m[0], grid.top_m + shift_m[1]
+        rows = _places(grid.height, (top_m - transform.f) / transform.e, -PIXEL_M / transform.e)
+        columns = _places(grid.width, (left_m - transform.c) / transform.a, PIXEL_M / transform.a)
         return _look_up(pixels, rows, columns, method)
+    there = Affine.translation(*shift_m) @ grid.transform
     out = np.full(grid.shape, np.nan, dtype=np.float32)
     reproject(
         pixels, out, src_transform=transform, src_crs=crs, dst_transform=there, dst_crs=f"EPSG:{grid.epsg}",
@@ -75,18 +76,22 @@ def in_system(crs: CRS, epsg: int) -> bool:
     return bool(crs == CRS.from_epsg(epsg))
 
 
-def _places(cells: int, start: float, step: float) -> Float64:
-    """Centres of a grid's cells on one axis, in pixels of the raster; whole numbers are pixel centres."""
+# Windows of one raster, and bands of one lattice, ask for the same places: these and their taps are made once.
+
+
+@functools.lru_cache(maxsize=256)
+def _places(cells: int, start: float, step: float) -> bytes:
+    """Centres of a grid's cells on one axis, in pixels of the raster (float64); whole numbers are pixel centres."""
     place = start + (np.arange(cells) + 0.5) * step - 0.5
     whole = np.rint(place)
-    return np.where(np.abs(place - whole) < _SAME_PLACE_PX, whole, place)
+    return np.where(np.abs(place - whole) < _SAME_PLACE_PX, whole, place).tobytes()
 
 
-def _look_up(pixels: Float32, rows: Float64, columns: Float64, method: Method) -> Float32:
-    """Values at places of a raster, shape (rows, columns)."""
-    axes = [(places.tobytes(), length) for places, length in zip((rows, columns), pixels.shape, strict=True)]
+def _look_up(pixels: Float32, rows: bytes, columns: bytes, method: Method) -> Float32:
+    """Values at places of a raster, one for each of rows and columns."""
+    axes = (rows, pixels.shape[0]), (columns, pixels.shape[1])
     (row, above), (column, beside) = (_nearest(*axis) for axis in axes)
-    out = np.empty((rows.size, columns.size), dtype=np.float32)
+    out = np.empty((row.size, column.size), dtype=np.float32)
     if method == "nearest":
         kernels.look_up_nearest(pixels, row, column, (above, beside), out)
         return out
@@ -99,9 +104,6 @@ def _look_up(pixels: Float32, rows: Float64, columns: Float64, method: Method) -
         kernels.fill_linear(pixels, *down, *across, out, _LEAST_WEIGHT)
         kernels.hide_unknown(pixels, row, column, (above, beside), out)
     return out
-
-
-# Windows of one raster, and bands of one lattice, ask for the same places: their taps are made once.
 
 
 @functools.lru_cache(maxsize=256)
