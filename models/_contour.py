@@ -60,7 +60,7 @@ def _filled(rings: NDArray[np.object_], member: Bool) -> list[Polygon]:
     # So that it hardly matters where a ring begins; and a field that is exactly the level at a point makes a contour
     # touch itself there.
     whole = shapely.buffer(shape, 0.0)
-    return [part for part in shapely.get_parts(whole) if isinstance(part, Polygon)]
+    return [part for part in shapely.get_parts(whole) if isinstance(part, Polygon) and part.area > 0]
 
 
 def _unblurred(part: Polygon) -> BaseGeometry:

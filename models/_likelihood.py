@@ -8,12 +8,12 @@ as uniform as a normal distribution would have it.
 Means are the rows of science 1.1. Coal is a model there, not a measurement.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import gammaln
 
 Float64 = NDArray[np.float64]
 
@@ -79,9 +79,9 @@ OTHERS = (
 _FREEDOM = 6.0
 _FLOOR = 0.004
 _SCALE = (
-    math.lgamma((_FREEDOM + len(SPECTRUM_BANDS)) / 2)
-    - math.lgamma(_FREEDOM / 2)
-    - len(SPECTRUM_BANDS) / 2 * math.log(_FREEDOM * math.pi)
+    gammaln((_FREEDOM + len(SPECTRUM_BANDS)) / 2)
+    - gammaln(_FREEDOM / 2)
+    - len(SPECTRUM_BANDS) / 2 * np.log(_FREEDOM * np.pi)
 )
 """Logarithm of what the density of Student's t is scaled by."""
 

@@ -7,7 +7,6 @@ probability of coal given what the object itself reflects (models/_likelihood.py
 bulk material that reflects as coal does.
 """
 
-import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -206,10 +205,14 @@ def families(masks: Iterable[Bool]) -> tuple[NDArray[np.int32], int]:
 
     Raises
     ------
-    TypeError
+    ValueError
         There is no year.
     """
-    ever = functools.reduce(np.logical_or, masks)
+    ever: Bool | None = None
+    for mask in masks:
+        ever = mask.copy() if ever is None else ever | mask
+    if ever is None:
+        raise ValueError("families of no year")
     labels = np.empty(ever.shape, dtype=np.int32)
     count = ndimage.label(ever, structure=_EIGHT, output=labels)
     return labels, int(count)

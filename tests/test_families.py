@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
+from shapely import box
 
 from pipeline.config import Config
-from pipeline.findings import PileYear
+from pipeline.findings import Observation, PileYear
 from pipeline.maps import write_map
 from pipeline.passes.families import Family, deepest, label_families, pile_name
-from pipeline.passes.pile import Measured, judge_piles, pile_jobs
+from pipeline.passes.pile import Measured, _of_year, judge_piles, pile_jobs
 from pipeline.types import Grid
 
 GRID = Grid(32652, 400_000.0, 4_400_000.0, 60, 48)
@@ -72,6 +73,19 @@ def test_what_is_not_measured_is_no_pile(tmp_path):
     inside = painted(((0, 48), (0, 35)))
     assert [f.own.sum() for f in label_families(GRID, maps, inside)] == [16, 20]
     assert label_families(GRID, maps, ~everywhere()) == []
+
+
+def test_dark_ground_wider_than_any_stockyard_is_no_pile_but_still_no_background(tmp_path):
+    """A river of shade of 1,030 cells, and a pile beside it."""
+    grid = Grid(32652, 400_000.0, 4_400_000.0, 1040, 40)
+    mask = np.zeros(grid.shape, dtype=bool)
+    mask[4:6, 5:1035] = True
+    mask[12:16, 100:104] = True
+    write_map(tmp_path / "2020_maps", "objects", mask)
+    (family,) = label_families(grid, {2020: tmp_path / "2020_maps"}, np.ones(grid.shape, dtype=bool))
+    assert family.own.sum() == 16
+    np.testing.assert_array_equal(family.others, mask[family.rows, family.columns] & ~family.own)
+    assert family.others.any()
 
 
 @given(arrays(bool, (3, *GRID.shape), elements=st.booleans(), fill=st.just(False)), st.permutations(range(3)))
@@ -140,6 +154,15 @@ def test_a_pile_more_changes_the_tasks_of_its_part_alone(places, more):
     assert sum(families not in before for families in after) == len(YEARS)
 
 
+def test_piles_of_other_parts_of_the_grid_are_other_tasks():
+    """Parts are 512 cells wide and high: two piles share one, one lies east of it, one south."""
+    listed = [
+        family_at(*place, name) for place, name in (((0, 0), "a"), ((300, 500), "b"), ((9, 512), "c"), ((512, 9), "d"))
+    ]
+    jobs = pile_jobs(listed, {2020: MAPS[2020]}, SCENES)
+    assert [[f.pile_id for f in job.families] for job in jobs] == [["a", "b"], ["c"], ["d"]]
+
+
 def test_without_piles_or_years_there_is_nothing_to_do():
     assert pile_jobs([], MAPS, SCENES) == []
     assert pile_jobs([family_at(0, 0, "p")], {}, SCENES) == []
@@ -167,3 +190,16 @@ def test_a_pile_is_judged_by_all_its_years_in_their_order(order):
         assert tuple(year.year for year in pile.years) == YEARS
         # A square of four by four: the first of its four deepest pixels, (1, 1).
         assert pile.point == (400_015.0, 4_399_985.0)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_of_two_dates_in_the_middle_the_earlier_is_drawn_whatever_the_last_bits(seed):
+    early, late = np.random.default_rng(seed).uniform(4500, 5500, 2)
+    areas = {3: 4000.0, 9: early, 21: late, 27: 7000.0}
+    dates = [
+        Observation(f"s{day}", dt.date(2020, 5, day), box(0, 0, 10, area / 10), area, 100.0, 0.04, 0.2, 1.0)
+        for day, area in areas.items()
+    ]
+    year = _of_year(PileYear(2020, None, None, 4, None, None, None, None), dates, ("hard", ()), Config())
+    assert year.area_m2 == pytest.approx((early + late) / 2)
+    assert year.geometry is dates[1].geometry

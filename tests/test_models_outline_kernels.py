@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import shapely
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
@@ -12,6 +12,7 @@ from skimage.measure import find_contours
 from specification import outline as plain
 from specification import spectrum as plain_spectrum
 
+from models._contour import contour
 from models._contour_kernels import parts_of, rings_of
 from models._delineate import OUTLINE_BANDS, outline, place_of
 from models._spectrum import object_levels
@@ -23,6 +24,12 @@ PX2 = 1e-5
 """Areas agree to a thousandth of a square metre, nearly all to a millionth: how GEOS rounds a corner may follow from
 where a ring begins, and that of a pile with a hole does not begin in the same place."""
 COARSE = {"nir08", "swir16", "swir22"}
+COAL = (0.04, 0.04, 0.04, 0.05, 0.05, 0.06, 0.06)
+GROUND = (
+    (0.1, 0.14, 0.19, 0.24, 0.25, 0.33, 0.3),
+    (0.025, 0.045, 0.03, 0.3, 0.32, 0.15, 0.07),  # wood: darker than coal in two bands
+    (0.22, 0.25, 0.29, 0.31, 0.31, 0.33, 0.31),
+)
 
 
 def field(seed, shape, smooth=1.0):
@@ -42,19 +49,16 @@ def pile_window(seed):
     share = ndimage.gaussian_filter(pile.astype(float), 0.6)
     relief = 1 + rng.choice([0.02, 0.12]) * ndimage.gaussian_filter(rng.normal(0, 2, pile.shape), 1)
     bands = {}
-    for band, coal, soil in zip(
-        SPECTRUM_BANDS,
-        (0.04, 0.04, 0.04, 0.05, 0.05, 0.06, 0.06),
-        (0.1, 0.14, 0.19, 0.24, 0.25, 0.33, 0.3),
-        strict=True,
-    ):
+    ground = GROUND[rng.integers(len(GROUND))]
+    for band, coal, bare in zip(SPECTRUM_BANDS, COAL, ground, strict=True):
         seen = ndimage.gaussian_filter(share, 1.1) if band in COARSE else share
-        values = seen * coal + (1 - seen) * soil * relief + rng.normal(0, 0.004, pile.shape)
+        values = seen * coal + (1 - seen) * bare * relief + rng.normal(0, 0.004, pile.shape)
         values[rng.random(pile.shape) < rng.choice([0.0, 0.0, 0.01])] = np.nan
         bands[band] = values.astype(np.float32)
     clear = ~(ndimage.gaussian_filter(rng.normal(0, 1, pile.shape), 3) > rng.choice([0.2, 0.3, 9.0]))
     others = (ndimage.gaussian_filter(rng.normal(0, 1, pile.shape), 2) > rng.choice([0.25, 9.0])) & ~pile
-    member = share > rng.uniform(0.3, 0.9)
+    # Sometimes what persists is wider than the pile of this date, or lies a little beside it.
+    member = np.roll(share > rng.uniform(0.05, 0.9), rng.choice([0, 0, 0, 1, 2]), int(rng.integers(2)))
     return bands, clear | ndimage.binary_dilation(member), member, others & ~member
 
 
@@ -63,13 +67,16 @@ def pile_window(seed):
 def test_the_outline_is_that_of_the_specification(seed):
     bands, clear, member, others = pile_window(seed)
     found = outline(bands, clear, place_of(member, others), 0.5)
-    wanted = plain.outline(bands, clear, member, others, 0.5)
+    rounds = []
+    wanted = plain.outline(bands, clear, member, others, 0.5, rounds)
+    # Of a few piles much smaller than their mask one pixel sets the level, and is then half pile but for the last bit.
+    assume(all(np.abs(fine - 0.5).min() > 1e-9 for fine in rounds))
     assert (found is None) == (wanted is None)
     if found is None or wanted is None:
         return
-    assert found.geometry.area == pytest.approx(wanted.geometry.area, abs=PX2)
-    assert found.geometry.length == pytest.approx(wanted.geometry.length, abs=PX2)
-    assert shapely.symmetric_difference(found.geometry, wanted.geometry).area < PX2
+    assert found.geometry.area == pytest.approx(wanted.geometry.area, abs=PX2, rel=1e-6)
+    assert found.geometry.length == pytest.approx(wanted.geometry.length, abs=PX2, rel=1e-6)
+    assert shapely.symmetric_difference(found.geometry, wanted.geometry).area < PX2 + 1e-6 * wanted.geometry.area
     for name in ("pile_level", "background_level", "contrast_sigma", "halo_px"):
         assert getattr(found, name) == pytest.approx(getattr(wanted, name), rel=1e-6, abs=1e-6)
 
@@ -143,14 +150,22 @@ def test_parts_that_meet_no_seed_are_left_out():
     np.testing.assert_array_equal(labels, np.pad(np.ones((2, 2), dtype=int), ((1, 6), (1, 6))))
 
 
-def test_a_contour_closes_at_the_edge_at_any_level():
-    """Half a step below a level of 0.2 the whole window is pile: its contour is the window's own edge."""
-    values = np.full((6, 6), 0.1)
-    for level in (0.05, 0.0, -0.05):
-        points, ends, _ = rings_of(values, level, *parts_of(values, level, np.ones(values.shape, dtype=bool)))
-        assert ends.size == 1
-        assert np.isfinite(points).all()
-        assert shapely.Polygon(points).area > 25
+@pytest.mark.parametrize(("value", "level"), [(0.1, 0.05), (0.1, 0.0), (0.0, -0.05), (-0.01, -0.05)])
+def test_a_contour_closes_at_the_edge_at_any_level(value, level):
+    """A step below a level of 0.2 the whole window is pile: its contour is the window's own edge."""
+    values = np.full((6, 6), value)
+    points, ends, _ = rings_of(values, level, *parts_of(values, level, np.ones(values.shape, dtype=bool)))
+    assert ends.size == 1
+    assert np.isfinite(points).all()
+    assert 25 < shapely.Polygon(points).area < 49
+
+
+def test_a_point_hardly_above_the_level_has_no_outline():
+    fine, member = np.zeros((9, 9)), np.ones((3, 3), dtype=bool)
+    fine[4, 4] = np.nextafter(0.5, 1.0)
+    assert contour(fine, 0.5, member).is_empty
+    fine[1, 1] = 1.0
+    assert contour(fine, 0.5, member).area > 0
 
 
 def shape_of(seed):
@@ -182,12 +197,15 @@ def test_levels_are_those_of_the_specification(seed):
         assert found.sigma[band] == pytest.approx(wanted.sigma[band], rel=1e-9)
 
 
-def test_a_band_that_shows_no_ground_beside_the_object_tells_nothing():
+@pytest.mark.parametrize("lost", ["the ground", "the object"])
+def test_a_band_that_does_not_show_both_object_and_ground_tells_nothing(lost):
     bands, clear, _, _ = pile_window(3)
-    dark = {**bands, "swir16": np.full_like(bands["swir16"], np.nan)}
     shape, nothing = box(10, 10, 16, 16), np.zeros_like(clear)
+    hidden = nothing.copy()
+    hidden[9:17, 9:17] = True
+    values = np.where(hidden == (lost == "the object"), np.float32(np.nan), bands["swir16"])
     assert object_levels(bands, ~nothing, shape, nothing) is not None
-    assert object_levels(dark, ~nothing, shape, nothing) is None
+    assert object_levels({**bands, "swir16": values}, ~nothing, shape, nothing) is None
 
 
 def test_bands_are_those_the_outline_is_drawn_on():

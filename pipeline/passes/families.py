@@ -13,6 +13,8 @@ from pipeline.types import PIXEL_M, Bool, Grid
 
 _WINDOW_PX = 16
 """Margin of a pile's window: the ring its background is taken from, and the outline's reach."""
+_MOST_PX = 1024
+"""Dark ground that hangs together over 10 km, more than any stockyard, is no pile; a window has a bounded size."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +43,7 @@ def label_families(grid: Grid, maps: Mapping[int, Path], measured: Bool) -> list
 
     A pile is named after the 10 m cell of its deepest pixel (easting and northing in tens of metres), so
     its name can be found on the ground and does not depend on what else was found. The years are read one by one.
+    What is wider than any stockyard is left out, and still kept out of the background of others.
 
     Parameters
     ----------
@@ -55,6 +58,8 @@ def label_families(grid: Grid, maps: Mapping[int, Path], measured: Bool) -> list
     labels, count = families(read_map(maps[year], "objects") & measured for year in sorted(maps))
     found = []
     for label, box in enumerate(ndimage.find_objects(labels, max_label=count), start=1):
+        if max(s.stop - s.start for s in box) > _MOST_PX:
+            continue
         row, column = deepest(labels[box] == label)
         name = pile_name(grid, box[0].start + row, box[1].start + column)
         rows, columns = (_wide(s, size) for s, size in zip(box, grid.shape, strict=True))

@@ -193,7 +193,8 @@ def _of_year(
     rank, parts = object_
     areas = [o.area_m2 for o in observations]
     area = float(np.median(areas))
-    middle = min(observations, key=lambda o: (abs(o.area_m2 - area), o.date, o.scene_id))
+    # Of an even number the two in the middle are equally far: the earlier, whatever the last bits say.
+    middle = min(observations, key=lambda o: (round(abs(o.area_m2 - area), 3), o.date, o.scene_id))
     scored = [o for o in observations if o.score is not None]
     hits = sum((o.score or 0.0) >= config.stockpile.score_listed for o in scored)
     share, low, high = (float(v) for v in persistence_interval(np.array(hits), np.array(len(scored))))

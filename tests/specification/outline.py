@@ -45,7 +45,10 @@ class Outline:
     halo_px: float
 
 
-def outline(bands: Bands, clear: Bool, member: Bool, others: Bool, level: float) -> Outline | None:
+def outline(
+    bands: Bands, clear: Bool, member: Bool, others: Bool, level: float, rounds: list[Float64] | None = None
+) -> Outline | None:
+    """Outline a pile; ``rounds`` takes the fraction on fine points after each round."""
     seen = clear & np.all([np.isfinite(bands[band]) for band in OUTLINE_BANDS], axis=0)
     if not member.any() or (ndimage.binary_dilation(member) & ~seen).any():
         return None
@@ -70,6 +73,8 @@ def outline(bands: Bands, clear: Bool, member: Bool, others: Bool, level: float)
         fraction = _fraction(bands, grounds, piles)
         fine = _interpolated(fraction, own, seen)
         shape = fine > level
+        if rounds is not None:
+            rounds.append(fine)
     geometry, halo_px = _without_halo(fine, level, member)
     cut = _cut_px((fraction > level) & seen & ~others, near <= _REACH_PX)
     if geometry.is_empty or cut > _MAX_CUT * geometry.length:
