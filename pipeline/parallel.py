@@ -147,12 +147,14 @@ class DaskPool:
         given = done = 0
         try:
             while done < len(todo):
+                if self._stopped:
+                    raise KeyboardInterrupt
                 each_s = self._each_s.get(stage)
                 if given == 0 or each_s is not None:
                     size, count = wave(len(todo) - given, self.workers, each_s)
                     tasks.begin(todo, range(given, given + count, size), size, self._check)
                     given += count
-                start, results, seconds = tasks.result(lambda: self._stopped)
+                start, results, seconds = tasks.result()
                 self._each_s.setdefault(stage, seconds / len(results))
                 found[start : start + len(results)] = results
                 done += len(results)
@@ -188,7 +190,7 @@ class _Tasks:
             self.futures[future.key] = start, future
             future.add_done_callback(self.ended.put)
 
-    def result(self, stopped: Callable[[], bool]) -> tuple[int, list[Any], float]:
+    def result(self) -> tuple[int, list[Any], float]:
         """Wait for the next task to end: its first item, its results, and the seconds it took.
 
         Raises
@@ -201,7 +203,7 @@ class _Tasks:
         from distributed.scheduler import KilledWorker, NoWorkerError  # noqa: PLC0415
 
         future = self._next()
-        if future is None or stopped():
+        if future is None:
             raise KeyboardInterrupt
         try:
             results, seconds = future.result()
