@@ -4,12 +4,15 @@ Scenes of one orbit lie within 5 m of each other at best and 16 m at worst (scie
 no area but turns every outline into a false gain on one side.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from models._disk_kernels import within_steps
+from pipeline.kernels.align import add_moments, add_slopes, correlate, ranked, weigh_around
 from pipeline.types import PIXEL_M, Bool, Float32
 
 _REACH_PX = 3
@@ -38,6 +41,14 @@ _STRONGEST = 0.95
 """Quantile at which edges are levelled: one new field or roof outshines a thousand lasting edges."""
 _MIN_GAIN = 0.05
 """Below it the two images have no edges in common."""
+
+_FLAT = 1e-12
+"""What is less is nothing but rounding; keeps divisions finite."""
+_SPLINE_POLE = np.sqrt(3.0) - 2.0
+_SPLINE_REACH_PX = 12
+"""What a pixel adds to the coefficients of a cubic spline falls to 1e-7 so far away (Unser 1999)."""
+_MOVE_REACH_PX = _REACH_PX // 2 + 3
+"""Half of the largest displacement looked up, a pixel more for the last step, and the reach of a cubic spline."""
 
 Float64 = NDArray[np.float64]
 
@@ -75,62 +86,144 @@ def estimate_shift(reference: Float32, scene: Float32, clear: Bool, pixel_m: flo
     Shift or None
         None when too little is in common or the solution runs away.
     """
-    usable = clear & np.isfinite(reference).all(axis=0) & np.isfinite(scene).all(axis=0)
-    usable = np.asarray(ndimage.binary_erosion(usable, iterations=_EDGE_REACH_PX, border_value=0))
-    parts = _parts(usable)
-    if usable.sum() < _MIN_PIXELS or parts.max(initial=-1) + 1 < _MIN_BLOCKS:
+    common = _Common.of(clear & np.isfinite(reference).all(axis=0) & np.isfinite(scene).all(axis=0))
+    if common.pixels < _MIN_PIXELS or common.parts < _MIN_BLOCKS:
         return None
-    fixed, moving = ([_edges(band, usable, pixel_m) for band in image] for image in (reference, scene))
-    if any(np.ptp(band[usable]) == 0 for band in (*fixed, *moving)):
+    fixed, moving = ([_edges(band, common, pixel_m) for band in image] for image in (reference, scene))
+    if not all(band.any() for band in (*fixed, *moving)):
         return None
-    start = _whole_pixels(np.sum(fixed, axis=0), np.sum(moving, axis=0), usable)
-    solved = _refine(fixed, moving, usable, parts, start)
+    solved = _refine(fixed, moving, common, _whole_pixels(np.sum(fixed, axis=0), np.sum(moving, axis=0), common))
     if solved is None:
         return None
     (rows, columns), (sigma_rows, sigma_columns) = solved
     return Shift(*(float(px * PIXEL_M) for px in (columns, -rows, sigma_columns, sigma_rows)))
 
 
-def _parts(usable: Bool) -> NDArray[np.intp]:
-    """Return the number of the block each usable pixel lies in, counted from 0 without gaps."""
-    rows, columns = np.nonzero(usable)
-    blocks_across = usable.shape[1] // _BLOCK_PX + 1
-    block = rows // _BLOCK_PX * blocks_across + columns // _BLOCK_PX
-    return np.asarray(np.unique(block, return_inverse=True)[1])
+@dataclass(frozen=True)
+class _Common:
+    """What two scenes both show.
+
+    Attributes
+    ----------
+    on : Float32
+        Shape (rows, columns): 1 where both can be used and nothing masked reaches the edges, 0 elsewhere.
+    around : Float32
+        Same shape: how many such pixels there are around each.
+    pixels : int
+        How many there are.
+    parts : int
+        Parts of the picture that have any.
+    """
+
+    on: Float32
+    around: Float32
+    pixels: int
+    parts: int
+
+    @classmethod
+    def of(cls, usable: Bool) -> "_Common":
+        """Draw back from what is masked, and from the border: what lies beyond the image is masked."""
+        inner = usable & ~within_steps(~usable, _EDGE_REACH_PX)
+        for side in (np.s_[:_EDGE_REACH_PX], np.s_[-_EDGE_REACH_PX:]):
+            inner[side] = False
+            inner[:, side] = False
+        on = inner.astype(np.float32)
+        parts = np.count_nonzero(_by_part(_by_part(on, 0), 1))
+        return cls(on, _summed_around(on), int(np.count_nonzero(inner)), int(parts))
 
 
-def _edges(image: Float32, usable: Bool, pixel_m: float) -> Float32:
-    """Gradient magnitude against that of its neighbourhood, levelled; edges stay where they are all year."""
-    filled = np.where(np.isfinite(image), image, np.float32(np.nanmedian(image)))
-    edges = ndimage.gaussian_gradient_magnitude(filled, _EDGE_SIGMA * pixel_m / PIXEL_M)
-    weight = ndimage.uniform_filter(usable.astype(np.float32), _LEVELLED_PX)
-    around = ndimage.uniform_filter(np.where(usable, edges, np.float32(0)), _LEVELLED_PX)
-    mean = around / np.maximum(weight, np.float32(1e-3))
-    edges = edges / np.maximum(mean + np.float32(_FAINT) * np.median(mean[usable]), np.float32(1e-12))
-    return np.asarray(np.minimum(edges, np.quantile(edges[usable], _STRONGEST)), dtype=np.float32)
+def _by_part(values: NDArray[np.floating[Any]], axis: int) -> Float64:
+    """Sum over the parts of the picture along an axis."""
+    starts = np.arange(0, values.shape[axis], _BLOCK_PX)
+    return np.asarray(np.add.reduceat(values, starts, axis=axis, dtype=np.float64))
 
 
-def _whole_pixels(fixed: Float32, moving: Float32, usable: Bool) -> Float64:
+def _edges(image: Float32, common: _Common, pixel_m: float) -> Float32:
+    """Gradient magnitude against that of its neighbourhood, levelled; edges stay where they are all year.
+
+    Returns
+    -------
+    Float32
+        Shape of the image; 0 everywhere where it is flat.
+    """
+    known = np.isfinite(image)
+    filled = image if known.all() else np.where(known, image, np.mean(image, where=known))
+    edges = _gradient(filled, _EDGE_SIGMA * pixel_m / PIXEL_M)
+    mean = _summed_around(edges * common.on)
+    mean /= np.maximum(common.around, np.float32(1.0))
+    edges /= np.maximum(mean + np.float32(_FAINT * _quantile(mean, common, 0.5)), np.float32(_FLAT))
+    limit = _quantile(edges, common, _STRONGEST)
+    return np.minimum(edges, np.float32(limit if limit > _FLAT else 0.0))
+
+
+def _gradient(image: Float32, sigma_px: float) -> Float32:
+    """Magnitude of the gradient of an image smoothed by a Gaussian."""
+    reach = int(4 * sigma_px + 0.5)
+    places = np.arange(-reach, reach + 1)
+    smooth = np.exp(-0.5 * (places / sigma_px) ** 2)
+    smooth /= smooth.sum()
+    # Its slope as sums of the steps from pixel to pixel: where there is no step there is exactly no gradient.
+    slope = np.cumsum(places * smooth)[:-1] / sigma_px**2
+    padded = np.pad(image, reach, mode="symmetric")
+    down = _weighed(np.diff(padded, axis=0), slope, smooth)
+    right = _weighed(np.diff(padded, axis=1), smooth, slope)
+    return np.sqrt(down * down + right * right)
+
+
+def _summed_around(image: Float32) -> Float32:
+    """Sum over the neighbourhood edges are levelled in."""
+    ones = np.ones(_LEVELLED_PX)
+    return _weighed(np.pad(image, _LEVELLED_PX // 2, mode="symmetric"), ones, ones)
+
+
+def _weighed(padded: Float32, down: Float64, across: Float64) -> Float32:
+    """Correlate a padded image with a kernel of as many taps along rows and columns."""
+    rows, columns = padded.shape
+    out = np.empty((rows - down.size + 1, columns - across.size + 1), dtype=np.float32)
+    weigh_around(padded, down.astype(np.float32), across.astype(np.float32), out)
+    return out
+
+
+def _quantile(values: Float32, common: _Common, share: float) -> float:
+    """Quantile of the usable values, none of them below 0."""
+    return ranked(values, values, common.on, np.zeros(3, dtype=np.float32), share * (common.pixels - 1))
+
+
+def _whole_pixels(fixed: Float32, moving: Float32, common: _Common) -> Float64:
     """Best displacement in whole pixels (rows, columns) by correlation over the usable pixels."""
-    best, where = -2.0, np.zeros(2)
-    for rows in range(-_REACH_PX, _REACH_PX + 1):
-        for columns in range(-_REACH_PX, _REACH_PX + 1):
-            moved = np.roll(moving, (-rows, -columns), axis=(0, 1))
-            correlation = float(np.corrcoef(fixed[usable], moved[usable])[0, 1])
-            if correlation > best:
-                best, where = correlation, np.array([rows, columns], dtype=np.float64)
-    return where
+    edge = 2 * _REACH_PX + 1
+    sums = np.zeros((3, edge, edge, fixed.shape[1]), dtype=np.float32)
+    fixed = fixed * common.on
+    correlate(fixed, moving, common.on, _REACH_PX, sums)
+    first, second, product = sums.sum(axis=-1, dtype=np.float64) / common.pixels
+    mean = float(fixed.sum(dtype=np.float64)) / common.pixels
+    correlation = (product - first * mean) / np.sqrt(np.maximum(second - first**2, _FLAT))
+    rows, columns = np.unravel_index(np.argmax(correlation), correlation.shape)
+    return np.array([rows - _REACH_PX, columns - _REACH_PX], dtype=np.float64)
+
+
+def _spline(image: Float32) -> Float32:
+    """Coefficients of the cubic spline through an image, with the margin that moving it asks for."""
+    places = np.abs(np.arange(-_SPLINE_REACH_PX, _SPLINE_REACH_PX + 1))
+    taps = -6.0 * _SPLINE_POLE / (1.0 - _SPLINE_POLE**2) * _SPLINE_POLE**places
+    return np.pad(_weighed(np.pad(image, _SPLINE_REACH_PX, mode="reflect"), taps, taps), _MOVE_REACH_PX, mode="edge")
+
+
+def _moved(spline: Float32, shift: Float64) -> Float32:
+    """Image of a spline, its content moved by (rows, columns)."""
+    distance = np.abs(np.arange(-_MOVE_REACH_PX, _MOVE_REACH_PX + 1) + shift[:, None])
+    near, far = 2.0 / 3.0 - distance**2 + distance**3 / 2.0, (2.0 - np.minimum(distance, 2.0)) ** 3 / 6.0
+    return _weighed(spline, *np.where(distance < 1.0, near, far))
 
 
 def _refine(
-    fixed: list[Float32], moving: list[Float32], usable: Bool, parts: NDArray[np.intp], start: Float64
+    fixed: Sequence[Float32], moving: Sequence[Float32], common: _Common, start: Float64
 ) -> tuple[Float64, Float64] | None:
     """Displacement (rows, columns) and its standard errors in pixels by iterated robust least squares."""
-    shift = start
-    here, there = ([ndimage.spline_filter(b.astype(np.float64), order=3) for b in bands] for bands in (fixed, moving))
-    spread = np.full(2, np.inf)
+    shift, spread = start, np.full(2, np.inf)
+    splines = [(_spline(here), _spline(there)) for here, there in zip(fixed, moving, strict=True)]
     for _ in range(_ITERATIONS):
-        found = [_step(h, t, usable, parts, shift) for h, t in zip(here, there, strict=True)]
+        found = [_step(here, there, common, shift) for here, there in splines]
         steps = [step for step in found if step is not None]
         if not steps:
             return None
@@ -147,40 +240,39 @@ def _refine(
     return shift, spread
 
 
-def _step(
-    fixed: Float64, moving: Float64, usable: Bool, parts: NDArray[np.intp], shift: Float64
-) -> tuple[Float64, Float64] | None:
+def _step(fixed: Float32, moving: Float32, common: _Common, shift: Float64) -> tuple[Float64, Float64] | None:
     """Step of one band (rows, columns), and how far each part of the picture pulls it, shape (parts, 2)."""
     # Each image goes half of the way: moving one alone would smooth its noise only, and so pull the match.
-    here = ndimage.shift(fixed, shift / 2, order=3, prefilter=False, mode="nearest")
-    there = ndimage.shift(moving, -shift / 2, order=3, prefilter=False, mode="nearest")
-    slope_here, slope_there = (np.stack([g[usable] for g in np.gradient(image)], axis=1) for image in (here, there))
-    gain, residual, weights = _robust_fit(there[usable], here[usable])
-    if not np.isfinite(gain) or gain <= _MIN_GAIN:
+    here, there = _moved(fixed, shift / 2), _moved(moving, -shift / 2)
+    fit = _robust_fit(here, there, common)
+    if not np.isfinite(fit[0]) or fit[0] <= _MIN_GAIN:
         return None
+    rows, columns = here.shape
+    sums = np.zeros((5, -(-rows // _BLOCK_PX), columns), dtype=np.float32)
+    add_slopes(here, there, common.on, fit, _BLOCK_PX, sums)
     # The product of the two dates' slopes: noise is in one or the other, and would count as slope in a square.
-    common = gain * (slope_here * weights[:, None]).T @ slope_there
-    curvature = (common + common.T) / 2
+    along_rows, both, along_columns = fit[0] * sums[:3].sum(axis=(1, 2), dtype=np.float64)
+    curvature = np.array([[along_rows, both], [both, along_columns]])
     if np.linalg.eigvalsh(curvature)[0] <= 0:
         return None
-    score = (weights * residual)[:, None] * (slope_here + gain * slope_there) / 2
-    by_part = np.stack([np.bincount(parts, column) for column in score.T], axis=1)
+    by_part = _by_part(sums[3:], 2).reshape(2, -1).T
     inverse = np.linalg.inv(curvature)
     # A part that is fitted shows less of its error than it has: the usual correction for few parts.
-    few = np.sqrt(len(by_part) / (len(by_part) - 1))
+    few = np.sqrt(common.parts / (common.parts - 1))
     return by_part.sum(axis=0) @ inverse, few * by_part @ inverse
 
 
-def _robust_fit(values: Float64, target: Float64) -> tuple[float, Float64, Float64]:
-    """Gain of ``target`` on ``values``, what gain and offset leave, and the weights; what changed is let go."""
-    weights = np.ones(target.size)
+def _robust_fit(here: Float32, there: Float32, common: _Common) -> Float32:
+    """Gain and offset of ``here`` on ``there``, and the steepness of the weights; what changed is let go."""
+    fit = np.zeros(3, dtype=np.float32)
     for _ in range(3):
-        total = weights.sum()
-        centre, aim = weights @ values / total, weights @ target / total
-        spread = values - centre
-        gain = float((weights * spread) @ (target - aim) / max((weights * spread) @ spread, 1e-12))
-        residual = target - aim - gain * spread
-        scale = 1.4826 * float(np.median(np.abs(residual))) + 1e-12
+        sums = np.zeros((5, here.shape[1]), dtype=np.float32)
+        add_moments(here, there, common.on, fit, sums)
+        total, centre, aim, square, product = sums.sum(axis=1, dtype=np.float64)
+        centre, aim = centre / total, aim / total
+        gain = (product - total * centre * aim) / max(square - total * centre**2, _FLAT)
+        fit[:2] = gain, aim - gain * centre
+        scale = 1.4826 * ranked(here, there, common.on, fit, (common.pixels - 1) / 2) + _FLAT
         # Cauchy's function.
-        weights = 1.0 / (1.0 + (residual / (2.0 * scale)) ** 2)
-    return gain, residual, weights
+        fit[2] = 1.0 / (2.0 * scale)
+    return fit

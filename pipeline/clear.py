@@ -6,31 +6,28 @@ shadow flag alone (science 1.3, 2.2, 2.3). What other dates of the same ground s
 """
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from models._disk_kernels import within, within_steps
+from models._rank_kernels import quantile
 from pipeline.config import ClearConfig
 from pipeline.imagery import Image
+from pipeline.kernels.clear import count_shaded, find_white, shade_along
 from pipeline.types import PIXEL_M, Bool, Float32
 
 NO_DATA, CLEAR, SHADOW, CLOUD, SNOW, DIM = 0, 1, 2, 3, 4, 5
 """Codes of a date's pixels. SHADOW is a suspicion that dark ground overrules; DIM is a slope with too little light."""
 
-_SCL_INVALID = (0, 1)
-_SCL_SHADOW = 3
-_SCL_CLOUD = (8, 9, 10)
-_SCL_SNOW = 11
+_SCL_MEANS = np.full(256, CLEAR, dtype=np.uint8)
+_SCL_MEANS[[0, 1]], _SCL_MEANS[3], _SCL_MEANS[[8, 9, 10]], _SCL_MEANS[11] = NO_DATA, SHADOW, CLOUD, SNOW
+VEIL_BANDS = ("blue", "green", "red", "swir16")
+"""What a veil is measured in."""
+_BANDS = ("blue", "green", "red", "nir", "swir16")
 _STEP_PX = 5
 """Steps in which shadows are looked for; clouds are wider."""
-_NDSI_SNOW = 0.4
-_SWIR_SNOW = 0.2
-_HAZE_OFFSET = 0.08  # haze-optimised transform of Zhu and Woodcock 2012: blue - 0.5 red - 0.08 > 0
-_CLOUD_VISIBLE = 0.12
-_BRIGHT_VISIBLE = 0.30
-_NDVI_CLOUD = 0.25
 _SHADE_LEFT = 0.7
 """Without scene classes: share of the scene's usual nir and swir16 below which ground may be shaded; full cloud
 shadow leaves a third to a half."""
@@ -66,13 +63,6 @@ def sun_position(when: dt.datetime, longitude: float, latitude: float) -> tuple[
     return float(90.0 - np.degrees(height)), float(np.degrees(azimuth) % 360.0)
 
 
-def normalized_difference(a: Float32, b: Float32) -> Float32:
-    """Return ``(a - b) / (a + b)``; NaN where the sum is not above zero (noise around nothing)."""
-    total = a + b
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(total > 0, (a - b) / total, np.float32(np.nan)).astype(np.float32)
-
-
 def classify(
     image: Image, sun_azimuth_deg: float, config: ClearConfig, found: tuple[Bool, Bool] | None = None
 ) -> NDArray[np.uint8]:
@@ -93,23 +83,26 @@ def classify(
     NDArray[np.uint8]
         Shape ``image.grid.shape``.
     """
-    valid = np.all([np.isfinite(band) for band in image.bands.values()], axis=0)
-    cloud, snow = spectral_cloud_and_snow(image.bands)
+    valid = np.ones(image.grid.shape, dtype=bool)
+    for band in image.bands.values():
+        valid &= np.isfinite(band)
+    white, snow = _white(image.bands)
     if image.scl is not None:
-        valid &= ~np.isin(image.scl, _SCL_INVALID)
-        cloud = np.isin(image.scl, _SCL_CLOUD)
+        means = _SCL_MEANS[image.scl]
+        valid &= means != NO_DATA
         # Thin snow is often class 5 or 7; by colour nothing on the ground is taken for it.
-        snow = snow | (image.scl == _SCL_SNOW)
-        shadow = image.scl == _SCL_SHADOW
+        cloud, shadow, snow = means == CLOUD, means == SHADOW, snow | (means == SNOW)
     elif found is not None:
         cloud, shadow = found
     else:
+        cloud = _opened(white)
         shadow = spectral_shadow(image.bands, cloud, valid & ~cloud & ~snow, sun_azimuth_deg, config.shadow_reach_m)
-    shadow = shadow & can_be_shaded(cloud, sun_azimuth_deg, config.shadow_reach_m)
+    if shadow.any():
+        shadow = shadow & can_be_shaded(cloud, sun_azimuth_deg, config.shadow_reach_m)
     codes = np.full(image.grid.shape, CLEAR, dtype=np.uint8)
-    codes[_dilate(shadow, config.shadow_dilate_m)] = SHADOW
+    codes[within(shadow, config.shadow_dilate_m / PIXEL_M)] = SHADOW
     codes[snow] = SNOW
-    codes[_dilate(cloud, config.cloud_dilate_m)] = CLOUD
+    codes[within(cloud, config.cloud_dilate_m / PIXEL_M)] = CLOUD
     codes[~valid] = NO_DATA
     return codes
 
@@ -120,15 +113,24 @@ def spectral_cloud_and_snow(bands: Mapping[str, Float32]) -> tuple[Bool, Bool]:
     Cloud: the haze-optimised transform of Zhu and Woodcock (2012), or bright ground without vegetation;
     snow: NDSI above 0.4 with dark swir16 (science 6.5). An archive with SCL is preferred.
     """
-    visible = (bands["blue"] + bands["green"] + bands["red"]) / 3
-    with np.errstate(invalid="ignore"):
-        ndsi = normalized_difference(bands["green"], bands["swir16"])
-        snow = (ndsi > _NDSI_SNOW) & (bands["swir16"] < _SWIR_SNOW) & (visible > _CLOUD_VISIBLE)
-        haze = bands["blue"] - 0.5 * bands["red"] - _HAZE_OFFSET > 0
-        ndvi = normalized_difference(bands["nir"], bands["red"])
-        bright = (visible > _BRIGHT_VISIBLE) & (ndvi < _NDVI_CLOUD)
-        cloud = ((haze & (visible > _CLOUD_VISIBLE)) | bright) & ~snow
-    return ndimage.binary_opening(cloud), snow
+    white, snow = _white(bands)
+    return _opened(white), snow
+
+
+def _white(bands: Mapping[str, Float32]) -> tuple[Bool, Bool]:
+    """Find what is white as cloud, single pixels too, and as snow."""
+    blue, green, red, nir, swir16 = (np.ascontiguousarray(bands[b], np.float32) for b in _BANDS)
+    cloud, snow = np.empty((2, *blue.shape), dtype=bool)
+    find_white((blue, green, red, nir, swir16), cloud, snow)
+    return cloud, snow
+
+
+def _opened(mask: Bool) -> Bool:
+    """Mask without single pixels and lines: what a cross of five pixels fits into; at the border nothing does."""
+    core = mask & ~within_steps(~mask, 1)
+    core[[0, -1]] = False
+    core[:, [0, -1]] = False
+    return within_steps(core, 1)
 
 
 def spectral_shadow(
@@ -150,18 +152,21 @@ def spectral_shadow(
         Longest shadow looked for.
     """
     nowhere = np.zeros_like(cloud)
-    if not (cloud.any() and ground.any()):
+    offsets = _shadow_offsets(cloud.shape, sun_azimuth_deg, reach_m)
+    if not (cloud.any() and ground.any() and offsets.size):
         return nowhere
     with np.errstate(invalid="ignore"):
         dark = [bands[band] < _SHADE_LEFT * np.median(bands[band][ground]) for band in ("nir", "swir16")]
-    dark_ground = ndimage.binary_opening(dark[0] & dark[1] & ground)
-    best, at = _SHADOW_FIT, nowhere
-    for offset in _shadow_offsets(cloud.shape, sun_azimuth_deg, reach_m):
-        moved = _shifted(cloud, offset, beyond=False) & ground
-        fit = float(dark_ground[moved].mean()) if moved.sum() >= _SHADOW_MIN_PX else 0.0
-        if fit > best:
-            best, at = fit, moved
-    return np.asarray(dark_ground & _dilate(at, _SHADOW_SPREAD_M))
+    dark_ground = _opened(dark[0] & dark[1] & ground)
+    counts = np.zeros(offsets.shape, dtype=np.int64)
+    count_shaded(cloud, ground, dark_ground, offsets, counts)
+    covered, matched = counts.T
+    fit = np.where(covered >= _SHADOW_MIN_PX, matched / np.maximum(covered, 1), 0.0)
+    best = int(np.argmax(fit))
+    if fit[best] <= _SHADOW_FIT:
+        return nowhere
+    at = _shifted(cloud, offsets[best]) & ground
+    return dark_ground & within(at, _SHADOW_SPREAD_M / PIXEL_M)
 
 
 def veil(bands: Mapping[str, Float32], clear: Bool) -> float:
@@ -175,26 +180,20 @@ def veil(bands: Mapping[str, Float32], clear: Bool) -> float:
     float
         Reflectance; NaN where there is not enough clear ground.
     """
+    blue, green, red, swir16 = (bands[band] for band in VEIL_BANDS)
     with np.errstate(invalid="ignore"):
-        land = clear & (normalized_difference(bands["green"], bands["swir16"]) < 0)
-    blue, red = bands["blue"][land], bands["red"][land]
-    if blue.size < _VEIL_MIN_PX:
-        return float("nan")
-    dark = red <= np.quantile(red, _VEIL_DARKEST)
-    return float(np.median(blue[dark] - 0.5 * red[dark]))
+        # Water has a normalized difference above 0; where the sum is not above zero it has none.
+        land = clear & (green + swir16 > 0) & (green < swir16)
+        if np.count_nonzero(land) < _VEIL_MIN_PX:
+            return float("nan")
+        dark = land & (red <= quantile(red, land, _VEIL_DARKEST))
+    return quantile(blue - 0.5 * red, dark, 0.5)
 
 
 def usable(codes: NDArray[np.uint8], protected: Bool) -> Bool:
     """Pixels that may be used: clear ones, and suspected shadow over ground that is dark on most dates."""
     may: Bool = (codes == CLEAR) | ((codes == SHADOW) & protected)
     return may
-
-
-def _dilate(mask: Bool, distance_m: float) -> Bool:
-    """Return a mask True within a distance of any True pixel."""
-    if not mask.any():
-        return mask
-    return np.asarray(ndimage.distance_transform_edt(~mask) * PIXEL_M <= distance_m, dtype=bool)
 
 
 def can_be_shaded(cloud: Bool, sun_azimuth_deg: float, reach_m: float) -> Bool:
@@ -205,29 +204,27 @@ def can_be_shaded(cloud: Bool, sun_azimuth_deg: float, reach_m: float) -> Bool:
     """
     if not cloud.any():
         return cloud
-    wide = ndimage.binary_dilation(cloud, iterations=_STEP_PX)
-    shaded = np.zeros_like(cloud)
-    for offset in _shadow_offsets(cloud.shape, sun_azimuth_deg, reach_m):
-        shaded |= _shifted(wide, offset, beyond=True)
+    shaded = np.zeros(cloud.shape, dtype=bool)
+    offsets = _shadow_offsets(cloud.shape, sun_azimuth_deg, reach_m)
+    if offsets.size:
+        shade_along(within_steps(cloud, _STEP_PX), offsets, shaded)
     return shaded
 
 
-def _shadow_offsets(shape: tuple[int, ...], sun_azimuth_deg: float, reach_m: float) -> Iterator[tuple[int, int]]:
-    """Whole (rows, columns) from a cloud to its shadow, for clouds of growing height."""
+def _shadow_offsets(shape: tuple[int, ...], sun_azimuth_deg: float, reach_m: float) -> NDArray[np.int64]:
+    """Whole (rows, columns) from a cloud to its shadow, for clouds of growing height; shape (heights, 2)."""
     east, north = np.sin(np.radians(sun_azimuth_deg)), np.cos(np.radians(sun_azimuth_deg))
     longest = min(reach_m / PIXEL_M, float(np.hypot(shape[0], shape[1])))
-    for distance in np.arange(_STEP_PX, longest + _STEP_PX, _STEP_PX):
-        # Away from the sun: row increases to the south, column decreases to the west.
-        yield round(float(distance * north)), round(float(-distance * east))
+    distance = np.arange(_STEP_PX, longest + _STEP_PX, _STEP_PX)
+    # Away from the sun: row increases to the south, column decreases to the west.
+    return np.asarray(np.rint(np.stack([distance * north, -distance * east], axis=1)), dtype=np.int64)
 
 
-def _shifted(mask: Bool, offset: tuple[int, int], *, beyond: bool) -> Bool:
-    """``mask`` moved by whole (rows, columns); what comes from outside the image is ``beyond``."""
-    moved = np.full_like(mask, beyond)
+def _shifted(mask: Bool, offset: NDArray[np.int64]) -> Bool:
+    """``mask`` moved by whole (rows, columns), not beyond its size; from outside the image comes nothing."""
+    moved = np.zeros_like(mask)
     rows, columns = mask.shape
     down, right = offset
-    if abs(down) >= rows or abs(right) >= columns:
-        return moved
     moved[max(down, 0) : rows + min(down, 0), max(right, 0) : columns + min(right, 0)] = mask[
         max(-down, 0) : rows + min(-down, 0), max(-right, 0) : columns + min(-right, 0)
     ]

@@ -24,12 +24,12 @@ NOUNS = {
 PURE = {
     "grid", "radiometry", "clear", "history", "terrain", "align", "scenes", "compare", "trend", "claims", "rules",
     "measure", "tables", "pile_tables", "pile_measures", "band_check", "drift", "breaks", "confounding", "controls",
-    "tiff", "jp2", "kernels",
+    "tiff", "jp2", "kernels", "outlines", "zones", "digest",
 }  # fmt: skip
 FILES = {
     "sources", "store", "evidence", "addresses", "ledger", "exchange", "remote", "ranges", "delivery", "pixels",
-    "rasters",
-    "resample", "learned", "sites", "drawn", "settings", "parallel", "tasks", "threads", "progress",
+    "rasters", "decoded", "maps",
+    "resample", "learned", "sites", "drawn", "settings", "parallel", "tasks", "threads", "progress", "readable",
 }  # fmt: skip
 LAYERS: list[set[str]] = [
     set(NOUNS),
@@ -37,7 +37,7 @@ LAYERS: list[set[str]] = [
     FILES,
     {"products"},
     {"passes"},
-    {"run", "plan", "workers"},
+    {"run", "plan", "workers", "stages", "memory"},
     {"batch", "validation"},
     {"cli"},
 ]
@@ -54,12 +54,15 @@ PURE_THIRD_PARTY = ARITHMETIC | {"affine", "pyproj", "pydantic", "rasterio.featu
 
 MAY_OPEN = {
     "pipeline/sources", "pipeline/products", "pipeline/evidence.py", "pipeline/exchange.py", "pipeline/ledger.py",
-    "pipeline/ranges.py", "pipeline/remote.py", "pipeline/addresses.py", "pipeline/rasters.py",
+    "pipeline/ranges.py", "pipeline/remote.py", "pipeline/decoded.py", "pipeline/addresses.py", "pipeline/rasters.py",
+    "pipeline/maps.py",
     "pipeline/sites.py", "pipeline/settings.py", "pipeline/config.py", "pipeline/batch.py", "pipeline/validation",
+    "pipeline/memory.py",
 }  # fmt: skip
 """Folders and modules that open what they like."""
 MAY_ALSO = {
     "pipeline/run.py": {"mkdir", "rmtree"},  # the folder of intermediate maps
+    "pipeline/stages.py": {"mkdir", "copyfile"},  # composites, for the products
     "pipeline/passes": {"load", "save", "savez"},  # intermediate maps of their own
     "pipeline/workers.py": {"mkdir", "rmdir", "write_text", "read_text", "unlink"},  # a file all workers must see
 }
