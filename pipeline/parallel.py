@@ -13,12 +13,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol, TypeVar
 
 from pipeline.errors import InputError, WorkersError
-from pipeline.tasks import Check, ask_all, call, same, wave
+from pipeline.tasks import Check, ask_all, call, same, stage_of, wave
 from pipeline.threads import Calls, Hands, settle
 
 Out = TypeVar("Out")
@@ -53,13 +52,6 @@ class Pool(Protocol):
 
     def stop(self) -> None:
         """Have every map of other threads end with KeyboardInterrupt: those under way and those to come."""
-
-
-def stage_of(function: Callable[..., Any]) -> str:
-    """Name a stage after its function: ``score_block`` is "score block"."""
-    while isinstance(function, partial):
-        function = function.func
-    return str(getattr(function, "__name__", type(function).__name__)).replace("_", " ")
 
 
 class SerialPool:
