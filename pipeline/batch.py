@@ -2,8 +2,6 @@
 
 import datetime as dt
 import fcntl
-import json
-import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,15 +13,14 @@ from pathlib import Path
 from pipeline.claims import ClaimFinding, share
 from pipeline.errors import BusyError, InputError, ProductError, StocklineError
 from pipeline.parallel import Progress
-from pipeline.products.atomic import atomic_path
 from pipeline.products.geopackage import read_tables
 from pipeline.products.publish import Published
 from pipeline.progress import WatchedPool
 from pipeline.records import ChangeRow, ClaimRow, RunRow
 from pipeline.run import Batch, run_site
+from pipeline.state import write_state
 from pipeline.types import Site
 
-STATE = "batch.json"
 _SITES_AT_ONCE = 8
 """Each joins maps and writes products in this process, whatever the number of workers elsewhere."""
 _HEADLINES = ("stockpile_area_m2", "footprint_area_m2", "boundary_gain_m2")
@@ -72,7 +69,7 @@ def run_batch(sites: Sequence[Site], batch: Batch, say: Say, show: Show = _unsee
     def run_one(site: Site) -> Outcome:
         outcome = _run_one(site, batch, say, show)
         with writing:
-            _write_state(out, outcome)
+            write_state(out, outcome.site_id, outcome.error, outcome.seconds)
         return outcome
 
     with _lock(out), _counted(batch, say):
@@ -144,31 +141,6 @@ def _lock(out: Path) -> Iterator[None]:
         except OSError as error:
             raise BusyError(f"{out}: another batch is running there; wait for it or choose another --out") from error
         yield
-
-
-def _write_state(out: Path, outcome: Outcome) -> None:
-    """Remember how a site ended, for ``stockline status``; at once, so that an interruption does not lose it."""
-    state = read_state(out)
-    state[outcome.site_id] = {
-        "finished": dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "ok": outcome.error is None,
-        "error": outcome.error,
-        "seconds": outcome.seconds,
-    }
-    with atomic_path(out / STATE) as path:
-        path.write_text(json.dumps(state, indent=1, sort_keys=True) + os.linesep, encoding="utf-8")
-
-
-def read_state(out: Path) -> dict[str, dict[str, object]]:
-    """How each site ended last; empty when no batch ran here."""
-    path = out / STATE
-    if not path.is_file():
-        return {}
-    try:
-        state = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ProductError(f"{path}: cannot be read ({error}); remove it, the next run writes it anew") from error
-    return dict(state)
 
 
 def findings_of(folder: Path, site_id: str) -> tuple[list[str], dict[str, ClaimFinding]]:

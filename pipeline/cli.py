@@ -262,7 +262,7 @@ def _simulate(parsed: argparse.Namespace) -> int:
 
 
 def _status(parsed: argparse.Namespace) -> int:
-    from pipeline.batch import read_state
+    from pipeline.state import read_state
 
     settings = _settings(parsed)
     state = read_state(settings.config.out)

@@ -13,12 +13,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Protocol, TypeVar
 
 from pipeline.errors import InputError, WorkersError
-from pipeline.tasks import Check, ask_all, call, same, wave
+from pipeline.tasks import Check, ask_all, call, same, stage_of, wave
 from pipeline.threads import Calls, Hands, settle
 
 Out = TypeVar("Out")
@@ -53,13 +52,6 @@ class Pool(Protocol):
 
     def stop(self) -> None:
         """Have every map of other threads end with KeyboardInterrupt: those under way and those to come."""
-
-
-def stage_of(function: Callable[..., Any]) -> str:
-    """Name a stage after its function: ``score_block`` is "score block"."""
-    while isinstance(function, partial):
-        function = function.func
-    return str(getattr(function, "__name__", type(function).__name__)).replace("_", " ")
 
 
 class SerialPool:
@@ -147,12 +139,14 @@ class DaskPool:
         given = done = 0
         try:
             while done < len(todo):
+                if self._stopped:
+                    raise KeyboardInterrupt
                 each_s = self._each_s.get(stage)
                 if given == 0 or each_s is not None:
                     size, count = wave(len(todo) - given, self.workers, each_s)
                     tasks.begin(todo, range(given, given + count, size), size, self._check)
                     given += count
-                start, results, seconds = tasks.result(lambda: self._stopped)
+                start, results, seconds = tasks.result()
                 self._each_s.setdefault(stage, seconds / len(results))
                 found[start : start + len(results)] = results
                 done += len(results)
@@ -188,7 +182,7 @@ class _Tasks:
             self.futures[future.key] = start, future
             future.add_done_callback(self.ended.put)
 
-    def result(self, stopped: Callable[[], bool]) -> tuple[int, list[Any], float]:
+    def result(self) -> tuple[int, list[Any], float]:
         """Wait for the next task to end: its first item, its results, and the seconds it took.
 
         Raises
@@ -201,7 +195,7 @@ class _Tasks:
         from distributed.scheduler import KilledWorker, NoWorkerError  # noqa: PLC0415
 
         future = self._next()
-        if future is None or stopped():
+        if future is None:
             raise KeyboardInterrupt
         try:
             results, seconds = future.result()

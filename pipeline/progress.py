@@ -5,8 +5,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from pipeline.parallel import Pool, Progress, Tell, stage_of
+from pipeline.parallel import Pool, Progress, Tell
 from pipeline.printable import plain
+from pipeline.tasks import stage_of
 
 if TYPE_CHECKING:
     import rich.progress

@@ -1,10 +1,10 @@
-"""Tasks of a cluster: how many items each has, how they are packed, and what a worker does with one."""
+"""What a stage is called; a cluster's tasks: how many items each has, and what a worker does with one."""
 
 import pickle
 import platform
 import time
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 from pipeline.errors import InputError
@@ -14,6 +14,13 @@ Out = TypeVar("Out")
 Check = Callable[[], str | None]
 """Run by a worker: one line on what is different there, None when it may work."""
 _TASK_S, _TASKS_PER_WORKER = 1.0, 4
+
+
+def stage_of(function: Callable[..., Any]) -> str:
+    """Name a stage after its function: ``score_block`` is "score block"."""
+    while isinstance(function, partial):
+        function = function.func
+    return str(getattr(function, "__name__", type(function).__name__)).replace("_", " ")
 
 
 def wave(left: int, workers: int, each_s: float | None) -> tuple[int, int]:

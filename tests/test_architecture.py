@@ -37,7 +37,7 @@ LAYERS: list[set[str]] = [
     FILES,
     {"products"},
     {"passes"},
-    {"run", "plan", "workers", "stages", "memory"},
+    {"run", "plan", "workers", "state", "stages", "memory"},
     {"batch", "validation"},
     {"cli"},
 ]
@@ -64,6 +64,7 @@ MAY_ALSO = {
     "pipeline/run.py": {"mkdir", "rmtree"},  # the folder of intermediate maps
     "pipeline/stages.py": {"mkdir", "copyfile"},  # composites, for the products
     "pipeline/passes": {"load", "save", "savez"},  # intermediate maps of their own
+    "pipeline/state.py": {"write_text", "read_text"},  # how each site ended
     "pipeline/workers.py": {"mkdir", "rmdir", "write_text", "read_text", "unlink"},  # a file all workers must see
 }
 """What others may call, and why."""

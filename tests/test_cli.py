@@ -309,12 +309,33 @@ def test_a_terminal_gets_a_bar_and_a_file_gets_plain_lines(port, small, settings
     assert "\x1b[" not in output
     assert "\x1b[" in seen
     assert "━" in seen
+    assert re.search(r"sim-port: score block .*\d+/\d+", seen), "the stage and how far it is"
     assert "sim-port: " in seen
     again = call("run", "--config", config)
     assert again.returncode == 0
     assert "\x1b" not in again.stdout + again.stderr
     assert again.stderr.splitlines()[-1] == "sim-port: up to date: same scenes, settings and code"
     assert all(line.startswith("sim-port: ") for line in again.stderr.splitlines())
+
+
+def test_a_run_says_where_its_time_went_and_status_needs_little_of_it(port, small, settings, tmp_path):
+    config = settings(
+        source={"kind": "simulated", "url": str(port / "catalog.json")},
+        sites=str(small / "aoi"),
+        years={"first": 2018, "last": 2018},
+    )
+    done = call("run", "--config", config, "--workers", "2")
+    assert done.returncode == 0, done.stderr
+    told = [line for line in done.stderr.splitlines() if " tasks; " in line]
+    assert len(told) == 1
+    assert re.fullmatch(r"sim-port: \d+ tasks; (.+ \d+ s, )*the rest \d+ s", told[0])
+    assert products(tmp_path / "results" / "sim-port") == products(small / "results" / "sim-port")
+    script = (
+        f"import sys, pipeline.cli as c\nc.main(['status', '--config', {str(config)!r}])\n"
+        "print([m for m in ('matplotlib', 'pyogrio', 'typst', 'dask') if m in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], env=environment(), capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines()[-1] == "[]"
 
 
 def test_a_closed_pipe_is_no_error(out, port):

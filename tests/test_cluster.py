@@ -211,8 +211,10 @@ def test_stop_ends_a_map_and_a_lost_scheduler_is_no_interrupt(one, monkeypatch):
             thread.join(timeout=60)
             assert isinstance(ended.pop(), kind)
             if kind is KeyboardInterrupt:
+                start = time.monotonic()
                 with pytest.raises(KeyboardInterrupt):
                     pool.map(abs, [1])
+                assert time.monotonic() - start < 10, "the worker still sleeps; nobody waits for it"
 
 
 def lose(cluster):

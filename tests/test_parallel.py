@@ -16,8 +16,9 @@ from rasterio.errors import NotGeoreferencedWarning
 
 from pipeline import threads
 from pipeline.errors import InputError
-from pipeline.parallel import Progress, SerialPool, ThreadPool, open_pool, stage_of
+from pipeline.parallel import Progress, SerialPool, ThreadPool, open_pool
 from pipeline.progress import WatchedPool
+from pipeline.tasks import stage_of
 
 
 def of_session(session):
