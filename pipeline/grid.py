@@ -173,7 +173,7 @@ def burn(geometry: BaseGeometry, grid: Grid) -> Bool:
 
 
 def touched(line: BaseGeometry, grid: Grid) -> Bool:
-    """Mask of the cells a line passes or borders on, and of few others; True there."""
+    """Mask of the cells a line passes or runs along, and of few others; True there."""
     mask = np.zeros(grid.shape, dtype=bool)
     touch_lines(*_in_cells(shapely.get_parts(line), grid), _BESIDE, mask)
     return mask

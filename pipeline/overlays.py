@@ -7,7 +7,7 @@ from shapely.geometry.base import BaseGeometry
 
 from models._morphology import grown, shrunk
 from pipeline.grid import touched
-from pipeline.outlines import polygons_only, tight, to_polygons
+from pipeline.outlines import multipolygon, polygons_only, tight, to_polygons
 from pipeline.types import PIXEL_M, Bool, Grid
 
 _QUAD_SEGS = 4
@@ -50,8 +50,8 @@ class ZoneCutter:
         parts = shapely.get_parts(ground)
         inside = shapely.contains_properly(self._zone, parts)
         crossing = parts[~inside & shapely.intersects(self._zone, parts)]
-        cut = polygons_only(shapely.intersection(MultiPolygon(list(crossing)), self._zone)) if crossing.size else None
-        return MultiPolygon([*parts[inside], *(cut.geoms if cut is not None else ())])
+        cut = polygons_only(shapely.intersection(multipolygon(crossing), self._zone))
+        return multipolygon(np.concatenate([parts[inside], shapely.get_parts(cut)]))
 
     def length_m(self, lines: BaseGeometry) -> float:
         """Length of lines, crossing each other nowhere, inside the zone."""

@@ -42,14 +42,14 @@ def fill_rings(points: Float64, starts: NDArray[np.int64], inside: Bool) -> None
 
 @compiled
 def touch_lines(points: Float64, starts: NDArray[np.int64], slack: float, touched: Bool) -> None:
-    """Set the cells that lines pass, or come nearer to than ``slack``; some more beside slanted lines.
+    """Set the cells that lines pass or run along; not those an upright or level line meets at its end alone.
 
     Parameters
     ----------
     points, starts
         As of :func:`fill_rings`; lines need not be closed.
     slack : float
-        In cells.
+        In cells: a line this near to the edge of a cell runs along it. Some more cells are set beside slanted lines.
     touched : Bool
         Result, shape (rows, columns).
     """
@@ -58,12 +58,15 @@ def touch_lines(points: Float64, starts: NDArray[np.int64], slack: float, touche
         for place in range(starts[line], starts[line + 1] - 1):
             low, high = (place, place + 1) if points[place, 1] < points[place + 1, 1] else (place + 1, place)
             x_low, y_low, x_high, y_high = points[low, 0], points[low, 1], points[high, 0], points[high, 1]
-            slope = (x_high - x_low) / (y_high - y_low) if y_high > y_low else 0.0
-            for row in range(max(int(np.floor(y_low - slack)), 0), min(int(np.floor(y_high + slack)) + 1, rows)):
+            level, upright = y_high == y_low, x_high == x_low
+            over = -slack if upright and not level else slack
+            beside = -slack if level and not upright else slack
+            slope = 0.0 if level else (x_high - x_low) / (y_high - y_low)
+            for row in range(max(int(np.floor(y_low - over)), 0), min(int(np.floor(y_high + over)) + 1, rows)):
                 enter, leave = x_low, x_high
-                if y_high > y_low:
+                if not level:
                     enter = x_low + slope * (min(max(row - slack, y_low), y_high) - y_low)
                     leave = x_low + slope * (min(max(row + 1 + slack, y_low), y_high) - y_low)
-                first = max(int(np.floor(min(enter, leave) - slack)), 0)
-                for column in range(first, min(int(np.floor(max(enter, leave) + slack)) + 1, columns)):
+                first = max(int(np.floor(min(enter, leave) - beside)), 0)
+                for column in range(first, min(int(np.floor(max(enter, leave) + beside)) + 1, columns)):
                     touched[row, column] = True
