@@ -38,10 +38,10 @@ def contour(fine: Float64, level: float, member: Bool) -> BaseGeometry:
     points_px = fine.shape[0] // member.shape[0]
     seeds = np.zeros(fine.shape, dtype=bool)
     seeds[points_px // 2 :: points_px, points_px // 2 :: points_px] = member
-    labels, count = parts_of(fine, level, seeds)
+    labels, count, size = parts_of(fine, level, seeds)
     if count == 0:
         return MultiPolygon()
-    points, ends, of_part = rings_of(fine, level, labels)
+    points, ends, of_part = rings_of(fine, level, labels, count, size)
     places = np.repeat(np.arange(ends.size), np.diff(ends, prepend=0))
     rings = shapely.linearrings((points - 0.5) / points_px, indices=places)
     shapes = [_unblurred(part) for label in range(1, count + 1) for part in _filled(rings[of_part == label], member)]
@@ -57,8 +57,8 @@ def _filled(rings: NDArray[np.object_], member: Bool) -> list[Polygon]:
         if not inside.any() or member[inside].mean() <= 0.5:  # noqa: PLR2004 - more than half
             open_.append(ring)
     shape = shapely.polygons(rings[0], holes=open_ or None)
-    # Where a ring begins must not matter to what follows; and a field that is exactly the level at a point makes a
-    # contour touch itself there.
+    # So that it hardly matters where a ring begins; and a field that is exactly the level at a point makes a contour
+    # touch itself there.
     whole = shapely.buffer(shape, 0.0)
     return [part for part in shapely.get_parts(whole) if isinstance(part, Polygon)]
 

@@ -12,7 +12,7 @@ Int64 = NDArray[np.int64]
 
 
 @compiled
-def parts_of(field: Float64, level: float, seeds: Bool) -> tuple[Int32, int]:
+def parts_of(field: Float64, level: float, seeds: Bool) -> tuple[Int32, int, int]:
     """Label the points above a level that hang together with a seed, neighbour by neighbour, not over corners.
 
     Parameters
@@ -28,9 +28,13 @@ def parts_of(field: Float64, level: float, seeds: Bool) -> tuple[Int32, int]:
     labels : Int32
         Shape (rows, columns): from 1, 0 elsewhere.
     count : int
+        Of parts.
+    size : int
+        Number of labelled points.
     """
     rows, columns = field.shape
-    labels, waiting, count = np.zeros((rows, columns), np.int32), np.empty((rows * columns, 2), np.int64), 0
+    labels, waiting = np.zeros((rows, columns), np.int32), np.empty((rows * columns, 2), np.int64)
+    count, size = 0, 0
     for start_row in range(rows):
         for start_column in range(columns):
             if not seeds[start_row, start_column] or labels[start_row, start_column]:
@@ -43,6 +47,7 @@ def parts_of(field: Float64, level: float, seeds: Bool) -> tuple[Int32, int]:
             open_ = 1
             while open_:
                 open_ -= 1
+                size += 1
                 row, column = waiting[open_, 0], waiting[open_, 1]
                 for down, right in ((-1, 0), (0, 1), (1, 0), (0, -1)):
                     at, beside = row + down, column + right
@@ -55,7 +60,7 @@ def parts_of(field: Float64, level: float, seeds: Bool) -> tuple[Int32, int]:
                         labels[at, beside] = count
                         waiting[open_, 0], waiting[open_, 1] = at, beside
                         open_ += 1
-    return labels, count
+    return labels, count, size
 
 
 @compiled
@@ -99,7 +104,7 @@ def _next(labels: Int32, row: int, column: int, side: int) -> tuple[int, int, in
 
 
 @compiled
-def rings_of(field: Float64, level: float, labels: Int32) -> tuple[Float64, Int64, Int64]:
+def rings_of(field: Float64, level: float, labels: Int32, count: int, size: int) -> tuple[Float64, Int64, Int64]:
     """Contours round the labelled points, and round the holes in them; corners do not connect.
 
     Parameters
@@ -107,7 +112,7 @@ def rings_of(field: Float64, level: float, labels: Int32) -> tuple[Float64, Int6
     field : Float64
         Shape (rows, columns); 0 beyond its edge.
     level : float
-    labels : Int32
+    labels, count, size
         As from :func:`parts_of`.
 
     Returns
@@ -120,15 +125,14 @@ def rings_of(field: Float64, level: float, labels: Int32) -> tuple[Float64, Int6
         Shape (rings): label of the points it bounds. The first ring of a label is its outer one.
     """
     rows, columns = labels.shape
-    walked, sides = np.zeros((rows, columns, 4), np.bool_), 0
-    for row in range(rows):
-        for column in range(columns):
-            if labels[row, column]:
-                sides += not _is_part(labels, row - 1, column)
-                sides += not _is_part(labels, row, column + 1)
-                sides += not _is_part(labels, row + 1, column)
-                sides += not _is_part(labels, row, column - 1)
-    points, ends, parts = np.empty((2 * sides, 2)), np.empty(sides, np.int64), np.empty(sides, np.int64)
+    # Every point of a part but one shares two sides with the others; a ring has four sides or more, and ends twice.
+    sides = 2 * size + 2 * count
+    walked = np.zeros((rows, columns, 4), np.bool_)
+    points, ends, parts = (
+        np.empty((sides + sides // 4, 2)),
+        np.empty(sides // 4, np.int64),
+        np.empty(sides // 4, np.int64),
+    )
     place, rings = 0, 0
     for start_row in range(rows):
         for start_column in range(columns):

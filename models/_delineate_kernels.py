@@ -92,34 +92,35 @@ def _middle(values: Float64) -> tuple[float, float]:
 
 
 @compiled
-def _mirrored(place: int, size: int) -> int:
-    """Place beyond the ends as places inside: after the last one it goes back."""
-    at = place % (2 * size)
-    return min(at, 2 * size - 1 - at)
+def _mirrored(size: int, margin: int) -> Int64:
+    """Places of a row with a margin on either side, as places inside: after the last one it goes back."""
+    out = np.empty(size + 2 * margin, np.int64)
+    for place in range(out.size):
+        at = (place - margin) % (2 * size)
+        out[place] = min(at, 2 * size - 1 - at)
+    return out
 
 
 @compiled
-def _blur(values: Float64, weights: Float64, out: Float64) -> None:
-    """Smooth by a symmetric filter, mirrored at the edges; ``out`` has every pixel, or the middle one of so many."""
-    wide, radius, step = values.shape[1], weights.size // 2, values.shape[0] // out.shape[0]
-    down, line = np.empty(wide), np.empty(wide + 2 * radius)
-    for row in range(out.shape[0]):
-        centre = row * step + step // 2
-        for column in range(wide):
-            down[column] = values[centre, column] * weights[radius]
+def _blurred(values: Float64, weights: Float64, size: int) -> Float64:
+    """Smooth by a symmetric filter along the first axis, mirrored at its ends, which the result has as its second.
+
+    The result has ``size`` places along it: of so many in a row the middle one.
+    """
+    step, columns, radius = values.shape[0] // size, values.shape[1], weights.size // 2
+    out, line, places = np.empty((columns, size)), np.empty(columns), _mirrored(values.shape[0], radius)
+    for row in range(size):
+        centre = row * step + step // 2 + radius
+        here = places[centre]
+        for column in range(columns):
+            line[column] = values[here, column] * weights[radius]
         for away in range(radius, 0, -1):
-            above, below = _mirrored(centre - away, values.shape[0]), _mirrored(centre + away, values.shape[0])
-            for column in range(wide):
-                down[column] += (values[above, column] + values[below, column]) * weights[radius - away]
-        for place in range(wide + 2 * radius):
-            line[place] = down[_mirrored(place - radius, wide)]
-        for column in range(out.shape[1]):
-            out[row, column] = line[column * step + step // 2 + radius] * weights[radius]
-        for away in range(radius, 0, -1):
-            first = step // 2 + radius - away
-            for column in range(out.shape[1]):
-                here = column * step + first
-                out[row, column] += (line[here] + line[here + 2 * away]) * weights[radius - away]
+            above, below, weight = places[centre - away], places[centre + away], weights[radius - away]
+            for column in range(columns):
+                line[column] += (values[above, column] + values[below, column]) * weight
+        for column in range(columns):
+            out[column, row] = line[column]
+    return out
 
 
 @compiled
@@ -144,7 +145,7 @@ def _mark_ring(role: UInt8, share: Float64, level: float, ring: Float64) -> int:
 def _ground(values: Float64, share: Float64, weight: Float64, role: UInt8, levels: Float64, ground: Float64) -> None:
     """Find the level of a band's ground near each pixel; its median and spread about it go into ``levels``."""
     rows, columns = values.shape
-    bare, total, of_ring = np.zeros((rows, columns)), np.empty((rows, columns)), np.empty(rows * columns)
+    bare, of_ring = np.zeros((rows, columns)), np.empty(rows * columns)
     count = 0
     for row in range(rows):
         for column in range(columns):
@@ -154,7 +155,7 @@ def _ground(values: Float64, share: Float64, weight: Float64, role: UInt8, level
                 count += 1
     low, high = _middle(of_ring[:count])
     levels[1] = (low + high) / 2
-    _blur(bare, _SMOOTH, total)
+    total = _blurred(_blurred(bare, _SMOOTH, rows), _SMOOTH, columns)
     count = 0
     for row in range(rows):
         for column in range(columns):
@@ -232,15 +233,15 @@ def unmixed(values: Float64, shape: Bool, role: UInt8, levels: Float64, level: f
         The same, on the pile's own ground; beyond it no pile.
     """
     bands, rows, columns = values.shape
-    share, ring, weight = np.empty((rows, columns)), np.empty((rows, columns)), np.empty((rows, columns))
+    ring = np.empty((rows, columns))
     drawn, grounds = np.empty(shape.shape), np.empty((bands, rows, columns))
     for row in range(shape.shape[0]):
         for column in range(shape.shape[1]):
             drawn[row, column] = 1.0 if shape[row, column] else 0.0
-    _blur(drawn, _BLUR, share)
+    share = _blurred(_blurred(drawn, _BLUR, rows), _BLUR, columns)
     if _mark_ring(role, share, level, ring) < MIN_RING:
         return False, share, share
-    _blur(ring, _SMOOTH, weight)
+    weight = _blurred(_blurred(ring, _SMOOTH, rows), _SMOOTH, columns)
     for band in range(bands):
         _ground(values[band], share, weight, role, levels[band], grounds[band])
         low, high = _pile(values[band], share, grounds[band], role, level)

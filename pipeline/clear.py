@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models._disk_kernels import within, within_steps
+from models._rank_kernels import quantile
 from pipeline.config import ClearConfig
 from pipeline.imagery import Image
 from pipeline.kernels.clear import count_shaded, find_white, shade_along
@@ -22,6 +23,8 @@ NO_DATA, CLEAR, SHADOW, CLOUD, SNOW, DIM = 0, 1, 2, 3, 4, 5
 
 _SCL_MEANS = np.full(256, CLEAR, dtype=np.uint8)
 _SCL_MEANS[[0, 1]], _SCL_MEANS[3], _SCL_MEANS[[8, 9, 10]], _SCL_MEANS[11] = NO_DATA, SHADOW, CLOUD, SNOW
+VEIL_BANDS = ("blue", "green", "red", "swir16")
+"""What a veil is measured in."""
 _BANDS = ("blue", "green", "red", "nir", "swir16")
 _STEP_PX = 5
 """Steps in which shadows are looked for; clouds are wider."""
@@ -58,13 +61,6 @@ def sun_position(when: dt.datetime, longitude: float, latitude: float) -> tuple[
     height = np.arcsin(np.sin(phi) * np.sin(declination) + np.cos(phi) * np.cos(declination) * np.cos(hour_angle))
     azimuth = np.arctan2(-np.sin(hour_angle), np.tan(declination) * np.cos(phi) - np.sin(phi) * np.cos(hour_angle))
     return float(90.0 - np.degrees(height)), float(np.degrees(azimuth) % 360.0)
-
-
-def normalized_difference(a: Float32, b: Float32) -> Float32:
-    """Return ``(a - b) / (a + b)``; NaN where the sum is not above zero (noise around nothing)."""
-    total = a + b
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(total > 0, (a - b) / total, np.float32(np.nan)).astype(np.float32)
 
 
 def classify(
@@ -184,13 +180,14 @@ def veil(bands: Mapping[str, Float32], clear: Bool) -> float:
     float
         Reflectance; NaN where there is not enough clear ground.
     """
+    blue, green, red, swir16 = (bands[band] for band in VEIL_BANDS)
     with np.errstate(invalid="ignore"):
-        land = clear & (normalized_difference(bands["green"], bands["swir16"]) < 0)
-    blue, red = bands["blue"][land], bands["red"][land]
-    if blue.size < _VEIL_MIN_PX:
-        return float("nan")
-    dark = red <= np.quantile(red, _VEIL_DARKEST)
-    return float(np.median(blue[dark] - 0.5 * red[dark]))
+        # Water has a normalized difference above 0; where the sum is not above zero it has none.
+        land = clear & (green + swir16 > 0) & (green < swir16)
+        if np.count_nonzero(land) < _VEIL_MIN_PX:
+            return float("nan")
+        dark = land & (red <= quantile(red, land, _VEIL_DARKEST))
+    return quantile(blue - 0.5 * red, dark, 0.5)
 
 
 def usable(codes: NDArray[np.uint8], protected: Bool) -> Bool:

@@ -6,14 +6,17 @@ disk, named by the hash of the file it was decoded from; it is scratch, not evid
 
 import functools
 import json
+import mmap
 import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import ceil, floor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.transform import Affine
 from rasterio.warp import transform_bounds
@@ -60,14 +63,14 @@ def with_scratch(stored: Sequence[StoredScene], folder: Path, grid: Grid, most_g
     return [replace(scene, scratch=Scratch(str(folder), grid)) for scene in stored]
 
 
-def path_of(band: StoredBand, scratch: Scratch) -> Path:
-    """Where a band's decoded pixels are or will be."""
-    return Path(scratch.folder) / f"{band.sha256[:40]}.json"
+def path_of(band: StoredBand, scratch: Scratch) -> str:
+    """Where a band's decoded pixels are or will be: a header beside the pixels."""
+    return f"{scratch.folder}/{band.sha256[:40]}.json"
 
 
-def keep(part: Part, path: Path) -> None:
+def keep(part: Part, path: str) -> None:
     """Write decoded pixels; whole or not at all, also when two tasks do it at once."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     said = {
         "dtype": part.pixels.dtype.str,
         "shape": part.pixels.shape,
@@ -75,30 +78,39 @@ def keep(part: Part, path: Path) -> None:
         "crs": part.crs.to_wkt(),
         "nodata": part.nodata,
     }
-    _put(np.ascontiguousarray(part.pixels).data, path.with_suffix(".raw"))
+    _put(np.ascontiguousarray(part.pixels).data, _pixels_of(path))
     # The header comes last: where it is, the pixels are.
     _put(json.dumps(said).encode(), path)
 
 
-def _put(data: bytes | memoryview, path: Path) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+def _pixels_of(path: str) -> str:
+    return f"{path.removesuffix('.json')}.raw"
+
+
+def _put(data: bytes | memoryview, path: str) -> None:
+    with tempfile.NamedTemporaryFile(dir=Path(path).parent, delete=False) as file:
         file.write(data)
     os.replace(file.name, path)  # noqa: PTH105 - Path(file.name) adds nothing
 
 
-def cut(path: Path, grid: Grid, margin_m: float) -> Part | None:
+def cut(path: str, grid: Grid, margin_m: float) -> Part | None:
     """Read the pixels that cover a grid and a margin; None where the file does not reach.
 
     Parameters
     ----------
-    path : Path
-        Of :func:`path_of`; its file is there.
+    path : str
+        Of :func:`path_of`.
     grid : Grid
         A window of the grid it was decoded for.
     margin_m : float
         In metres, as it was decoded with or less.
+
+    Raises
+    ------
+    FileNotFoundError
+        Nothing was kept there.
     """
-    header = _header(str(path))
+    header = _header(path)
     to = header.transform
     left, bottom, right, top = grid.bounds
     bounds = left - margin_m, bottom - margin_m, right + margin_m, top + margin_m
@@ -109,10 +121,17 @@ def cut(path: Path, grid: Grid, margin_m: float) -> Part | None:
     columns = _span((left - to.c) / to.a, (right - to.c) / to.a, header.shape[1])
     if rows.stop <= rows.start or columns.stop <= columns.start:
         return None
-    # Mapped for this window only: what stays mapped counts as memory of the process.
-    whole = np.memmap(path.with_suffix(".raw"), dtype=header.dtype, mode="r", shape=header.shape)
-    pixels = np.array(whole[rows, columns])
+    pixels = _window(_pixels_of(path), header, rows, columns)
     return Part(pixels, to @ Affine.translation(columns.start, rows.start), header.crs, header.nodata)
+
+
+def _window(path: str, header: _Header, rows: slice, columns: slice) -> NDArray[Any]:
+    """Copy a window; mapped for this one only: what stays mapped counts as memory of the process."""
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:  # noqa: PTH123
+        whole = np.frombuffer(mapped, dtype=header.dtype).reshape(header.shape)
+        pixels = whole[rows, columns].copy()
+        del whole
+    return pixels
 
 
 def _span(first: float, last: float, length: int) -> slice:

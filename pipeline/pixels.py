@@ -171,9 +171,11 @@ def _decoded(band: StoredBand, grid: Grid, scratch: Scratch | None) -> Part | No
     if scratch is None:
         return read_part(band.path, grid)
     path = path_of(band, scratch)
-    if not path.exists():
+    try:
+        return cut(path, grid, MARGIN_M)
+    except FileNotFoundError:
         keep(read_part(band.path, scratch.grid), path)
-    return cut(path, grid, MARGIN_M)
+        return cut(path, grid, MARGIN_M)
 
 
 def _known(pixels: NDArray[Any], nodata: float) -> Float32:

@@ -18,7 +18,6 @@ from pipeline.clear import (
     SHADOW,
     SNOW,
     classify,
-    normalized_difference,
     spectral_cloud_and_snow,
     sun_position,
     usable,
@@ -104,20 +103,6 @@ def test_sun_is_symmetric_about_its_noon(day, longitude, latitude, hours):
         phi, angle = np.radians(latitude), np.radians(15 * hours)
         hand = np.sin(phi) * np.sin(declination) + np.cos(phi) * np.cos(declination) * np.cos(angle)
         assert before[0] == pytest.approx(np.degrees(np.arccos(hand)), abs=0.6)
-
-
-# --- normalized difference ---
-
-
-def test_normalized_difference_by_hand():
-    a = np.array([0.3, 0.1, 0.0, -0.01, 0.01, np.nan, 0.2], dtype=np.float32)
-    b = np.array([0.1, 0.3, 0.0, 0.005, -0.005, 0.1, np.nan], dtype=np.float32)
-    out = normalized_difference(a, b)
-    assert out.dtype == np.float32
-    assert out[:2] == pytest.approx([0.5, -0.5])
-    # Nothing there, noise below nothing, and no data on either side: no ratio. Noise above nothing has one.
-    assert np.isnan(out[[2, 3, 5, 6]]).all()
-    assert out[4] == pytest.approx(3.0)
 
 
 # --- codes from the scene classification ---

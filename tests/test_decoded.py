@@ -46,8 +46,8 @@ def files(tmp_path_factory) -> Path:
 )  # fmt: skip
 def test_a_window_of_the_decoded_copy_is_the_window_of_the_file(files, left, top, width, height, name):
     window = Grid(SITE.epsg, SITE.left_m + 20 * left, SITE.top_m - 20 * top, width, height)
-    path, source = files / "scratch" / f"{name}.json", str(files / f"{name}.tif")
-    if not path.exists():
+    path, source = str(files / "scratch" / f"{name}.json"), str(files / f"{name}.tif")
+    if not Path(path).exists():
         keep(read_part(source, SITE), path)
     found = cut(path, window, MARGIN_M)
     if found is None:
@@ -61,9 +61,9 @@ def test_a_window_of_the_decoded_copy_is_the_window_of_the_file(files, left, top
 
 
 def test_a_file_beside_a_window_shows_nothing_of_it(files, tmp_path):
-    keep(read_part(str(files / "coarse.tif"), SITE), tmp_path / "x.json")
+    keep(read_part(str(files / "coarse.tif"), SITE), str(tmp_path / "x.json"))
     beside = Grid(SITE.epsg, SITE.left_m, SITE.top_m, 20, 20)
-    assert cut(tmp_path / "x.json", beside, MARGIN_M) is None
+    assert cut(str(tmp_path / "x.json"), beside, MARGIN_M) is None
 
 
 def stored(files: Path, scratch: Scratch | None) -> StoredScene:
@@ -94,7 +94,7 @@ def test_half_a_copy_is_no_copy(files, tmp_path):
     scratch = Scratch(str(tmp_path), SITE)
     band = stored(files, scratch).bands[0][0]
     # Killed between the pixels and their header.
-    path_of(band, scratch).with_suffix(".raw").write_bytes(b"half")
+    Path(path_of(band, scratch)).with_suffix(".raw").write_bytes(b"half")
     found = read_image(stored(files, scratch), SITE, ("red",), Calibration()).bands["red"]
     np.testing.assert_array_equal(found, read_image(stored(files, None), SITE, ("red",), Calibration()).bands["red"])
 

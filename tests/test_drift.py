@@ -48,7 +48,7 @@ def piles():
 
 def choose(composites):
     return steady_ground(
-        np.stack(composites), piles(), Config().footprint.ndvi_max_bare, Config().footprint.dark_brightness
+        composites, piles(), Config().footprint.ndvi_max_bare, Config().footprint.dark_brightness
     )
 
 

@@ -19,7 +19,7 @@ from models._uncertainty import outline_sigma_m2
 from pipeline.config import Config
 from pipeline.findings import Advance, BoundaryPiece
 from pipeline.grid import burn
-from pipeline.outlines import polygons_only, to_polygons
+from pipeline.outlines import multipolygon, polygons_only, to_polygons
 from pipeline.overlays import ZoneCutter, beyond
 from pipeline.passes.ground import STAIRCASE, positional_noise_m, zone_scale
 from pipeline.passes.history import Years, bared_shore, lasting, occupied, occupied_until, strips
@@ -130,7 +130,7 @@ def _far_m(change: _Change, piece: BaseGeometry, inside: Bool, grid: Grid, eps_m
     if change.left is None or change.moved is None or piece.is_empty:
         return np.zeros(0)
     # The rim a certain change leaves out is burned back in, so that the outline's pixels are whole.
-    around = shapely.union_all(shapely.buffer(shapely.get_parts(piece), eps_m))
+    around = multipolygon(shapely.buffer(shapely.get_parts(piece), eps_m))
     moved = change.moved & inside & burn(around, grid)
     far_m = (change.left.query(np.argwhere(moved & ~shrunk(moved)))[0] - 0.5) * PIXEL_M
     return np.asarray(far_m[far_m > eps_m])

@@ -1,17 +1,19 @@
 """Scene pass: offset verdict, clear fraction and one shift per scene."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from shapely.geometry.base import BaseGeometry
 
 from pipeline.align import Shift, estimate_shift
 from pipeline.band_check import band_faults
-from pipeline.clear import CLEAR, SHADOW, classify, sun_position, veil
+from pipeline.clear import CLEAR, SHADOW, VEIL_BANDS, classify, sun_position, veil
 from pipeline.config import ClearConfig, Config
 from pipeline.findings import PreparedScene
-from pipeline.grid import burn, reproject, window
+from pipeline.grid import Block, blocks, burn, reproject, window
 from pipeline.imagery import Calibration, Image, StoredScene
 from pipeline.learned import cloud_and_shadow
 from pipeline.pixels import read_image, read_raw
@@ -23,12 +25,14 @@ from pipeline.radiometry import (
     declared_offset_dn,
     gather_evidence,
 )
-from pipeline.types import PIXEL_M, Bool, Grid, Site
+from pipeline.types import PIXEL_M, Bool, Float32, Grid, Site
 
 BANDS = ("blue", "green", "red", "nir", "nir08", "swir16", "swir22", "scl")
 """Every band that is fetched."""
 CLEAR_BANDS = ("blue", "green", "red", "nir", "swir16", "scl")
 """What the mask of one date needs; a trained mask needs swir22 too."""
+HALO_PX = 16
+"""Blocks overlap by more than any neighbourhood a date's mask looks at (cloud dilation, 10 px)."""
 _REGISTER_BANDS = ("green", "red", "nir")
 """Bands of 10 m a shift is measured in; blue adds haze, and what it knows red and green know."""
 _CHECK_BAND = "swir16"
@@ -103,22 +107,63 @@ def _prepared(stored: StoredScene, decision: OffsetDecision, site: Site, config:
 
 
 def survey(scene: PreparedScene, site: Site, grid: Grid, config: Config) -> PreparedScene:
-    """Measure how much of the AOI one scene shows; scenes that show too little are not used."""
+    """Measure how much of the AOI one scene shows; scenes that show too little are not used.
+
+    The scene is looked at block by block, as the block pass will: what a block cannot see, its mask does not know.
+    """
     if not scene.used:
         return scene
-    image = read_image(scene.stored, grid, _clear_bands(config.clear), scene.calibration)
-    inside = burn(reproject(site.aoi, 4326, grid.epsg), grid)
-    codes = scene_codes(image, scene.sun_azimuth_deg, config.clear)
-    fraction = float(np.mean(np.isin(codes[inside], (CLEAR, SHADOW)))) if inside.any() else 0.0
+    aoi, parts = reproject(site.aoi, 4326, grid.epsg), list(blocks(grid, config.limits.block_px, HALO_PX))
+    step = math.ceil(math.sqrt(len(parts)))
+    views = [_view(scene, aoi, block, step, config) for block in parts]
+    inside, seen = (sum(pixels) for pixels in zip(*((v.inside_px, v.seen_px) for v in views), strict=True))
+    fraction = seen / inside if inside else 0.0
     surveyed = replace(scene, clear_fraction=round(fraction, 4))
-    if not np.any(codes):
+    if not any(view.data for view in views):
         return surveyed.refuse("no data over the AOI")
     if fraction < config.clear.min_clear_fraction:
         return surveyed.refuse(f"only {fraction:.0%} of the AOI is clear, limit {config.clear.min_clear_fraction:.0%}")
-    haze = veil(image.bands, inside & (codes == CLEAR))
+    bands = {band: np.concatenate([view.sample[band] for view in views]) for band in views[0].sample}
+    haze = veil(bands, np.ones(bands["blue"].shape, dtype=bool))
     if haze > config.clear.max_veil:
         return surveyed.refuse(f"veiled: haze of {haze:.3f} over dark ground, limit {config.clear.max_veil:g}")
     return surveyed
+
+
+@dataclass(frozen=True)
+class _View:
+    """What one block shows of the AOI on one date.
+
+    Attributes
+    ----------
+    inside_px, seen_px : int
+        Pixels of the AOI, and those of them that are clear or suspected of shadow.
+    data : bool
+        Whether any pixel of the block has data.
+    sample : Mapping[str, Float32]
+        Reflectance of clear pixels of the AOI, shape (pixels,): all of an AOI of one block, evenly spaced ones of a
+        larger AOI, about as many as a block has in all.
+    """
+
+    inside_px: int
+    seen_px: int
+    data: bool
+    sample: Mapping[str, Float32]
+
+
+def _view(scene: PreparedScene, aoi: BaseGeometry, block: Block, step: int, config: Config) -> _View:
+    """Look at one block of one scene; every ``step``-th pixel of a row or column is sampled."""
+    image = read_image(scene.stored, block.grid, _clear_bands(config.clear), scene.calibration)
+    codes = scene_codes(image, scene.sun_azimuth_deg, config.clear)[block.inner]
+    inside = burn(aoi, block.grid)[block.inner]
+    thin = np.s_[::step, ::step]
+    clear = (inside & (codes == CLEAR))[thin]
+    return _View(
+        inside_px=int(np.count_nonzero(inside)),
+        seen_px=int(np.count_nonzero(inside & ((codes == CLEAR) | (codes == SHADOW)))),
+        data=bool(codes.any()),
+        sample={band: image.bands[band][block.inner][thin][clear] for band in VEIL_BANDS},
+    )
 
 
 def scene_codes(image: Image, sun_azimuth_deg: float, config: ClearConfig) -> NDArray[np.uint8]:
