@@ -56,9 +56,7 @@ class Departure:
     hi95: float | None
 
 
-def steady_ground(
-    composites: Iterable[Float32], piles: Bool, ndvi_max: float, dark_max: float
-) -> tuple[Bool, Float32]:
+def steady_ground(composites: Iterable[Float32], piles: Bool, ndvi_max: float, dark_max: float) -> tuple[Bool, Float32]:
     """Choose the pixels drift is watched on.
 
     Parameters
