@@ -4,7 +4,7 @@ Ground that should not change (bare or built, no water, no vegetation, away from
 years' composites; each scene's departure from it is one draw of a year and of a platform (science 2.6).
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,13 +56,14 @@ class Departure:
     hi95: float | None
 
 
-def steady_ground(composites: Float32, piles: Bool, ndvi_max: float, dark_max: float) -> tuple[Bool, Float32]:
+def steady_ground(composites: Iterable[Float32], piles: Bool, ndvi_max: float, dark_max: float) -> tuple[Bool, Float32]:
     """Choose the pixels drift is watched on.
 
     Parameters
     ----------
-    composites : Float32
-        Median reflectance of every year, shape (years, bands, rows, columns), bands as in BANDS; NaN unseen.
+    composites : iterable of Float32
+        Gone through twice: median reflectance of each year, shape (bands, rows, columns), bands as in BANDS; NaN
+        unseen.
     piles : Bool
         True where a pile lies in any year, shape (rows, columns).
     ndvi_max : float
@@ -75,23 +76,31 @@ def steady_ground(composites: Float32, piles: Bool, ndvi_max: float, dark_max: f
     Bool
         Steady pixels, shape (rows, columns); none with fewer than three years.
     Float32
-        Their level: median of the years, shape (bands, rows, columns); NaN unseen.
+        Their level: median of the years, shape (bands, rows, columns); NaN where ground is not bare in every year.
     """
-    if len(composites) < _MIN_YEARS:
-        return np.zeros(piles.shape, dtype=bool), np.full(composites.shape[1:], np.nan, dtype=np.float32)
-    unseen = ~np.isfinite(composites).all(axis=(0, 1))
-    filled = np.where(unseen, np.float32(0), composites)
-    level = np.median(filled, axis=0).astype(np.float32)
-    red, nir = filled[:, BANDS.index("red")], filled[:, BANDS.index("nir")]
-    bare = np.all((nir - red <= ndvi_max * (nir + red)) & (nir > _WATER_NIR), axis=0)
-    bare &= (filled[:, :4].mean(axis=1) > dark_max).all(axis=0) & ~unseen & ~_near(piles)
-    if not bare.any():
-        return bare, level
+    level = np.full((len(BANDS), *piles.shape), np.nan, dtype=np.float32)
+    bare, years = ~_near(piles), 0
+    for composite in composites:
+        bare &= _bare(composite, ndvi_max, dark_max)
+        years += 1
+    if years < _MIN_YEARS or not bare.any():
+        return np.zeros(piles.shape, dtype=bool), level
+    seen = np.stack([composite[:, bare] for composite in composites])
+    level[:, bare] = np.median(seen, axis=0)
     # What all bare pixels of a year share is drift, and no reason to leave a pixel out.
-    off = filled - level
-    own = off - np.median(off[:, :, bare], axis=2)[:, :, None, None]
-    spread = np.sqrt(np.mean(own**2, axis=0)).max(axis=0)
-    return bare & (spread <= _MAX_SPREAD), np.where(unseen, np.float32(np.nan), level)
+    off = seen - level[:, bare]
+    own = off - np.median(off, axis=2)[:, :, None]
+    steady = bare.copy()
+    steady[bare] = np.sqrt(np.mean(own**2, axis=0)).max(axis=0) <= _MAX_SPREAD
+    return steady, level
+
+
+def _bare(composite: Float32, ndvi_max: float, dark_max: float) -> Bool:
+    """Ground of a year that is seen, bare, dry and not dark."""
+    red, nir = composite[BANDS.index("red")], composite[BANDS.index("nir")]
+    with np.errstate(invalid="ignore"):
+        bare = (nir - red <= ndvi_max * (nir + red)) & (nir > _WATER_NIR) & (composite[:4].mean(axis=0) > dark_max)
+    return np.asarray(bare & np.isfinite(composite).all(axis=0))
 
 
 def _near(piles: Bool) -> Bool:

@@ -16,7 +16,7 @@ from pyproj import CRS, Geod, Proj, Transformer
 from shapely.geometry.base import BaseGeometry
 
 from pipeline.imagery import Item
-from pipeline.kernels.burn import fill_rings, touch_lines
+from pipeline.kernels.burn import fill_polygons, touch_lines
 from pipeline.outlines import polygons_only
 from pipeline.types import PIXEL_M, Bool, Grid
 
@@ -168,12 +168,14 @@ def geodesic_area_m2(geometry: BaseGeometry, epsg: int) -> float:
 def burn(geometry: BaseGeometry, grid: Grid) -> Bool:
     """Mask of the cells whose centre lies in the polygons of a geometry of the grid's CRS; True inside."""
     mask = np.zeros(grid.shape, dtype=bool)
-    fill_rings(*_in_cells(shapely.get_rings(list(polygons_only(geometry).geoms)), grid), mask)
+    rings, of = shapely.get_rings(shapely.get_parts(polygons_only(geometry)), return_index=True)
+    firsts = np.append(np.flatnonzero(np.diff(of, prepend=-1)), len(of))
+    fill_polygons(*_in_cells(rings, grid), firsts, mask)
     return mask
 
 
 def touched(line: BaseGeometry, grid: Grid) -> Bool:
-    """Mask of the cells a line passes or borders on, and of few others; True there."""
+    """Mask of the cells a line passes or runs along, and of few others; True there."""
     mask = np.zeros(grid.shape, dtype=bool)
     touch_lines(*_in_cells(shapely.get_parts(line), grid), _BESIDE, mask)
     return mask

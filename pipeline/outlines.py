@@ -4,7 +4,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 from scipy import ndimage
-from shapely.geometry import MultiPolygon, Polygon
+from shapely.geometry import MultiPolygon
 from shapely.geometry.base import BaseGeometry
 
 from pipeline.kernels.outlines import count_corners, walk_rings
@@ -71,11 +71,16 @@ def _assembled(points: NDArray[np.float64], starts: NDArray[np.int64], owner: ND
     polygons = shapely.from_ragged_array(
         shapely.GeometryType.POLYGON, points[index], (ends, np.concatenate([outer, [len(order)]]))
     )
-    return polygons[0] if len(polygons) == 1 else MultiPolygon(list(polygons))
+    return polygons[0] if len(polygons) == 1 else multipolygon(polygons)
 
 
 def polygons_only(geometry: BaseGeometry) -> MultiPolygon:
     """Return the areal parts of a geometry: overlays leave points and lines where outlines touch."""
-    parts = shapely.get_parts(geometry)
-    flat = [p for part in parts for p in shapely.get_parts(part)]
-    return MultiPolygon([p for p in flat if isinstance(p, Polygon) and p.area > 0])
+    parts = shapely.get_parts(shapely.get_parts(geometry))
+    areal = (shapely.get_type_id(parts) == shapely.GeometryType.POLYGON) & (shapely.area(parts) > 0)
+    return multipolygon(parts[areal])
+
+
+def multipolygon(polygons: NDArray[np.object_]) -> MultiPolygon:
+    """Put an array of polygons together; none make an empty one."""
+    return shapely.multipolygons(polygons) if polygons.size else MultiPolygon()

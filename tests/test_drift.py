@@ -47,9 +47,7 @@ def piles():
 
 
 def choose(composites):
-    return steady_ground(
-        np.stack(composites), piles(), Config().footprint.ndvi_max_bare, Config().footprint.dark_brightness
-    )
+    return steady_ground(composites, piles(), Config().footprint.ndvi_max_bare, Config().footprint.dark_brightness)
 
 
 def years(rng, changed=None, **change):

@@ -9,28 +9,46 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy.spatial import KDTree
 from shapely.geometry.base import BaseGeometry
 
+from models._morphology import shrunk
 from models._uncertainty import outline_sigma_m2
 from pipeline.config import Config
 from pipeline.findings import Advance, BoundaryPiece
 from pipeline.grid import burn
-from pipeline.outlines import polygons_only, to_polygons
-from pipeline.passes.ground import STAIRCASE, beyond, positional_noise_m, zone_scale
-from pipeline.passes.history import Years, bared_shore, lasting, occupied, occupied_until
+from pipeline.outlines import multipolygon, polygons_only, to_polygons
+from pipeline.overlays import ZoneCutter, beyond
+from pipeline.passes.ground import STAIRCASE, positional_noise_m, zone_scale
+from pipeline.passes.history import Years, bared_shore, lasting, occupied, occupied_until, strips
 from pipeline.types import PIXEL_M, Bool, Grid, Zone
+
+BEFORE, AFTER, KNOWN, KEPT, WAITING, PASSING, SHORE = (1 << n for n in range(7))
+"""Marks of a pixel for two years: occupied in the earlier and in the later, where both saw the ground; occupied until
+the earlier; what the years around say of the later one's ground; bared shore."""
 
 
 @dataclass(frozen=True)
 class _Change:
-    """One kind of change of the whole site: its ground, how far each pixel is from the outline it left, its rim."""
+    """One kind of change of the whole site; of a certain one also what moved and from where.
+
+    Attributes
+    ----------
+    ground : BaseGeometry
+    rim : BaseGeometry or None
+        Its outline, without what is shared with the ground it left.
+    moved : Bool or None
+        Shape (rows, columns): pixels that changed, with those too near to what they left to be certain.
+    left : KDTree or None
+        Rows and columns of the outermost pixels of the ground it left; None where there was none.
+    """
 
     ground: BaseGeometry
-    distance_m: NDArray[np.float64] | None = None
-    moved: Bool | None = None
     rim: BaseGeometry | None = None
+    moved: Bool | None = None
+    left: KDTree | None = None
 
 
 def measure_boundary(
@@ -42,68 +60,82 @@ def measure_boundary(
     an adequate year beside the later one shows the ground occupied too, and none of those that follow shows it
     green again. All other gain is possible. Shore neither gains nor loses.
     """
-    (old_ground, old_seen), (new_ground, new_seen) = occupied(years, pair[0]), occupied(years, pair[1])
-    # Ground unseen in either year has neither gained nor lost.
-    seen = old_seen & new_seen
-    before, after = old_ground & seen, new_ground & seen
-    known = occupied_until(years, pair[0])
-    stays = lasting(years, pair, config.boundary.lasting_years)
-    eps = positional_noise_m(config.boundary)
-    old, new, ever = (to_polygons(mask, grid) for mask in (before, after, known))
-    kept = to_polygons(after & stays.kept, grid)
-    gain, loss = beyond(kept, ever, eps), beyond(old, new, eps)
+    marks = _marks(pair, years, grid, config)
+    changes, doubts = _changes(marks, grid, positional_noise_m(config.boundary))
+    return [piece for zone in zones for piece in _measure_zone(zone, changes, doubts, grid, config)]
+
+
+def _marks(pair: tuple[int, int], years: Years, grid: Grid, config: Config) -> NDArray[np.uint8]:
+    """Mark every pixel by what two years and those around them say of it."""
+    marks = np.zeros(grid.shape, dtype=np.uint8)
+    for at in strips(grid.height):
+        (before, seen_before), (after, seen_after) = (occupied(years, year, at) for year in pair)
+        # Ground unseen in either year has neither gained nor lost.
+        seen = seen_before & seen_after
+        stays = lasting(years, pair, config.boundary.lasting_years, at)
+        for mark, mask in (
+            (BEFORE, before & seen), (AFTER, after & seen), (KNOWN, occupied_until(years, pair[0], at)),
+            (KEPT, stays.kept), (WAITING, stays.waiting), (PASSING, stays.passing),
+            (SHORE, bared_shore(years, pair, at)),
+        ):  # fmt: skip
+            marks[at] |= mask * np.uint8(mark)
+    return marks
+
+
+def _changes(
+    marks: NDArray[np.uint8], grid: Grid, eps_m: float
+) -> tuple[dict[str, _Change], tuple[BaseGeometry, BaseGeometry, BaseGeometry]]:
+    """Find the changes of a site by name, and the ground certain gain leaves out: waiting, passing, shore."""
+    before, after, known = ((marks & mark) > 0 for mark in (BEFORE, AFTER, KNOWN))
+    gain, gain_rim = beyond(after & ((marks & KEPT) > 0), known, grid, eps_m)
+    loss, loss_rim = beyond(before, after, grid, eps_m)
     changes = {
-        "certain_gain": _Change(gain, _distance_m(known), after & ~known, _rim(kept, ever, eps)),
-        "possible_gain": _Change(polygons_only(new.difference(old).difference(gain))),
-        "certain_loss": _Change(loss, _distance_m(after), before & ~after, _rim(old, new, eps)),
-        "possible_loss": _Change(polygons_only(old.difference(new).difference(loss))),
+        "certain_gain": _Change(gain, gain_rim, after & ~known, _outermost(known)),
+        "possible_gain": _Change(polygons_only(to_polygons(after & ~before, grid).difference(gain))),
+        "certain_loss": _Change(loss, loss_rim, before & ~after, _outermost(after)),
+        "possible_loss": _Change(polygons_only(to_polygons(before & ~after, grid).difference(loss))),
     }
-    shore = to_polygons(bared_shore(years, pair), grid)
-    doubts = [*(beyond(to_polygons(after & where, grid), ever, eps) for where in (stays.waiting, stays.passing)), shore]
+    waiting, passing = (beyond(after & ((marks & mark) > 0), known, grid, eps_m)[0] for mark in (WAITING, PASSING))
+    return changes, (waiting, passing, to_polygons((marks & SHORE) > 0, grid))
+
+
+def _measure_zone(
+    zone: Zone,
+    changes: dict[str, _Change],
+    doubts: tuple[BaseGeometry, BaseGeometry, BaseGeometry],
+    grid: Grid,
+    config: Config,
+) -> list[BoundaryPiece]:
+    """Measure every kind of change in one zone."""
+    scale, cutter = zone_scale(zone, grid), ZoneCutter(zone.geometry)
+    inside = burn(zone.geometry, grid)
     found = []
-    for zone in zones:
-        scale = zone_scale(zone, grid)
-        for name, change in changes.items():
-            piece = polygons_only(change.ground.intersection(zone.geometry))
-            sigma = outline_sigma_m2(piece.length, PIXEL_M, config.uncertainty.c, config.boundary.sigma_edge_m)
-            doubtful = doubts if name == "certain_gain" else ()
-            found.append(
-                BoundaryPiece(
-                    zone.zone_id,
-                    name,
-                    piece,
-                    piece.area / scale,
-                    sigma,
-                    _advance(change, piece, zone, grid, eps),
-                    *(d.intersection(zone.geometry).area / scale for d in doubtful),
-                )
-            )
+    for name, change in changes.items():
+        piece = cutter.cut(change.ground)
+        sigma = outline_sigma_m2(piece.length, PIXEL_M, config.uncertainty.c, config.boundary.sigma_edge_m)
+        doubtful = doubts if name == "certain_gain" else ()
+        far_m = _far_m(change, piece, inside, grid, positional_noise_m(config.boundary))
+        advance = None
+        if far_m.size and change.rim is not None:
+            length_m = cutter.length_m(change.rim) * STAIRCASE
+            p50_m, p90_m = float(np.median(far_m)), float(np.quantile(far_m, 0.9))
+            advance = Advance(p50_m, p90_m, float(far_m.max()), length_m)
+        areas_m2 = [cutter.cut(ground).area / scale for ground in doubtful]
+        found.append(BoundaryPiece(zone.zone_id, name, piece, piece.area / scale, sigma, advance, *areas_m2))
     return found
 
 
-def _distance_m(mask: Bool) -> NDArray[np.float64]:
-    """Distance to a mask's outline in metres, negative inside; infinite when the mask is empty."""
-    if not mask.any():
-        return np.full(mask.shape, np.inf)
-    outside = ndimage.distance_transform_edt(~mask)
-    inside = ndimage.distance_transform_edt(mask)
-    return np.asarray(np.where(mask, 0.5 - inside, outside - 0.5) * PIXEL_M)
-
-
-def _rim(later: BaseGeometry, earlier: BaseGeometry, eps_m: float) -> BaseGeometry:
-    """Outline of ``later`` beyond the positional noise from ``earlier``."""
-    return later.boundary.difference(earlier.buffer(eps_m, quad_segs=4))
-
-
-def _advance(change: _Change, piece: BaseGeometry, zone: Zone, grid: Grid, eps_m: float) -> Advance | None:
-    """How far the outline moved along what certainly changed, and the length that did; None where nothing did."""
-    if change.distance_m is None or change.moved is None or change.rim is None or piece.is_empty:
-        return None
+def _far_m(change: _Change, piece: BaseGeometry, inside: Bool, grid: Grid, eps_m: float) -> NDArray[np.float64]:
+    """How far the outermost pixels of a certain change in a zone are from the outline it left; none of no change."""
+    if change.left is None or change.moved is None or piece.is_empty:
+        return np.zeros(0)
     # The rim a certain change leaves out is burned back in, so that the outline's pixels are whole.
-    moved = change.moved & burn(zone.geometry, grid) & burn(piece.buffer(eps_m), grid)
-    rim = change.distance_m[moved & ~ndimage.binary_erosion(moved)]
-    far = rim[np.isfinite(rim) & (rim > eps_m)]
-    if far.size == 0:
-        return None
-    length = float(change.rim.intersection(zone.geometry).length) * STAIRCASE
-    return Advance(float(np.median(far)), float(np.quantile(far, 0.9)), float(far.max()), length)
+    around = multipolygon(shapely.buffer(shapely.get_parts(piece), eps_m))
+    moved = change.moved & inside & burn(around, grid)
+    far_m = (change.left.query(np.argwhere(moved & ~shrunk(moved)))[0] - 0.5) * PIXEL_M
+    return np.asarray(far_m[far_m > eps_m])
+
+
+def _outermost(ground: Bool) -> KDTree | None:
+    """Outermost pixels of ground, to be asked how far others are from it; None of no ground."""
+    return KDTree(np.argwhere(ground & ~shrunk(ground, outside=True))) if ground.any() else None

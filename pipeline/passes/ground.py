@@ -1,24 +1,31 @@
 """Occupied ground: its extent by zone and year, and what two halves of one year's dates differ by."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
-from shapely.geometry import MultiPolygon
+from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from models._uncertainty import outline_sigma_m2
-from models.footprint import classes
+from models.footprint import CLASSES, classes
 from pipeline.compare import Z95
 from pipeline.config import BoundaryConfig, Config
 from pipeline.findings import ZoneGround
 from pipeline.grid import areal_scale, burn
-from pipeline.outlines import polygons_only, to_polygons
-from pipeline.passes.history import Years, brief, occupied
-from pipeline.passes.label import YearMaps, read_maps
-from pipeline.types import PIXEL_M, Bool, Grid, Zone
+from pipeline.kernels.zones import count_edges, tally
+from pipeline.maps import read_map
+from pipeline.outlines import tight, to_polygons
+from pipeline.overlays import ZoneCutter, beyond, edge_inside_m
+from pipeline.passes.history import Years, brief, occupied, read_site_map, strips
+from pipeline.types import PIXEL_M, Grid, Zone
 
 STAIRCASE = np.pi / 4
 """Mean length of a smooth outline per length of its pixel staircase."""
+CLASS_MARKS = dict(zip(CLASSES, (1, 2, 4), strict=True))
+OCCUPIED, HIDDEN, DOUBTFUL, FIRST, SECOND, SEEN = 7, 8, 16, 32, 64, 128
+"""Marks of a pixel in one year: of one of the classes; occupied in another year and not seen; bared for a short time;
+occupied by the first and by the second half of the dates; seen on enough dates."""
 
 
 def year_pairs(years: Sequence[int], base: int | None) -> list[tuple[int, int]]:
@@ -45,62 +52,89 @@ def measure_year(year: int, years: Years, zones: Sequence[Zone], grid: Grid, con
     Ground that was occupied in another year and not seen in this one widens the interval by its whole area:
     it may be there or not. So does ground that was bared for a short time, or in the last year alone.
     """
-    maps = read_maps(years.maps[year])
-    footprint, shore = occupied(years, year)[0], np.load(years.shore)
-    hidden = np.load(years.ever) & ~maps.ground_seen
-    doubtful, cleared = brief(years, year, config.boundary.lasting_years)
-    by_class = classes(footprint, cleared, maps.brightness, config.footprint.dark_brightness)
-    eps, core = positional_noise_m(config.boundary), to_polygons(footprint, grid).buffer(-PIXEL_M)
+    marks = _marks(year, years, grid, config)
+    eps = positional_noise_m(config.boundary)
+    first, second = ((marks & mark) > 0 for mark in (FIRST, SECOND))
+    chance = [beyond(second, first, grid, eps)[0], beyond(first, second, grid, eps)[0]]
+    return [_measure_zone(zone, (marks, chance), years.maps[year], grid, config) for zone in zones]
+
+
+def _marks(year: int, years: Years, grid: Grid, config: Config) -> NDArray[np.uint8]:
+    """Mark every pixel of a year by what the year and those around say of it."""
+    marks = np.zeros(grid.shape, dtype=np.uint8)
+    folder = years.maps[year]
+    for at in strips(grid.height):
+        ground, seen = occupied(years, year, at)
+        doubtful, cleared = brief(years, year, config.boundary.lasting_years, at)
+        by_class = classes(ground, cleared, read_map(folder, "brightness", at), config.footprint.dark_brightness)
+        # A shore moves between two dates of one year, and is never a gain.
+        dry = ~read_site_map(years.shore, at)
+        for mark, mask in (
+            *((CLASS_MARKS[name], mask) for name, mask in by_class.items()),
+            (HIDDEN, read_site_map(years.ever, at) & ~seen),
+            (DOUBTFUL, doubtful),
+            *((mark, read_map(folder, "ground", (half, *at)) & dry) for half, mark in ((1, FIRST), (2, SECOND))),
+            (SEEN, seen),
+        ):
+            marks[at] |= mask * np.uint8(mark)
+    return marks
+
+
+def _measure_zone(
+    zone: Zone, found: tuple[NDArray[np.uint8], Sequence[BaseGeometry]], folder: Path, grid: Grid, config: Config
+) -> ZoneGround:
+    """Measure the ground of one zone, given the marks of all pixels and the chance gains of the site."""
+    marks, chance = found
+    inside = burn(zone.geometry, grid)
+    at = tight(inside)
+    here, marked = inside[at], marks[at]
+    counts = np.zeros((3, 256), dtype=np.int64)
+    tally(here, (marked, read_map(folder, "ground_clear", at), read_map(folder, "clear", at)), counts)
+    cell_m2 = PIXEL_M**2 / zone_scale(zone, grid)
+
+    def count(mark: int) -> int:
+        return int(counts[0, (np.arange(256) & mark) > 0].sum())
+
+    outline_m = float(count_edges(here, marked, OCCUPIED)) * PIXEL_M * STAIRCASE
+    # Where the zone's own edge cuts ground, the position of the whole series counts, and that pixels are whole.
+    cut_m = edge_inside_m((marks & OCCUPIED) > 0, zone.geometry, grid)
     cut_sigma_m = np.hypot(config.boundary.sigma_absolute_m, PIXEL_M / np.sqrt(12))
-    # A shore moves between two dates of one year, and is never a gain.
-    first, second = (to_polygons(half & ~shore, grid) for half in maps.ground[1:])
-    chance = [beyond(second, first, eps), beyond(first, second, eps)]
-    found = []
-    for zone in zones:
-        inside = burn(zone.geometry, grid)
-        cell_m2 = PIXEL_M**2 / zone_scale(zone, grid)
-        outline_m = _outline_m(footprint & inside)
-        # Where the zone's own edge cuts ground, the position of the whole series counts, and that pixels are whole.
-        cut_m = core.intersection(zone.geometry.boundary).length
-        sigma = outline_sigma_m2(outline_m, PIXEL_M, config.uncertainty.c, config.boundary.sigma_edge_m)
-        # Below the smallest patch that is mapped nothing is known, also where nothing was found.
-        smallest = config.footprint.min_px * PIXEL_M**2 / Z95
-        doubt = [float((mask & inside).sum()) * cell_m2 for mask in (hidden, doubtful)]
-        found.append(
-            ZoneGround(
-                zone.zone_id,
-                float((footprint & inside).sum()) * cell_m2,
-                float(np.linalg.norm([max(sigma, smallest), cut_m * cut_sigma_m, *doubt])),
-                outline_m,
-                *_seen(maps, inside, config.min_dates),
-                {name: to_polygons(mask & inside, grid) for name, mask in by_class.items()},
-                tuple(c.intersection(zone.geometry).area * cell_m2 / PIXEL_M**2 for c in chance),
-            )
-        )
-    return found
+    sigma = outline_sigma_m2(outline_m, PIXEL_M, config.uncertainty.c, config.boundary.sigma_edge_m)
+    # Below the smallest patch that is mapped nothing is known, also where nothing was found.
+    smallest = config.footprint.min_px * PIXEL_M**2 / Z95
+    doubt = [count(mark) * cell_m2 for mark in (HIDDEN, DOUBTFUL)]
+    cutter = ZoneCutter(zone.geometry)
+    return ZoneGround(
+        zone.zone_id,
+        count(OCCUPIED) * cell_m2,
+        float(np.linalg.norm([max(sigma, smallest), cut_m * cut_sigma_m, *doubt])),
+        outline_m,
+        *_seen(counts, config.min_dates, count(SEEN)),
+        {name: to_polygons(here & ((marked & mark) > 0), grid, at) for name, mark in CLASS_MARKS.items()},
+        tuple(cutter.cut(c).area * cell_m2 / PIXEL_M**2 for c in chance),
+    )
 
 
-def _seen(year: YearMaps, inside: Bool, min_dates: int) -> tuple[float, float, int, int]:
-    """Share of a zone seen on enough dates, and median number of dates, for ground and for piles."""
-    if not inside.any():
+def _seen(counts: NDArray[np.int64], min_dates: int, ground_seen: int) -> tuple[float, float, int, int]:
+    """Share of a zone seen on enough dates, and median number of dates, for ground and for piles.
+
+    ``counts`` holds how many pixels bear each mark, have each number of dates for ground, and for piles.
+    """
+    pixels = int(counts[1].sum())
+    if pixels == 0:
         return 0.0, 0.0, 0, 0
-    shares = [round(float(np.mean(seen[inside])), 4) for seen in (year.ground_seen, year.clear >= min_dates)]
-    return shares[0], shares[1], int(np.median(year.ground_clear[inside])), int(np.median(year.clear[inside]))
+    shares = [round(number / pixels, 4) for number in (ground_seen, int(counts[2, min_dates:].sum()))]
+    return shares[0], shares[1], _median(counts[1]), _median(counts[2])
+
+
+def _median(counts: NDArray[np.int64]) -> int:
+    """Median of numbers told by how often each occurs, rounded down."""
+    below, total = np.cumsum(counts), int(counts.sum())
+    low, high = (int(np.searchsorted(below, place, side="right")) for place in ((total - 1) // 2, total // 2))
+    return (low + high) // 2
 
 
 def zone_scale(zone: Zone, grid: Grid) -> float:
     """Planar over geodesic area at a zone's centre."""
     centre = zone.geometry.centroid
     return areal_scale(grid.epsg, centre.x, centre.y)
-
-
-def beyond(later: BaseGeometry, earlier: BaseGeometry, eps_m: float) -> MultiPolygon:
-    """Ground of ``later`` farther than the positional noise from ``earlier``."""
-    return polygons_only(later.difference(earlier.buffer(eps_m, quad_segs=4)))
-
-
-def _outline_m(mask: Bool) -> float:
-    """Length of a mask's outline, staircase corrected, metres."""
-    padded = np.pad(mask, 1)
-    edges = (padded[1:] != padded[:-1]).sum() + (padded[:, 1:] != padded[:, :-1]).sum()
-    return float(edges) * PIXEL_M * STAIRCASE

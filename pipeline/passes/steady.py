@@ -1,6 +1,7 @@
 """Steady pass: the ground drift is watched on, and each scene's departure from it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,10 +14,24 @@ from pipeline.maps import read_map
 from pipeline.passes.scene import middle
 from pipeline.pixels import read_image
 from pipeline.products.cog import read_cog
-from pipeline.types import Bool, Grid
+from pipeline.types import Bool, Float32, Grid
 
 _NO_DATA = 65535
 _TO_REFLECTANCE = np.float32(1e-4)
+
+
+@dataclass(frozen=True)
+class _Composites:
+    """A window of the years' composites, read one after the other: reflectance, NaN unseen."""
+
+    paths: Sequence[Path]
+    at: tuple[slice, slice]
+
+    def __iter__(self) -> Iterator[Float32]:
+        for path in self.paths:
+            bands, _, _ = read_cog(path, self.at, bands=BANDS)
+            pixels = np.stack([bands[name] for name in BANDS])
+            yield np.where(pixels == _NO_DATA, np.float32(np.nan), pixels * _TO_REFLECTANCE)
 
 
 def choose_steady(maps: Mapping[int, Path], measured: Bool, grid: Grid, config: Config, path: Path) -> Path:
@@ -34,16 +49,12 @@ def choose_steady(maps: Mapping[int, Path], measured: Bool, grid: Grid, config: 
         Where pixels and level go.
     """
     rows, columns, _ = middle(grid)
-    years, piles = [], np.zeros((rows.stop - rows.start, columns.stop - columns.start), dtype=bool)
-    for year in sorted(maps):
-        bands, _, _ = read_cog(maps[year].parent / "composites" / f"{year}.tif", (rows, columns), bands=BANDS)
-        stack = np.stack([bands[name] for name in BANDS]).astype(np.float32)
-        years.append(np.where(stack == _NO_DATA, np.float32(np.nan), stack * _TO_REFLECTANCE))
-        piles |= read_map(maps[year], "objects", (rows, columns))
-    empty = np.zeros((0, len(BANDS), *piles.shape), dtype=np.float32)
-    steady, level = steady_ground(
-        np.stack(years) if years else empty, piles, config.footprint.ndvi_max_bare, config.footprint.dark_brightness
-    )
+    at = rows, columns
+    piles = np.zeros((rows.stop - rows.start, columns.stop - columns.start), dtype=bool)
+    for folder in maps.values():
+        piles |= read_map(folder, "objects", at)
+    years = _Composites([maps[year].parent / "composites" / f"{year}.tif" for year in sorted(maps)], at)
+    steady, level = steady_ground(years, piles, config.footprint.ndvi_max_bare, config.footprint.dark_brightness)
     np.savez(path, steady=steady & measured[rows, columns], level=level)
     return path
 
