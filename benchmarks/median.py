@@ -77,7 +77,7 @@ def _reduce(scenes: Sequence[Path], out: NDArray[np.float32], job: tuple[slice, 
 
 
 def _read(scenes: Sequence[Path], name: str, rows: slice) -> NDArray[np.uint16]:
-    """Some rows of one band of every scene, shape (dates, rows, columns)."""
+    """Read some rows of one band of every scene, shape (dates, rows, columns)."""
     stack: NDArray[np.uint16] | None = None
     for date, scene in enumerate(scenes):
         with rasterio.open(scene / f"{name}.tif") as source:
