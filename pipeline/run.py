@@ -30,7 +30,7 @@ from pipeline.passes.ground import ground_outline, measure_year, year_pairs
 from pipeline.passes.history import Years, invariant_levels, remember
 from pipeline.passes.label import YearJob, join_year, label_families
 from pipeline.passes.pile import measure_pile
-from pipeline.passes.scene import BANDS, HALO_PX, calibrate, choose_reference, inspect, register, survey
+from pipeline.passes.scene import BANDS, HALO_PX, calibrate, choose_reference, draw, inspect, register, survey
 from pipeline.passes.steady import choose_steady, scene_departure
 from pipeline.pile_measures import as_candidates, pile_measurements, stock_covariance
 from pipeline.plan import open_store, plan_site
@@ -126,7 +126,8 @@ def measure_site(
     known = pool.map(inspect, stored, grid, config)
     scenes = pool.map(survey, calibrate(stored, known, site, config), site, grid, config)
     reference_scene = choose_reference(scenes)
-    scenes = pool.map(register, scenes, reference_scene, grid, config)
+    (reference,) = pool.map(draw, [reference_scene], grid, config, work / "reference.npy")
+    scenes = pool.map(register, scenes, reference, grid, config)
     used = [s for s in scenes if s.used]
     log(f"{len(used)} scenes used, {len(scenes) - len(used)} refused by their pixels")
     # 4 score

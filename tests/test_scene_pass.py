@@ -14,7 +14,7 @@ from pipeline.config import Config
 from pipeline.findings import PreparedScene
 from pipeline.grid import reproject
 from pipeline.imagery import Calibration, Scene, StoredBand, StoredScene
-from pipeline.passes.scene import CLEAR_BANDS, register, survey
+from pipeline.passes.scene import CLEAR_BANDS, draw, register, survey
 from pipeline.types import Grid, Site
 
 GRID = Grid(EPSG, LEFT + 200, TOP - 200, 140, 120)
@@ -41,7 +41,7 @@ def a_scene(folder, name, shift_10_m=(0.0, 0.0), shift_20_m=None, noise=0.002, f
 
 @pytest.fixture
 def reference(tmp_path):
-    return a_scene(tmp_path, "reference")
+    return draw(a_scene(tmp_path, "reference"), GRID, Config(), tmp_path / "reference.npy")
 
 
 def test_the_fixture_has_the_bands_that_are_asked_for():
@@ -92,7 +92,7 @@ def test_other_ground_is_refused_and_the_reference_stays(tmp_path, reference):
     assert not lost.used
     assert lost.reason
     assert lost.calibration == Calibration()
-    still = register(reference, reference, GRID, Config())
+    still = register(reference.scene, reference, GRID, Config())
     assert still.registered
     assert still.residual_m is None
 
