@@ -8,8 +8,10 @@ SITES := $(sort $(basename $(notdir $(wildcard aoi/*.geojson))))
 DEMO := demo
 
 SERVERS := .venv-servers
+PEERS := .venv-peers
+BENCH := build/bench
 
-.PHONY: help setup setup-servers demo test quick check lint types all sites clean $(SITES)
+.PHONY: help setup setup-servers setup-peers bench demo test quick check lint types all sites clean $(SITES)
 
 help: ## this list
 	@grep -hE '^[a-z<>-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -42,6 +44,22 @@ $(SERVERS)/.stamp: tests/real-servers.txt
 	  $(SERVERS)/bin/python -m pip install --quiet --disable-pip-version-check -r tests/real-servers.txt || exit 1; \
 	fi
 	@touch $@
+
+setup-peers: $(PEERS)/.stamp ## make .venv-peers: what `make bench` measures the speed against
+
+$(PEERS)/.stamp: benchmarks/peers.txt
+	@if command -v uv >/dev/null 2>&1; then \
+	  test -x $(PEERS)/bin/python || uv venv --quiet --python $(PYTHON) $(PEERS) || exit 1; \
+	  uv pip install --quiet --python $(PEERS)/bin/python -r benchmarks/peers.txt || exit 1; \
+	else \
+	  test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS) || exit 1; \
+	  $(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check -r benchmarks/peers.txt || exit 1; \
+	fi
+	@touch $@
+
+bench: setup setup-peers ## time, memory and growth, against others (SIMULATED archives; 25 minutes, 10 GB of disk)
+	@$(VENV)/bin/python -m benchmarks.speed $(BENCH)
+	@$(VENV)/bin/python -m benchmarks.country $(BENCH)/results.json
 
 demo: setup ## simulate an archive, measure it, print what was found (SIMULATED, offline)
 	@$(RUN) simulate $(DEMO) --workers $(WORKERS)

@@ -1,14 +1,18 @@
 """A SIMULATED archive of any size and number of scenes, to measure time and memory on; no truth, no accuracy.
 
-    python -m benchmarks.archive FOLDER SIZE_PX SCENES [YEARS]
+    python -m benchmarks.archive FOLDER SIZE_PX SCENES [YEARS] [DIFFERENT]
 
 Ground, clouds and piles repeat every 2,048 pixels, so that a large archive is made as fast as it is written. Files are
 as public archives have them: tiled, deflated, 16 bit, with a predictor; 20 m bands and scene classes at 20 m.
+With DIFFERENT, no more than that many scenes have pixels of their own (twice as many when the archive changes its
+offset within); the others are links to those, with dates of their own. For memory only: a program that notices
+equal files is faster than it should be.
 """
 
 import datetime as dt
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +33,8 @@ LEFT_M, TOP_M = 399_960.0, 4_400_040.0
 PERIOD_PX = 2_048
 BLOCK_PX = 512
 SITE = "bench"
+OFFSET_SINCE = dt.date(2022, 1, 25)
+"""Since then, processing baseline 04.00, DN are 1,000 higher."""
 FILES = dict(zip(BANDS, ("B02", "B03", "B04", "B08", "B8A", "B11", "B12"), strict=True))
 COARSE = ("nir08", "swir16", "swir22", "scl")
 _KINDS = ("forest", "crop", "grass", "soil", "gravel", "concrete", "water", "coal")
@@ -36,6 +42,7 @@ _SHARES = (0.42, 0.22, 0.14, 0.12, 0.04, 0.03)
 _CLASS = (4, 4, 4, 5, 5, 5, 6, 2)
 _PILES = 48
 _SHIFT_PX = 0.25
+_FIRST_YEAR = 2020
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,7 @@ def scene(made: Ground, day: dt.date, number: int) -> dict[str, NDArray[np.uint1
     cloud = field > np.quantile(field, 1 - rng.uniform(0.02, 0.25))
     shadow = np.roll(cloud, (30, 18), (0, 1)) & ~cloud
     light = np.where(shadow, np.float32(0.4), made.texture)
-    offset = -1000 if day >= dt.date(2022, 1, 25) else 0
+    offset = -1000 if day >= OFFSET_SINCE else 0
     shift = rng.uniform(-_SHIFT_PX, _SHIFT_PX, 2) if number else np.zeros(2)
     out = {}
     for place, band in enumerate(BANDS):
@@ -110,12 +117,42 @@ def days(scenes: int, years: tuple[int, ...]) -> list[dt.date]:
     return [dt.date(year, 4, 5) + dt.timedelta(step) for year in years for step in steps][:scenes]
 
 
-def write_archive(folder: Path, size_px: int, scenes: int, years: tuple[int, ...] = (2020,)) -> None:
+def write_archive(
+    folder: Path, size_px: int, scenes: int, years: tuple[int, ...] = (2020,), different: int | None = None
+) -> None:
     """Write an archive, its catalogue, site file and configuration; what is there already is left."""
     folder.mkdir(parents=True, exist_ok=True)
-    made = ground(1)
+    made, dates = ground(1), days(scenes, years)
+    names = [f"S2A_MSIL2A_{day:%Y%m%d}T021601_R003_T52SCJ_{number:03d}" for number, day in enumerate(dates)]
+    originals = originals_of(dates, different or scenes)
+
+    def write(number: int) -> None:
+        place = folder / names[number]
+        if not (place / f"{names[number]}.json").is_file():
+            place.mkdir(exist_ok=True)
+            _write_pixels(place, size_px, scene(made, dates[number], number))
+            _write_item(place, size_px, dates[number])
+
     with ThreadPoolExecutor(2) as threads:
-        names = list(threads.map(lambda k: _write_scene(folder, size_px, made, *k), enumerate(days(scenes, years))))
+        list(threads.map(write, sorted(set(originals))))
+    for number, original in enumerate(originals):
+        place = folder / names[number]
+        if not (place / f"{names[number]}.json").is_file():
+            place.mkdir(exist_ok=True)
+            for path in (folder / names[original]).glob("*.tif"):
+                (place / path.name).unlink(missing_ok=True)
+                (place / path.name).hardlink_to(path)
+            _write_item(place, size_px, dates[number])
+    _write_catalogue(folder, size_px, years, names)
+
+
+def originals_of(dates: Sequence[dt.date], different: int) -> list[int]:
+    """Which scene each has its pixels from: its own, or the first that stores DN alike at the same place in the row."""
+    first: dict[tuple[int, bool], int] = {}
+    return [first.setdefault((n % different, day >= OFFSET_SINCE), n) for n, day in enumerate(dates)]
+
+
+def _write_catalogue(folder: Path, size_px: int, years: Sequence[int], names: Sequence[str]) -> None:
     links = [{"rel": "item", "href": f"./{n}/{n}.json", "type": "application/geo+json"} for n in names]
     _json(
         folder / "catalog.json",
@@ -136,14 +173,9 @@ def write_archive(folder: Path, size_px: int, scenes: int, years: tuple[int, ...
     )
 
 
-def _write_scene(folder: Path, size_px: int, made: Ground, number: int, day: dt.date) -> str:
-    name = f"S2A_MSIL2A_{day:%Y%m%d}T021601_R003_T52SCJ_{number:03d}"
-    place = folder / name
-    if (place / f"{name}.json").is_file():
-        return name
-    place.mkdir(exist_ok=True)
+def _write_pixels(place: Path, size_px: int, bands: Mapping[str, NDArray[np.uint16] | NDArray[np.uint8]]) -> None:
     repeat = -(-size_px // PERIOD_PX)
-    for band, pixels in scene(made, day, number).items():
+    for band, pixels in bands.items():
         half = 2 if band in COARSE else 1
         edge = size_px // half
         whole = np.tile(pixels, (repeat, repeat))[:edge, :edge]
@@ -154,8 +186,12 @@ def _write_scene(folder: Path, size_px: int, made: Ground, number: int, day: dt.
         ) as target:  # fmt: skip
             target.write(whole, 1)
             target.update_tags(TIFFTAG_IMAGEDESCRIPTION=NOTICE)
+
+
+def _write_item(place: Path, size_px: int, day: dt.date) -> None:
+    name = place.name
     covered = reproject(box(LEFT_M, TOP_M - size_px * 10, LEFT_M + size_px * 10, TOP_M), EPSG, 4326)
-    recent = day >= dt.date(2022, 1, 25)
+    recent = day >= OFFSET_SINCE
     radiometry = {"scale": 0.0001, "offset": -0.1 if recent else 0, "nodata": 0, "data_type": "uint16"}
     shapes = {band: [size_px // (2 if band in COARSE else 1)] * 2 for band in (*FILES, "scl")}
     assets = {
@@ -186,7 +222,6 @@ def _write_scene(folder: Path, size_px: int, made: Ground, number: int, day: dt.
             "assets": assets,
         },
     )  # fmt: skip
-    return name
 
 
 def _transform(edge: int, size_px: int) -> list[float]:
@@ -198,9 +233,13 @@ def _json(path: Path, document: object) -> None:
     path.write_text(json.dumps(document), encoding="utf-8", newline="\n")
 
 
+def main(arguments: Sequence[str]) -> None:
+    """Write the archive the command line asks for."""
+    folder, size_px, scenes, *more = arguments
+    span = int(more[0]) if more else 1
+    different = int(more[1]) if more[1:] else None
+    write_archive(Path(folder), int(size_px), int(scenes), tuple(range(_FIRST_YEAR, _FIRST_YEAR + span)), different)
+
+
 if __name__ == "__main__":
-    first = 2020
-    write_archive(
-        Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]),
-        tuple(range(first, first + int(sys.argv[4]))) if len(sys.argv) > 4 else (first,),  # noqa: PLR2004
-    )  # fmt: skip
+    main(sys.argv[1:])

@@ -28,6 +28,8 @@ from pipeline.findings import PreparedScene
 from pipeline.grid import burn
 from pipeline.history import HistoryRules, sky_departures
 from pipeline.imagery import Image, StoredScene
+from pipeline.kernels.dates import BANDS as ORDER
+from pipeline.kernels.dates import NO_DATA
 from pipeline.passes.mask import read_dates
 from pipeline.passes.scene import BANDS, calibrate, inspect, scene_codes, survey
 from pipeline.plan import open_store, plan_site
@@ -136,9 +138,11 @@ def on_simulated(years: Sequence[SimYear]) -> None:
 def seen_of(year: SimYear, scl: str, config: ClearConfig) -> tuple[Bool, Bool]:
     """Usable pixels of every date, and ground that is not dark on most."""
     with changed_classes(scl) as read:
-        dates = read_dates(year.grid, [read(s) for s in year.scenes], config)
-    bright = np.nanmedian([brightness(image.bands) for image, _ in dates], axis=0) > 0.08  # noqa: PLR2004 - science 2.3
-    return np.array([mask.usable for _, mask in dates]), bright
+        dates = read_dates(year.grid, [read(s) for s in year.scenes], config, Path(tempfile.gettempdir()))
+    known = [np.where(values == NO_DATA, np.nan, values * np.float32(1e-4)) for _, _, values in dates.values.strips(0)]
+    by_date = [dict(zip(ORDER, date, strict=True)) for date in np.moveaxis(np.concatenate(known, axis=2), 1, 0)]
+    bright = np.nanmedian([brightness(bands) for bands in by_date], axis=0) > 0.08  # noqa: PLR2004 - science 2.3
+    return np.array([mask.usable for mask in dates.masks]), bright
 
 
 class changed_classes:  # noqa: N801 - used as a with statement
@@ -219,9 +223,9 @@ def deleted(present: Sequence[int], shadable: bool, rules: HistoryRules) -> floa
     stack = np.broadcast_to(SOIL, (10, 30, 30, 3)).copy()
     stack[list(present), 10:20, 10:20] = COAL
     stack = stack * (1 + rng.normal(0, 0.03, (10, 1, 1, 3))) + rng.normal(0, 0.004, stack.shape)
-    dates = [dict(zip(("blue", "nir", "swir16"), np.moveaxis(d, -1, 0).astype("f4"), strict=True)) for d in stack]
+    values = np.rint(np.moveaxis(stack, -1, 0) * 1e4).astype(np.int16)
     everywhere = np.ones(stack.shape[:3], dtype=bool)
-    veiled, shaded = sky_departures(dates, everywhere, everywhere & shadable, rules)
+    veiled, shaded = sky_departures(values, (0, 1, 2), everywhere, everywhere & shadable, rules)
     return float((veiled | shaded)[:, 10:20, 10:20].mean())
 
 

@@ -96,7 +96,7 @@ def simulated_errors(folder: Path) -> Array:
         if reference is None:
             continue
         with TemporaryDirectory() as work:
-            drawn = draw(reference, planned.grid, config, Path(work) / "reference.npy")
+            drawn = draw(reference, planned.grid, config, Path(work))
             registered = [register(scene, drawn, planned.grid, config) for scene in scenes]
         still = truth[reference.stored.scene.scene_id]
         for scene, placed in zip(scenes, registered, strict=True):

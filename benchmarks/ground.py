@@ -23,7 +23,8 @@ from pipeline.passes.block import YearLayers, _fill_ground, _median
 from pipeline.passes.boundary import measure_boundary
 from pipeline.passes.ground import measure_year, year_pairs
 from pipeline.passes.history import remember
-from pipeline.passes.label import YearMaps, _maps
+from pipeline.passes.join import create_layers, find_ground, put_layers
+from pipeline.passes.label import YearMaps, read_maps
 from pipeline.rules import site_rules
 from pipeline.types import Change, Zone
 
@@ -50,6 +51,20 @@ ZONES = (
 )
 
 
+def write_year(layers: YearLayers, config: Config, folder: Path) -> None:
+    """Write the maps of a year as the join pass does."""
+    rules, whole = site_rules(config), (slice(0, GRID.height), slice(0, GRID.width))
+    put_layers(create_layers(folder, GRID), layers, whole, rules)
+    find_ground(folder, GRID, rules)
+
+
+def year_maps(layers: YearLayers, config: Config) -> YearMaps:
+    """Return the maps of a year."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_year(layers, config, Path(folder))
+        return read_maps(Path(folder))
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What was found of one world."""
@@ -64,9 +79,8 @@ def measure_world(world: World, dates: int, config: Config) -> Outcome:
     with tempfile.TemporaryDirectory() as folder:
         work, maps = Path(folder), {}
         for year in YEARS:
-            found = _maps(year_layers(render_year(world, year, dates), config), site_rules(config))
-            maps[year] = work / f"{year}.npz"
-            np.savez(maps[year], **vars(found))
+            maps[year] = work / str(year)
+            write_year(year_layers(render_year(world, year, dates), config), config, maps[year])
         years = remember(maps, YEARS, work, config.boundary.shore_m)
         ground = {year: measure_year(year, years, ZONES, GRID, config) for year in YEARS}
         pairs = year_pairs(YEARS, YEARS[0])
@@ -152,7 +166,7 @@ def report_thinning(worlds: int, config: Config) -> None:
 
 
 def _matched(season: Season, config: Config) -> YearMaps:
-    return _maps(year_layers(season, config), site_rules(config))
+    return year_maps(year_layers(season, config), config)
 
 
 def _plain(season: Season, config: Config) -> YearMaps:
@@ -164,7 +178,7 @@ def _plain(season: Season, config: Config) -> YearMaps:
     ):
         stack = np.stack([np.where(d.ok, bands(d.image.bands), -9.0) for d in season])
         getattr(layers, field)[0] = np.where(stack.max(axis=0) > -9.0, stack.max(axis=0), np.nan)  # noqa: PLR2004 - below any
-    return _maps(layers, site_rules(config))
+    return year_maps(layers, config)
 
 
 def main(worlds: int = 12, dates: int = 8) -> None:

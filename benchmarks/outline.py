@@ -15,7 +15,7 @@ import numpy as np
 from skimage.measure import label
 
 from benchmarks.implants import BANDS, GROUNDS, PIXEL_M, Implant, heap, implant
-from models._delineate import outline
+from models._delineate import outline, place_of
 
 SIZES_HA = (0.2, 0.5, 1.0, 2.0, 4.0)
 PEER_BRIGHTNESS = 0.08
@@ -25,7 +25,7 @@ ASPECTS = (1.0, 1.5, 2.5, 4.0)
 def by_outline(pile: Implant) -> float | None:
     """Area of the pile's outline, m2; None when it is refused."""
     clear, nothing = np.ones(pile.member.shape, dtype=bool), np.zeros(pile.member.shape, dtype=bool)
-    drawn = outline(pile.bands, clear, pile.member, nothing, 0.5)
+    drawn = outline(pile.bands, clear, place_of(pile.member, nothing), 0.5)
     return None if drawn is None else float(drawn.geometry.area) * PIXEL_M**2
 
 

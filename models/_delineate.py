@@ -13,43 +13,33 @@ still make it too small, and each is taken back by what causes it:
   and both levels are freed of it, until outline and levels agree.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 from scipy import ndimage
-from shapely import MultiPolygon, Polygon
 from shapely.geometry.base import BaseGeometry
-from skimage.measure import find_contours
 
-from models._indices import Bands, Bool, Float32
+from models._contour import contour
+from models._delineate_kernels import CORE, FREE, OWN, PSF_SIGMA_PX, SEEN, unmixed
+from models._indices import Bands, Bool
+from models._spline_kernels import FINE, magnified
 
 OUTLINE_BANDS = ("blue", "green", "red", "nir")
 """The bands of 10 m pixels; 20 m bands detect but never delineate."""
 
-_PSF_SIGMA_PX = 0.51
-"""Point spread of the OUTLINE_BANDS, pixel included, in pixels (science 1.7)."""
 _CORE_PX = 2
 """Depth inside the object from which pixels are free of the background's light (four sigma)."""
-_RING_PX = (2.0, 4.5)
-"""Distance from the outline's pixels of the ground it is compared with: near, since a yard ends soon."""
-_SMOOTH_PX = 1.5
-"""Scale over which the background may differ round the pile."""
+_MIN_CORE = 4
 _REACH_PX = 3
 """How far beyond the object's mask the outline may lie."""
 _MAX_CUT = 0.05
 """An outline that ends at the reach on more than this share of its length is not the pile's edge."""
-_MIN_RING = 12
-_MIN_CORE = 4
-_FINE = 3
-"""Points per pixel and axis on which the contour is drawn; odd, so that one is the pixel's centre."""
 _ROUNDS = 4
 """Times levels and outline are found from each other; more change the area by less than 0.1 %."""
 _STEP = 0.25
 """Levels above and below the contour's that show whether the edge is symmetric."""
-_BEND_PX2 = 2 * np.pi * (0.674 * _PSF_SIGMA_PX) ** 2
+_BEND_PX2 = 2 * np.pi * (0.674 * PSF_SIGMA_PX) ** 2
 """Asymmetry that a closed outline's own bend makes: at these levels an edge lies 0.674 sigma off."""
 _CLEAN_EXCESS_PX = 0.025
 """Asymmetry of piles without dust beyond that, 0.2 m on implants, is left alone."""
@@ -58,8 +48,6 @@ _SHORT_PX, _LONG_PX = 12.0, 28.0
 """Of an outline this short noise alone looks like dust; from the longer length (0.5 ha) on the sign is trusted."""
 _MAX_HALO_PX = 0.25
 """Dust moves the contour by 2 m on implants; much more is another thing beside the pile."""
-_NOISE = 0.004
-"""Least spread of a background: the noise of one pixel (science 1.4)."""
 
 Float64 = NDArray[np.float64]
 
@@ -87,7 +75,55 @@ class Outline:
     halo_px: float
 
 
-def outline(bands: Bands, clear: Bool, member: Bool, others: Bool, level: float) -> Outline | None:
+@dataclass(frozen=True, eq=False)
+class Place:
+    """A pile's window, the same on every date of a year; arrays of its shape.
+
+    Attributes
+    ----------
+    member : Bool
+        Pixels of the pile by persistence.
+    others : Bool
+        Pixels of other dark things and of water.
+    edge : Bool
+        The pile and the pixels beside it: a date that does not show all of them does not show the pile whole.
+    reach : Bool
+        Where the outline may lie for its distance.
+    role : NDArray[np.uint8]
+        Bits of what a pixel is where it is seen: OWN, FREE, CORE of `_delineate_kernels`.
+    """
+
+    member: Bool
+    others: Bool
+    edge: Bool
+    reach: Bool
+    role: NDArray[np.uint8]
+
+
+def place_of(member: Bool, others: Bool) -> Place:
+    """Say what each pixel of a pile's window is.
+
+    Parameters
+    ----------
+    member : Bool
+        Shape (rows, columns): pixels of the pile by persistence.
+    others : Bool
+        Pixels of other dark things and of water: kept out of the background, and the outline keeps to its
+        side of the middle between them and the pile.
+    """
+    if not member.any():
+        nothing = np.zeros_like(member)
+        return Place(member, others, nothing, nothing, np.zeros(member.shape, dtype=np.uint8))
+    near = np.asarray(ndimage.distance_transform_edt(~member))
+    reach = near <= _REACH_PX
+    own = reach & (near <= np.asarray(ndimage.distance_transform_edt(~others))) if others.any() else reach
+    # A mask of dark ground ends inside it: the next pixel is not yet free of it.
+    free = ~ndimage.binary_dilation(others) & ~member
+    role = SEEN + OWN * own.astype(np.uint8) + FREE * free.astype(np.uint8) + CORE * _core(member).astype(np.uint8)
+    return Place(member, others, np.asarray(ndimage.binary_dilation(member)), reach, role.astype(np.uint8))
+
+
+def outline(bands: Bands, clear: Bool, place: Place, level: float) -> Outline | None:
     """Outline a pile in a small window.
 
     Parameters
@@ -96,11 +132,8 @@ def outline(bands: Bands, clear: Bool, member: Bool, others: Bool, level: float)
         Reflectance of OUTLINE_BANDS, shape (rows, columns); NaN is no data.
     clear : Bool
         True where the date can be used.
-    member : Bool
-        Pixels of the pile by persistence.
-    others : Bool
-        Pixels of other dark things and of water: kept out of the background, and the outline keeps to its
-        side of the middle between them and the pile.
+    place : Place
+        The pile's window.
     level : float
         Fraction at which the contour is drawn, 0.5 is half way.
 
@@ -110,47 +143,29 @@ def outline(bands: Bands, clear: Bool, member: Bool, others: Bool, level: float)
         None when the date does not show the whole pile and enough background, when no contour meets the
         pile, or when the contour ends at its reach and not at a change of the ground.
     """
-    seen = clear & np.all([np.isfinite(bands[band]) for band in OUTLINE_BANDS], axis=0)
-    if not member.any() or (ndimage.binary_dilation(member) & ~seen).any():
+    pixels = np.array([bands[band] for band in OUTLINE_BANDS], dtype=np.float32)
+    seen = clear & np.isfinite(pixels).all(axis=0)
+    if not place.edge.any() or (place.edge & ~seen).any():
         return None
-    near = np.asarray(ndimage.distance_transform_edt(~member))
-    own = seen & (near <= _REACH_PX)
-    if others.any():
-        own &= near <= np.asarray(ndimage.distance_transform_edt(~others))
-    # A mask of dark ground ends inside it: the next pixel is not yet free of it.
-    free = seen & ~ndimage.binary_dilation(others) & ~member
-    core = _core(member)
-    piles = {band: float(np.median(bands[band][core])) for band in OUTLINE_BANDS}
-    shape = np.asarray(member.repeat(_FINE, axis=0).repeat(_FINE, axis=1))
+    role = np.where(seen, place.role, np.uint8(0))
+    levels = np.zeros((len(OUTLINE_BANDS), 3))
+    levels[:, 0] = np.median(pixels[:, (role & CORE) > 0], axis=1)
+    values = pixels.astype(np.float64)
+    shape = place.member.repeat(FINE, axis=0).repeat(FINE, axis=1)
     fraction, fine = np.zeros(seen.shape), np.zeros(shape.shape)
-    grounds: dict[str, _Ground] = {}
     for _ in range(_ROUNDS):
-        share = _share(shape)
-        ring = _ring(share >= level) & free
-        if ring.sum() < _MIN_RING:
+        enough, fraction, held = unmixed(values, shape, role, levels, level)
+        if not enough:
             return None
-        grounds = {band: _ground((bands[band] - share * piles[band]) / (1 - share), ring) for band in OUTLINE_BANDS}
-        piles = {band: _pile(bands[band], grounds[band], np.maximum(share, level), core) for band in OUTLINE_BANDS}
-        fraction = _fraction(bands, grounds, piles)
-        fine = _interpolated(fraction, own, seen)
+        fine = magnified(held)
         shape = fine > level
-    geometry, halo_px = _without_halo(fine, level, member)
-    cut = _cut_px((fraction > level) & seen & ~others, near <= _REACH_PX)
+    geometry, halo_px = _without_halo(fine, level, place.member)
+    cut = _cut_px((fraction > level) & seen & ~place.others, place.reach)
     if geometry.is_empty or cut > _MAX_CUT * geometry.length:
         return None
-    gaps = [max(grounds[band].middle - piles[band], 0.0) / grounds[band].sigma for band in OUTLINE_BANDS]
-    middles = [grounds[band].middle for band in OUTLINE_BANDS]
-    pile_level = float(np.mean(list(piles.values())))
-    return Outline(geometry, pile_level, float(np.mean(middles)), float(np.linalg.norm(gaps)), halo_px)
-
-
-@dataclass(frozen=True)
-class _Ground:
-    """Background of one band: its level near each pixel, its median, and its spread about the level."""
-
-    level: Float64
-    middle: float
-    sigma: float
+    pile, middle, sigma = levels.T
+    contrast = float(np.linalg.norm(np.maximum(middle - pile, 0.0) / sigma))
+    return Outline(geometry, float(pile.mean()), float(middle.mean()), contrast, halo_px)
 
 
 def _core(member: Bool) -> Bool:
@@ -163,95 +178,9 @@ def _core(member: Bool) -> Bool:
     return np.asarray(member & (depth >= ranked[-min(_MIN_CORE, ranked.size)]))
 
 
-def _ring(pile: Bool) -> Bool:
-    """Pixels round a pile at the distance of its background; none when there is no pile."""
-    if not pile.any():
-        return pile
-    distance = np.asarray(ndimage.distance_transform_edt(~pile))
-    return np.asarray((distance >= _RING_PX[0]) & (distance <= _RING_PX[1]))
-
-
-def _share(shape: Bool) -> Float64:
-    """Share of each pixel's light that comes from a shape drawn on fine points; below one half outside it."""
-    blurred = ndimage.gaussian_filter(shape.astype(np.float64), _PSF_SIGMA_PX * _FINE)
-    return np.asarray(np.minimum(blurred[_FINE // 2 :: _FINE, _FINE // 2 :: _FINE], 1 - 1e-9))
-
-
-def _ground(values: Float64, ring: Bool) -> _Ground:
-    """Level of the ground round a pile, smoothed along the ring."""
-    middle = float(np.median(values[ring]))
-    weight = ndimage.gaussian_filter(ring.astype(np.float64), _SMOOTH_PX, truncate=5.0)
-    total = ndimage.gaussian_filter(np.where(ring, values, 0.0), _SMOOTH_PX, truncate=5.0)
-    # Where no ring pixel is near, the ring's median is the best guess.
-    near = weight > 1e-3  # noqa: PLR2004
-    level = np.where(near, total / np.where(near, weight, 1.0), middle)
-    sigma = 1.4826 * float(np.median(np.abs((values - level)[ring])))
-    return _Ground(level, middle, max(sigma, _NOISE))
-
-
-def _pile(values: Float32, ground: _Ground, share: Float64, core: Bool) -> float:
-    """Level of the pile in pixels that see it to a share: ``(x - (1 - share) b) / share``."""
-    return float(np.median(((values - (1 - share) * ground.level) / share)[core]))
-
-
-def _fraction(bands: Bands, grounds: Mapping[str, _Ground], piles: Mapping[str, float]) -> Float64:
-    """Fraction of pile in each pixel by two-endmember unmixing.
-
-    ``f = sum w (b - x) / sum w (b - c)`` with ``w = (b - c) / sigma^2`` (science 1.5); ``b`` is the
-    background near each pixel, ``c`` the level of the pile, ``sigma`` the background's spread. A band in
-    which the ground is no brighter than the pile says nothing. NaN where a band is.
-    """
-    numerator, denominator = np.zeros(()), np.zeros(())
-    for band in OUTLINE_BANDS:
-        ground = grounds[band]
-        gap = ground.level - piles[band]
-        weight = np.maximum(gap, 0.0) / ground.sigma**2
-        numerator = numerator + weight * (ground.level - bands[band])
-        denominator = denominator + weight * gap
-    return np.asarray(np.where(denominator > 0, numerator / np.where(denominator > 0, denominator, 1.0), 0.0))
-
-
-def _interpolated(fraction: Float64, own: Bool, seen: Bool) -> Float64:
-    """Fraction on _FINE times as many points an axis, by cubic splines; no pile beyond its own ground."""
-    # Beyond it bright ground may still say that it is bright; what is not seen says nothing.
-    inside = np.where(own, fraction, np.where(seen, np.minimum(fraction, 0.0), 0.0))
-    return np.asarray(ndimage.zoom(inside, _FINE, order=3, mode="nearest", grid_mode=True))
-
-
 def _cut_px(dark: Bool, reach: Bool) -> int:
     """Pixels just beyond the reach in which the pile goes on."""
     return int((ndimage.binary_dilation(dark & reach) & dark & ~reach).sum())
-
-
-def _contour(fine: Float64, level: float, member: Bool) -> BaseGeometry:
-    """Polygons where the fraction exceeds ``level`` that meet the pile.
-
-    A hole stays a hole unless most of it belongs to the pile by persistence: a sunlit slope may be as bright as
-    the ground on a date.
-    """
-    # Padded, so that every contour closes; point i lies at (i + 0.5) / _FINE pixels from the window's edge.
-    lines = find_contours(np.pad(fine, 1, constant_values=0.0), level)
-    rings = [Polygon((line[:, ::-1] - 0.5) / _FINE).buffer(0) for line in lines if len(line) > 3]  # noqa: PLR2004
-    # Even-odd: a ring inside a ring is a hole. Larger first, each cut from or added to what is there.
-    shape: BaseGeometry = Polygon()
-    for ring in sorted(rings, key=lambda r: -r.area):
-        shape = shape.symmetric_difference(ring)
-    rows, columns = np.nonzero(member)
-    parts = [part for part in shapely.get_parts(shape) if isinstance(part, Polygon)]
-    kept = [part for part in parts if shapely.contains_xy(part, columns + 0.5, rows + 0.5).any()]
-    whole = [_without_bright_slopes(part, member) for part in kept]
-    return shapely.union_all([_unblurred(part) for part in whole]) if whole else MultiPolygon()
-
-
-def _without_bright_slopes(part: Polygon, member: Bool) -> Polygon:
-    """Fill the holes of an outline in which more than half of the pixels belong to the pile."""
-    rows, columns = np.indices(member.shape)
-    open_ = []
-    for ring in part.interiors:
-        inside = shapely.contains_xy(Polygon(ring), columns + 0.5, rows + 0.5)
-        if not inside.any() or member[inside].mean() <= 0.5:  # noqa: PLR2004 - more than half
-            open_.append(ring)
-    return Polygon(part.exterior, open_)
 
 
 def _without_halo(fine: Float64, level: float, member: Bool) -> tuple[BaseGeometry, float]:
@@ -268,25 +197,16 @@ def _without_halo(fine: Float64, level: float, member: Bool) -> tuple[BaseGeomet
     moved_px : float
         0 where there is no sign of dust.
     """
-    middle = _contour(fine, level, member)
-    low, high = (_contour(fine, level + step, member).area for step in (-_STEP, _STEP))
+    middle = contour(fine, level, member)
+    low, high = (contour(fine, level + step, member).area for step in (-_STEP, _STEP))
     length = middle.length
     if middle.is_empty or not low or not high:
         return middle, 0.0
     excess_px = ((low - middle.area) - (middle.area - high) - _BEND_PX2) / length - _CLEAN_EXCESS_PX
-    trust = float(np.clip((length - _SHORT_PX) / (_LONG_PX - _SHORT_PX), 0.0, 1.0))
-    moved_px = float(np.clip(trust * _HALO_GAIN * excess_px, 0.0, _MAX_HALO_PX))
+    trust = min(max((length - _SHORT_PX) / (_LONG_PX - _SHORT_PX), 0.0), 1.0)
+    moved_px = float(min(max(trust * _HALO_GAIN * excess_px, 0.0), _MAX_HALO_PX))
     if moved_px == 0.0:
         return middle, 0.0
     # Between the contours of two levels the edge moves evenly with the level.
     step = _STEP * moved_px * length / max(middle.area - high, 1e-6)
-    return _contour(fine, level + min(step, _STEP), member), moved_px
-
-
-def _unblurred(part: Polygon) -> BaseGeometry:
-    """Move an outline out by what the point spread has moved it in.
-
-    ``pi sigma^2`` of area round the outer ring, and as much the other way round every hole.
-    """
-    lost = np.pi * _PSF_SIGMA_PX**2 * (1 - len(part.interiors))
-    return part.buffer(lost / part.length)
+    return contour(fine, level + min(step, _STEP), member), moved_px

@@ -8,12 +8,12 @@ as uniform as a normal distribution would have it.
 Means are the rows of science 1.1. Coal is a model there, not a measurement.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln
 
 Float64 = NDArray[np.float64]
 
@@ -78,6 +78,12 @@ OTHERS = (
 
 _FREEDOM = 6.0
 _FLOOR = 0.004
+_SCALE = (
+    math.lgamma((_FREEDOM + len(SPECTRUM_BANDS)) / 2)
+    - math.lgamma(_FREEDOM / 2)
+    - len(SPECTRUM_BANDS) / 2 * math.log(_FREEDOM * math.pi)
+)
+"""Logarithm of what the density of Student's t is scaled by."""
 
 
 def weigh(levels: Mapping[str, float], sigmas: Mapping[str, float], rank: str) -> tuple[float, str]:
@@ -100,30 +106,51 @@ def weigh(levels: Mapping[str, float], sigmas: Mapping[str, float], rank: str) -
     """
     value = np.array([max(levels[band], _FLOOR) for band in SPECTRUM_BANDS])
     noise = np.array([sigmas[band] for band in SPECTRUM_BANDS]) / value
+    log_value = np.log(value)
+    coal, others = _log_density(log_value, noise, _TABLES[rank]), _log_density(log_value, noise, _TABLE_OF_OTHERS)
+    log_odds = _mixture(coal, _TABLES[rank]) - _mixture(others, _TABLE_OF_OTHERS)
     materials = (*COAL[rank], *OTHERS)
-    density = {m: _log_density(np.log(value), noise, m) for m in materials}
-    log_odds = _mixture(density, COAL[rank]) - _mixture(density, OTHERS)
-    return log_odds, max(materials, key=lambda m: density[m]).name
+    return log_odds, materials[int(np.argmax(np.concatenate([coal, others])))].name
 
 
-def _mixture(density: Mapping[Material, float], materials: Sequence[Material]) -> float:
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """Materials as arrays: ln reflectance, shape (materials, bands); variances and ln share, shape (materials, 1)."""
+
+    log_spectrum: Float64
+    brightness: Float64
+    colour: Float64
+    log_share: Float64
+
+
+def _table(materials: Sequence[Material]) -> _Table:
+    weight = np.array([[m.weight] for m in materials])
+    return _Table(
+        np.log([m.spectrum for m in materials]),
+        np.array([[m.brightness**2] for m in materials]),
+        np.array([[m.colour**2] for m in materials]),
+        np.log(weight / weight.sum()),
+    )
+
+
+_TABLES: Mapping[str, _Table] = {rank: _table(materials) for rank, materials in COAL.items()}
+_TABLE_OF_OTHERS = _table(OTHERS)
+
+
+def _mixture(density: Float64, table: _Table) -> float:
     """Logarithm of the density of some materials together, each by its weight."""
-    total = sum(m.weight for m in materials)
-    return float(np.logaddexp.reduce([density[m] + np.log(m.weight / total) for m in materials]))
+    return float(np.logaddexp.reduce(density + table.log_share[:, 0]))
 
 
-def _log_density(log_value: Float64, noise: Float64, material: Material) -> float:
-    """Density of Student's t with the material's spread and the measurement's noise."""
-    away = log_value - np.log(material.spectrum)
-    own = material.colour**2 + noise**2
+def _log_density(log_value: Float64, noise: Float64, table: _Table) -> Float64:
+    """Density of Student's t with each material's spread and the measurement's noise."""
+    away = log_value - table.log_spectrum
+    own = table.colour + noise**2
     # Covariance own I + brightness^2 1 1': inverse and determinant by Sherman and Morrison.
     weight = away / own
-    shared = material.brightness**2
-    bottom = 1 + shared * float((1 / own).sum())
-    distance = float((away * weight).sum()) - shared * float(weight.sum()) ** 2 / bottom
-    log_det = float(np.log(own).sum()) + np.log(bottom)
-    d = away.size
-    return float(
-        gammaln((_FREEDOM + d) / 2) - gammaln(_FREEDOM / 2) - d / 2 * np.log(_FREEDOM * np.pi) - log_det / 2
-        - (_FREEDOM + d) / 2 * np.log1p(distance / _FREEDOM)
-    )  # fmt: skip
+    shared = table.brightness[:, 0]
+    bottom = 1 + shared * (1 / own).sum(axis=1)
+    distance = (away * weight).sum(axis=1) - shared * weight.sum(axis=1) ** 2 / bottom
+    log_det = np.log(own).sum(axis=1) + np.log(bottom)
+    d = log_value.size
+    return np.asarray(_SCALE - log_det / 2 - (_FREEDOM + d) / 2 * np.log1p(distance / _FREEDOM))

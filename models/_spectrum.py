@@ -10,29 +10,21 @@ from dataclasses import dataclass
 
 import numpy as np
 import shapely
-from numpy.typing import NDArray
-from scipy import ndimage
 from shapely.geometry.base import BaseGeometry
 
 from models._indices import Bands, Bool
+from models._spectrum_kernels import COARSE_PX, SHARP_PX, fitted
 
-_FINE = 4
-"""Points per pixel and axis on which the outline is drawn."""
 _SIGMA_PX: Mapping[str, float] = {
-    "blue": 0.51, "green": 0.51, "red": 0.51, "nir": 0.51, "nir08": 1.25, "swir16": 1.25, "swir22": 1.25,
+    "blue": SHARP_PX, "green": SHARP_PX, "red": SHARP_PX, "nir": SHARP_PX,
+    "nir08": COARSE_PX, "swir16": COARSE_PX, "swir22": COARSE_PX,
 }  # fmt: skip
-"""Point spread on 10 m pixels; of the 20 m bands 9.8 m with the bilinear step onto 10 m pixels (science 1.7)."""
-_SHARED_PX: Mapping[float, float] = {0.51: 1.0, 1.25: 4.0}
+_SHARED_PX: Mapping[float, float] = {SHARP_PX: 1.0, COARSE_PX: 4.0}
 """10 m pixels that share one pixel's noise."""
-_LEAST_SHARE = 0.25
-_RING_PX = (2.5, 6.0)
-_MIN_RING = 12
 _NOISE = 0.004
 """Noise of one pixel (science 1.4)."""
 _GAIN = 0.02
 """Relative error of a date's calibration and atmospheric correction, different in every band (science 1.6)."""
-
-Float64 = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -62,44 +54,19 @@ def object_levels(bands: Bands, seen: Bool, shape: BaseGeometry, others: Bool) -
     Levels or None
         None when there is too little background, or no pixel shows the object.
     """
-    rows, columns = seen.shape
-    down, right = ((np.arange(size * _FINE) + 0.5) / _FINE for size in (rows, columns))
-    shapely.prepare(shape)
-    fine = shapely.contains_xy(shape, *np.meshgrid(right, down)).astype(np.float64)
-    cover = fine.reshape(rows, _FINE, columns, _FINE).mean(axis=(1, 3))
-    if not (cover > 0.5).any():  # noqa: PLR2004 - no pixel is mostly the object
+    rings = shapely.get_rings(shapely.get_parts(shape))
+    points, of_ring = shapely.get_coordinates(rings, return_index=True)
+    ends = np.searchsorted(of_ring, np.arange(rings.size), side="right")
+    pixels = np.array(list(bands.values()), dtype=np.float32)
+    coarse = np.array([_SIGMA_PX[band] == COARSE_PX for band in bands])
+    found, fits = fitted(pixels, coarse, seen & ~others, points, ends)
+    if not found:
         return None
-    distance = np.asarray(ndimage.distance_transform_edt(cover == 0))
-    ring = (distance >= _RING_PX[0]) & (distance <= _RING_PX[1]) & seen & ~others
-    if ring.sum() < _MIN_RING:
-        return None
-    levels = {b: _level(x, _shares(fine, _SIGMA_PX[b]), ring, seen & ~others, b) for b, x in bands.items()}
-    found = {band: level for band, level in levels.items() if level is not None}
-    if len(found) < len(levels):
-        return None
-    return Levels({band: value for band, (value, _) in found.items()}, {b: sigma for b, (_, sigma) in found.items()})
+    levels = dict(zip(bands, (float(level) for level in fits[:, 0]), strict=True))
+    return Levels(levels, {band: _sigma(band, *fit) for band, fit in zip(bands, fits.tolist(), strict=True)})
 
 
-def _shares(fine: Float64, sigma_px: float) -> Float64:
-    """Share of each pixel's light that comes from the object."""
-    # Averaging the points of a pixel smears as well: a twelfth of a pixel squared.
-    blurred = ndimage.gaussian_filter(fine, np.sqrt(sigma_px**2 - 1 / 12) * _FINE, mode="nearest")
-    rows, columns = (size // _FINE for size in fine.shape)
-    return np.asarray(blurred.reshape(rows, _FINE, columns, _FINE).mean(axis=(1, 3)))
-
-
-def _level(
-    pixels: NDArray[np.float32], share: Float64, ring: Bool, seen: Bool, band: str
-) -> tuple[float, float] | None:
-    """Level of one band and its standard error: noise of the pixels, spread of the background, calibration."""
-    background = float(np.median(pixels[ring & np.isfinite(pixels)]))
-    spread = 1.4826 * float(np.median(np.abs(pixels[ring & np.isfinite(pixels)] - background)))
-    used = (share > _LEAST_SHARE) & seen & np.isfinite(pixels)
-    f, x = share[used], pixels[used].astype(np.float64)
-    weight = float((f**2).sum())
-    if weight == 0:
-        return None
-    level = float((f * (x - (1 - f) * background)).sum() / weight)
+def _sigma(band: str, level: float, weight: float, mixed: float, deviation: float) -> float:
+    """Give the standard error of a level: noise of the pixels, spread of the background, calibration."""
     noise = _NOISE * np.sqrt(_SHARED_PX[_SIGMA_PX[band]] / weight)
-    mixed = spread * float((f * (1 - f)).sum()) / weight
-    return level, float(np.sqrt(noise**2 + mixed**2 + (_GAIN * level) ** 2))
+    return float(np.sqrt(noise**2 + (1.4826 * deviation * mixed) ** 2 + (_GAIN * level) ** 2))

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from scipy.special import comb
 
 from models import Model
+from models._footprint_kernels import HIGH, LOW, half_way
 from models._indices import Bool, Float32
+from models._morphology import closed, grown, opened, shrunk
+from models._patch_kernels import keep_patches
 
 MODEL = Model(
     name="footprint",
@@ -24,11 +26,14 @@ CLASSES = ("bare_or_built", "dark_ground", "other_cleared")
 """Bare, mined and built ground are not told apart without radar; dark ground is spoil, coal, asphalt or tar, which
 ten-metre pixels do not tell apart either; other cleared ground was green in the adequate years before and after."""
 
-_BLOCK = np.ones((3, 3), dtype=bool)
-_FAR_PX = 2
-"""Pixels this far beyond the core hold no light of it: three standard deviations of the point spread."""
+CORE, LAND, WATER, SEEN = 1, 2, 4, 8
+"""Marks of a pixel: bare all season; no water and seen on enough dates; water; seen on enough dates."""
+REACH_PX = 14
+"""What a pixel is depends on those so near: 2 of the core's opening, 2 of light beside it, 5 of the window of levels,
+4 of the last opening and closing, and one to spare."""
 _LEVEL_PX = 11
-"""Window the levels beside an edge are averaged over: enough pixels, and still beside it."""
+"""Window the levels beside an edge are averaged over: enough pixels, and still beside it. Pixels two beyond the core
+hold no light of it: three standard deviations of the point spread."""
 _MIN_SHORE_CONTRAST = 0.05
 """Least difference of brightness between ground and water: soil and concrete have 0.15 and 0.25, water 0.03; on coal
 and tar the edge stays where the tests of water put it."""
@@ -56,7 +61,7 @@ class SeasonLayers:
     ----------
     ndvi_max, dvi_max : Float32
         Expected largest NDVI, and nir - red in reflectance, of a fixed number of the clear dates
-        (:func:`expected_largest`); NaN unseen.
+        (:func:`draw_weights`); NaN unseen.
     bare_share, water_share : Float32
         Share of clear dates below the NDVI limit, and looking like water; NaN unseen.
     brightness : Float32
@@ -73,35 +78,24 @@ class SeasonLayers:
     clear: NDArray[np.integer]
 
 
-def expected_largest(values: Float32, k: int) -> Float32:
-    """Return the expected largest of ``k`` dates drawn from the clear dates of every pixel.
+def draw_weights(dates: int, k: int) -> NDArray[np.float64]:
+    """Probability that the i-th smallest of n values is the largest of ``k`` dates drawn from them.
 
-    The plain largest of a season rises with the number of dates, which a second satellite doubled in 2017.
-    This does not: of n values in rising order the i-th is the largest of a draw with the probability
-    ``C(i - 1, k - 1) / C(n, k)``, so the mean over all draws is exact.
-
-    Parameters
-    ----------
-    values : Float32
-        Shape (dates, rows, columns); NaN where the pixel is not clear.
-    k : int
-        Dates drawn; a pixel with fewer has its plain largest.
+    The plain largest of a season rises with the number of dates, which a second satellite doubled in 2017. The
+    expected largest of a fixed number of dates does not: of n values in rising order the i-th is the largest of a
+    draw with the probability ``C(i - 1, k - 1) / C(n, k)``, so that the mean over all draws is exact. A pixel with
+    fewer dates has its plain largest.
 
     Returns
     -------
-    Float32
-        Shape (rows, columns); NaN unseen.
+    NDArray[np.float64]
+        Shape (dates + 1, dates): n, and i - 1.
     """
-    dates = values.shape[0]
-    seen = np.isfinite(values).sum(axis=0)
-    weight = np.zeros((dates + 1, dates))
+    weights = np.zeros((dates + 1, dates))
     for n in range(1, dates + 1):
         drawn = min(k, n)
-        weight[n, :n] = comb(np.arange(n), drawn - 1) / comb(n, drawn)
-    largest = np.zeros(values.shape[1:])
-    for place, ordered in enumerate(np.sort(values, axis=0)):
-        largest += weight[seen, place] * np.nan_to_num(ordered)
-    return np.where(seen > 0, largest, np.nan).astype(np.float32)
+        weights[n, :n] = comb(np.arange(n), drawn - 1) / comb(n, drawn)
+    return weights
 
 
 def measure(season: SeasonLayers, rules: FootprintRules) -> Bool:
@@ -111,54 +105,71 @@ def measure(season: SeasonLayers, rules: FootprintRules) -> Bool:
     below ``ndvi_max`` and the ground is bare on ``bare_share`` of the dates. The edge is then placed half-way
     between the levels on both sides of it. Opened and closed by one pixel, patches below ``min_px`` left out.
     """
+    ground = outlined(marks(season, rules), season.dvi_max, season.brightness)
+    keep_patches(ground, ground, rules.min_px)
+    return ground
+
+
+def marks(season: SeasonLayers, rules: FootprintRules) -> NDArray[np.uint8]:
+    """Say what every pixel is by itself: CORE, LAND, WATER and SEEN, added up."""
     with np.errstate(invalid="ignore"):
         water = season.water_share > rules.water_share_max
-        ground = ~water & (season.clear >= rules.min_dates)
-        core = ground & (season.ndvi_max < rules.ndvi_max) & (season.bare_share >= rules.bare_share)
-    bare = _edges_half_way(core, ground, season.dvi_max) & ~_half_water(core, water, season.brightness)
-    smooth = ndimage.binary_closing(ndimage.binary_opening(bare)) & (season.clear >= rules.min_dates)
-    labels, count = ndimage.label(smooth, structure=_BLOCK)
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)
-    keep = sizes >= rules.min_px
-    keep[0] = False
-    return np.asarray(keep[labels])
+        seen = season.clear >= rules.min_dates
+        land = ~water & seen
+        core = land & (season.ndvi_max < rules.ndvi_max) & (season.bare_share >= rules.bare_share)
+    return np.asarray(CORE * core + LAND * land + WATER * water + SEEN * seen, dtype=np.uint8)
 
 
-def _edges_half_way(core: Bool, ground: Bool, dvi: Float32) -> Bool:
+def outlined(marked: NDArray[np.uint8], dvi: Float32, brightness: Float32) -> Bool:
+    """Occupied ground with its edges placed, patches of any size.
+
+    What a pixel is depends on those within REACH_PX alone, so that large maps may be cut into windows.
+
+    Parameters
+    ----------
+    marked : NDArray[np.uint8]
+        Of :func:`marks`.
+    dvi, brightness : Float32
+        ``dvi_max`` and ``brightness`` of the season.
+    """
+    core, land, water, seen = ((marked & kind) > 0 for kind in (CORE, LAND, WATER, SEEN))
+    bare = _edges_half_way(core, land, dvi)
+    _leave_half_water(bare, core, water, brightness)
+    return closed(opened(bare)) & seen
+
+
+def _edges_half_way(core: Bool, land: Bool, dvi: Float32) -> Bool:
     """Move the rim of a core to where nir - red is half-way between the bare and the green side.
 
     A mixed pixel falls below the limit of NDVI only when 55 (concrete in forest) to 90 % (coal) of it is
     bare, so that outline lies 1 to 6 m too far inside. nir - red is linear in the bare share: half-way is the
     true edge, whatever lies on either side. Only pixels within one pixel of the core's own outline move.
     """
-    core = np.asarray(ndimage.binary_opening(core))
-    rim = ndimage.binary_dilation(core, _BLOCK) & ~ndimage.binary_erosion(core) & ground & np.isfinite(dvi)
-    bare = _local_mean(dvi, ndimage.binary_erosion(core, border_value=1))
-    green = _local_mean(dvi, ground & ~ndimage.binary_dilation(core, _BLOCK, iterations=_FAR_PX) & np.isfinite(dvi))
-    with np.errstate(invalid="ignore"):
-        placed = rim & (green - bare >= _MIN_CONTRAST)
-        return np.asarray(np.where(placed, dvi < (green + bare) / 2, core))
+    core = opened(core)
+    near, known = grown(core, corners=True), land & np.isfinite(dvi)
+    side = _sides(shrunk(core, outside=True), known & ~grown(near, corners=True))
+    half_way(dvi, side, near & ~shrunk(core) & known, _LEVEL_PX // 2, _MIN_CONTRAST, core)
+    return core
 
 
-def _half_water(core: Bool, water: Bool, brightness: Float32) -> Bool:
-    """Pixels by water that are darker than half-way between it and the ground: more than half is water.
+def _leave_half_water(bare: Bool, core: Bool, water: Bool, brightness: Float32) -> None:
+    """Take out pixels by water that are darker than half-way between it and the ground: more than half is water.
 
     MNDWI calls a mixed pixel water only when four fifths of it are.
     """
-    near = core & ndimage.binary_dilation(water, _BLOCK, iterations=_FAR_PX)
-    ground = _local_mean(brightness, core & ~near & np.isfinite(brightness))
-    wet = _local_mean(brightness, ndimage.binary_erosion(water, _BLOCK) & np.isfinite(brightness))
-    with np.errstate(invalid="ignore"):
-        return np.asarray(near & (ground - wet >= _MIN_SHORE_CONTRAST) & (brightness < (ground + wet) / 2))
+    if not water.any():
+        return
+    near = core & grown(grown(water, corners=True), corners=True)
+    known = np.isfinite(brightness)
+    side = _sides(shrunk(water, corners=True) & known, core & ~near & known)
+    wet = np.zeros_like(bare)
+    half_way(brightness, side, near, _LEVEL_PX // 2, _MIN_SHORE_CONTRAST, wet)
+    bare &= ~wet
 
 
-def _local_mean(values: Float32, where: Bool) -> NDArray[np.float64]:
-    """Mean over a window of the values of some pixels; NaN where the window holds none."""
-    total = ndimage.uniform_filter(np.where(where, values, 0.0), _LEVEL_PX, mode="constant")
-    share = ndimage.uniform_filter(where.astype(np.float64), _LEVEL_PX, mode="constant")
-    # A running mean leaves rounding where a window is empty; one pixel is 1 / 121.
-    filled = share > 0.5 / _LEVEL_PX**2
-    return np.where(filled, total / np.where(filled, share, 1.0), np.nan)
+def _sides(low: Bool, high: Bool) -> NDArray[np.uint8]:
+    """Say of every pixel on which side of an edge it is."""
+    return (LOW * low + HIGH * high).astype(np.uint8)
 
 
 def classes(footprint: Bool, cleared: Bool, season_brightness: Float32, dark_brightness: float) -> dict[str, Bool]:

@@ -7,7 +7,8 @@ probability of coal given what the object itself reflects (models/_likelihood.py
 bulk material that reflects as coal does.
 """
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +16,10 @@ from numpy.typing import NDArray
 from scipy import ndimage, stats
 
 from models import Model
+from models._disk_kernels import within
 from models._indices import Bands, Bool, Float32, difference_ratio, ndvi
 from models._likelihood import SPECTRUM_BANDS, weigh
+from models._patch_kernels import keep_patches
 
 MODEL = Model(
     name="stockpile",
@@ -137,6 +140,10 @@ class ObjectRules:
     shore_px: int
 
 
+DARK, SEED, WET = 1, 2, 4
+"""Marks of a pixel: what objects may grow over, what they must hold, and what is water on too many dates."""
+
+
 def detect(share: Float32, clear: NDArray[np.integer], water_share: Float32, rules: ObjectRules) -> Bool:
     """Pixels of objects: connected ground of persistence ``grow`` that holds ``seed``, ``min_px`` at least.
 
@@ -152,63 +159,60 @@ def detect(share: Float32, clear: NDArray[np.integer], water_share: Float32, rul
         Number of clear dates.
     rules : ObjectRules
     """
-    land = (clear >= rules.min_dates) & ~_widened(lasting_water(water_share, rules), rules.shore_px)
+    return objects_and_water(marks(share, clear, water_share, rules), rules)[0]
+
+
+def marks(share: Float32, clear: NDArray[np.integer], water_share: Float32, rules: ObjectRules) -> NDArray[np.uint8]:
+    """Say what every pixel is by itself: DARK, SEED and WET, added up; parameters as of :func:`detect`."""
+    seen = clear >= rules.min_dates
     with np.errstate(invalid="ignore"):
-        grown = (share >= rules.grow) & land
-        seeds = (share >= rules.seed) & land
-    labels, count = ndimage.label(grown, structure=_EIGHT)
-    if count == 0:
-        return grown
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)
-    seeded = np.zeros(count + 1, dtype=bool)
-    seeded[np.unique(labels[seeds])] = True
-    keep = seeded & (sizes >= rules.min_px)
-    keep[0] = False
-    return np.asarray(keep[labels])
+        dark, seed = (seen & (share >= least) for least in (rules.grow, rules.seed))
+        wet = water_share > rules.water_share_max
+    return np.asarray(DARK * dark + SEED * seed + WET * wet, dtype=np.uint8)
 
 
-def lasting_water(water_share: Float32, rules: ObjectRules) -> Bool:
-    """Pixels of water: seen so on more than ``water_share_max`` of the dates, in a body of 0.1 ha or more.
+def objects_and_water(marked: NDArray[np.uint8], rules: ObjectRules) -> tuple[Bool, Bool]:
+    """Pixels of objects (:func:`detect`) and of water: what is wet, in a body of 0.1 ha or more.
 
-    A lone pixel is none: noise makes the darkest coal look like water on a few dates.
+    A lone wet pixel is no water: noise makes the darkest coal look like water on a few dates.
 
     Parameters
     ----------
-    water_share : Float32
-        Share of clear dates that look like water; NaN unseen.
+    marked : NDArray[np.uint8]
+        Of :func:`marks`, the whole map.
     rules : ObjectRules
     """
-    with np.errstate(invalid="ignore"):
-        wet = water_share > rules.water_share_max
-    labels, count = ndimage.label(wet, structure=_EIGHT)
-    large = np.bincount(labels.ravel(), minlength=count + 1) >= _MIN_WATER_PX
-    large[0] = False
-    return np.asarray(large[labels])
+    water = (marked & WET) > 0
+    keep_patches(water, water, _MIN_WATER_PX)
+    land = ~within(water, rules.shore_px)
+    objects = ((marked & DARK) > 0) & land
+    keep_patches(objects, ((marked & SEED) > 0) & land, rules.min_px)
+    return objects, water
 
 
-def _widened(mask: Bool, pixels: int) -> Bool:
-    """Add the pixels within a distance of a mask to it."""
-    if not mask.any() or pixels == 0:
-        return mask
-    return np.asarray(ndimage.distance_transform_edt(~mask) <= pixels, dtype=bool)
-
-
-def families(masks: Bool) -> tuple[NDArray[np.int32], int]:
+def families(masks: Iterable[Bool]) -> tuple[NDArray[np.int32], int]:
     """Label piles through the years: what touches in any year is one family.
 
     Parameters
     ----------
-    masks : Bool
-        Shape (years, rows, columns): pixels of objects.
+    masks : iterable of Bool
+        Of each year, shape (rows, columns): pixels of objects; one is held at a time.
 
     Returns
     -------
     labels : NDArray[np.int32]
         Shape (rows, columns), 0 outside every family; 8-connected.
     count : int
+
+    Raises
+    ------
+    TypeError
+        There is no year.
     """
-    labels, count = ndimage.label(masks.any(axis=0), structure=_EIGHT)
-    return labels.astype(np.int32), int(count)
+    ever = functools.reduce(np.logical_or, masks)
+    labels = np.empty(ever.shape, dtype=np.int32)
+    count = ndimage.label(ever, structure=_EIGHT, output=labels)
+    return labels, int(count)
 
 
 __all__ = [
@@ -219,9 +223,10 @@ __all__ = [
     "ScoreRules",
     "detect",
     "families",
-    "lasting_water",
     "looks_like_water",
+    "marks",
     "may_be_coal",
+    "objects_and_water",
     "persistence_interval",
     "score",
 ]

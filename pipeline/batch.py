@@ -8,20 +8,33 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from pipeline.claims import ClaimFinding, share
 from pipeline.errors import BusyError, InputError, ProductError, StocklineError
+from pipeline.parallel import Progress
 from pipeline.products.atomic import atomic_path
 from pipeline.products.geopackage import read_tables
 from pipeline.products.publish import Published
+from pipeline.progress import WatchedPool
 from pipeline.records import ChangeRow, ClaimRow, RunRow
 from pipeline.run import Batch, run_site
 from pipeline.types import Site
 
 STATE = "batch.json"
+_SITES_AT_ONCE = 8
+"""Each joins maps and writes products in this process, whatever the number of workers elsewhere."""
 _HEADLINES = ("stockpile_area_m2", "footprint_area_m2", "boundary_gain_m2")
+
+
+Say = Callable[[str, str], None]
+Show = Callable[[str, str, Progress], None]
+
+
+def _unseen(*_: object) -> None:
+    pass
 
 
 @dataclass(frozen=True)
@@ -34,7 +47,7 @@ class Outcome:
     seconds: float
 
 
-def run_batch(sites: Sequence[Site], batch: Batch, say: Callable[[str, str], None]) -> list[Outcome]:
+def run_batch(sites: Sequence[Site], batch: Batch, say: Say, show: Show = _unseen) -> list[Outcome]:
     """Run every site; with several workers some run at once, sharing the pool.
 
     Parameters
@@ -43,6 +56,8 @@ def run_batch(sites: Sequence[Site], batch: Batch, say: Callable[[str, str], Non
     batch : Batch
     say : callable
         Takes a site's id and a line of progress.
+    show : callable
+        Takes a site's id, the name of a stage and how far it is.
 
     Raises
     ------
@@ -55,7 +70,7 @@ def run_batch(sites: Sequence[Site], batch: Batch, say: Callable[[str, str], Non
     writing = threading.Lock()
 
     def run_one(site: Site) -> Outcome:
-        outcome = _run_one(site, batch, say)
+        outcome = _run_one(site, batch, say, show)
         with writing:
             _write_state(out, outcome)
         return outcome
@@ -63,8 +78,8 @@ def run_batch(sites: Sequence[Site], batch: Batch, say: Callable[[str, str], Non
     with _lock(out), _counted(batch, say):
         if batch.pool.workers == 1:
             return [run_one(site) for site in sites]
-        # The threads only wait: pixels are read and measured by the pool's workers.
-        with ThreadPoolExecutor(max_workers=batch.pool.workers) as threads:
+        # These threads mostly wait: pixels are read and measured by the pool's workers.
+        with ThreadPoolExecutor(max_workers=min(batch.pool.workers, _SITES_AT_ONCE)) as threads:
             try:
                 return list(threads.map(run_one, sites))
             except BaseException:
@@ -75,7 +90,7 @@ def run_batch(sites: Sequence[Site], batch: Batch, say: Callable[[str, str], Non
 
 
 @contextmanager
-def _counted(batch: Batch, say: Callable[[str, str], None]) -> Iterator[None]:
+def _counted(batch: Batch, say: Say) -> Iterator[None]:
     """Count what all sites ask of the source, and tell it at the end."""
     ledger = batch.line.ledger
     try:
@@ -94,14 +109,15 @@ def _counted(batch: Batch, say: Callable[[str, str], None]) -> Iterator[None]:
         ledger.close()
 
 
-def _run_one(site: Site, batch: Batch, say: Callable[[str, str], None]) -> Outcome:
+def _run_one(site: Site, batch: Batch, say: Say, show: Show) -> Outcome:
     started = dt.datetime.now(dt.UTC)
+    watched = WatchedPool(batch.pool, partial(show, site.id))
 
     def seconds() -> float:
         return round((dt.datetime.now(dt.UTC) - started).total_seconds(), 1)
 
     try:
-        published = run_site(site, batch, lambda line: say(site.id, line))
+        published = run_site(site, replace(batch, pool=watched), partial(say, site.id))
     except InputError:
         raise
     except StocklineError as error:
@@ -109,6 +125,8 @@ def _run_one(site: Site, batch: Batch, say: Callable[[str, str], None]) -> Outco
     except Exception as error:  # noqa: BLE001 - the batch boundary: a defect in one site must not lose the others
         said = " ".join(str(error).split())
         return Outcome(site.id, None, f"site {site.id}: unexpected {type(error).__name__}: {said}", seconds())
+    if not published.skipped:
+        say(site.id, watched.summary(seconds()))
     return Outcome(site.id, published, None, seconds())
 
 

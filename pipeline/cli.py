@@ -10,7 +10,7 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from pipeline import __version__
 from pipeline.errors import InputError, StocklineError
@@ -25,6 +25,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
 _INTERRUPTED = 130
+_SCHEDULER = "DASK_SCHEDULER_ADDRESS"
 _YEARS = re.compile(r"^(\d{4})(?:-(\d{4}))?$")
 
 
@@ -58,6 +59,11 @@ def _tell(line: str, stream: TextIO | None = None) -> None:
     print(plain(line), file=stream or sys.stdout, flush=stream is not None)
 
 
+def _tell_aside(line: str) -> None:
+    """Print one line beside the results."""
+    _tell(line, sys.stderr)
+
+
 def _told(command: Callable[[argparse.Namespace], int], parsed: argparse.Namespace) -> int:
     """Run a command and bring out what it printed: a reader that has gone is noticed here, not at the very end."""
     status = command(parsed)
@@ -67,7 +73,12 @@ def _told(command: Callable[[argparse.Namespace], int], parsed: argparse.Namespa
 
 def entry() -> None:
     """Run :func:`main` and exit with its status."""
-    sys.exit(main())
+    status = main()
+    if status == _INTERRUPTED:
+        # A thread may still wait for a server, for a minute: what it does is kept when it is finished, not before.
+        sys.stdout.flush()
+        os._exit(status)
+    sys.exit(status)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -91,8 +102,8 @@ def _parser() -> argparse.ArgumentParser:
 
     run = add("run", _run, "measure sites and write their results")
     common(run)
-    run.add_argument("--workers", type=int, default=1, help="processes; default 1")
-    run.add_argument("--scheduler", metavar="ADDRESS", help="address of a running Dask scheduler")
+    run.add_argument("--workers", type=int, default=1, help="threads; default 1")
+    run.add_argument("--scheduler", metavar="ADDRESS", help=f"cluster in place of threads; default: ${_SCHEDULER}")
     run.add_argument("--force", action="store_true", help="also where results are up to date")
     common(add("plan", _plan, "say what a run would read; reads no pixel"))
     common(add("report", _report, "write reports again from finished results"))
@@ -104,13 +115,13 @@ def _parser() -> argparse.ArgumentParser:
     simulate = add("simulate", _simulate, "write a simulated archive with known truth")
     simulate.add_argument("folder", type=Path, metavar="DIR")
     simulate.add_argument("--seed", type=int, default=1, help="default 1")
-    simulate.add_argument("--workers", type=int, default=1, help="processes; default 1")
+    simulate.add_argument("--workers", type=int, default=1, help="threads; default 1")
     check = add("validate", _validate, "measure the accuracy of this program on implants of known outline")
     check.add_argument("folder", type=Path, metavar="DIR")
     check.add_argument("--set", dest="seed_set", choices=("tuning", "reporting"), default="reporting")
     check.add_argument("--data", type=Path, help="folder of real archives (boadella, belgium, bolzano)")
     check.add_argument("--most", type=int, metavar="N", help="at most N worlds of a kind; default all")
-    check.add_argument("--workers", type=int, default=1, help="processes; default 1")
+    check.add_argument("--workers", type=int, default=1, help="threads; default 1")
     common(add("status", _status, "say what ran, when, what is due and what failed"))
     return parser
 
@@ -136,14 +147,19 @@ def _settings(parsed: argparse.Namespace) -> Settings:
 def _run(parsed: argparse.Namespace) -> int:
     from pipeline.batch import claim_shares, findings_of, run_batch
     from pipeline.parallel import open_pool
+    from pipeline.progress import Bar
     from pipeline.run import Batch
+    from pipeline.workers import alike
 
     if parsed.workers < 1:
         raise InputError(f"--workers {parsed.workers}: at least 1 is needed")
     settings = _settings(parsed)
-    with open_pool(parsed.workers, parsed.scheduler) as pool, _Progress(len(settings.sites)) as progress:
+    address = os.environ.get(_SCHEDULER) or None if parsed.scheduler is None else parsed.scheduler
+    with open_pool(parsed.workers, address, alike(settings.config)) as pool, Bar(_tell_aside) as bar:
+        if address is not None:
+            _tell_aside(f"cluster: {pool.workers} workers at {address}")
         batch = Batch(settings.config, settings.claims, settings.claims_sha256, pool, parsed.force)
-        outcomes = run_batch(settings.sites, batch, progress.say)
+        outcomes = run_batch(settings.sites, batch, bar.say, bar.show)
     claims = {}
     for outcome in outcomes:
         if outcome.published is None:
@@ -191,12 +207,13 @@ def _report(parsed: argparse.Namespace) -> int:
 
 def _validate(parsed: argparse.Namespace) -> int:
     from pipeline.parallel import open_pool
+    from pipeline.progress import Bar
     from pipeline.validation.command import validate
 
     for name in ("workers", "most"):
         if getattr(parsed, name) is not None and getattr(parsed, name) < 1:
             raise InputError(f"--{name} {getattr(parsed, name)}: at least 1 is needed")
-    with open_pool(parsed.workers, None) as pool, _Progress(1) as progress:
+    with open_pool(parsed.workers) as pool, Bar(_tell_aside) as progress:
         text = validate(
             parsed.folder, parsed.seed_set, parsed.data, parsed.most, pool, lambda line: progress.say("validate", line)
         )
@@ -258,41 +275,6 @@ def _status(parsed: argparse.Namespace) -> int:
         else:
             _tell(f"{site.id}: due, FAILED {last['finished']}: {last['error']}")
     return 0
-
-
-class _Progress:
-    """A bar on a terminal, plain lines otherwise."""
-
-    def __init__(self, sites: int) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-        self._console = Console(stderr=True)
-        self._bar: Progress | None = None
-        if self._console.is_terminal:
-            # No markup: a name may hold brackets.
-            columns = TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn()
-            self._bar = Progress(*columns, console=self._console, transient=True)
-        self._tasks: dict[str, object] = {}
-        self._sites = sites
-
-    def __enter__(self) -> Self:
-        if self._bar is not None:
-            self._bar.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-    def say(self, site_id: str, line: str) -> None:
-        """Tell one step of one site."""
-        if self._bar is None:
-            _tell(f"{site_id}: {line}", sys.stderr)
-            return
-        if site_id not in self._tasks:
-            self._tasks[site_id] = self._bar.add_task(site_id, total=None)
-        self._bar.update(self._tasks[site_id], description=plain(f"{site_id}: {line}"))  # type: ignore[arg-type]
 
 
 if __name__ == "__main__":

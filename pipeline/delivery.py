@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.ledger import NOTHING, Traffic
-from pipeline.pixels import Part
+from pipeline.rasters import Part
 
 
 @dataclass(frozen=True)

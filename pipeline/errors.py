@@ -56,6 +56,10 @@ class ProductError(StocklineError):
     """A product could not be written or read back (full disk, finished results missing)."""
 
 
+class WorkersError(StocklineError):
+    """The workers of a cluster were lost, or work was lost with each worker that took it; run the site again."""
+
+
 class BusyError(StocklineError):
     """Another batch holds the lock of this output folder."""
 

@@ -28,7 +28,8 @@ from pipeline.delivery import Delivered
 from pipeline.documents import parsed
 from pipeline.errors import EvidenceError
 from pipeline.imagery import Item
-from pipeline.pixels import MARGIN_M, Part
+from pipeline.pixels import MARGIN_M
+from pipeline.rasters import Part
 from pipeline.types import Grid
 
 RECORD = "record.json"

@@ -1,10 +1,9 @@
-"""Where a site is measured: one grid in one UTM zone, its windows and zones, and geodesic areas. Pure.
+"""Where a site is measured: one grid in one UTM zone, its windows, and geodesic areas. Pure.
 
 A site stays in one tile family (one UTM zone): grids of neighbouring zones are rotated against each
 other by almost four degrees here, and planar areas of the wrong zone are off by up to 0.7 % (science 2.5).
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,15 +11,18 @@ from functools import lru_cache
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from pyproj import CRS, Geod, Proj, Transformer
-from rasterio.features import rasterize
 from shapely.geometry.base import BaseGeometry
 
-from pipeline.errors import InputError
 from pipeline.imagery import Item
-from pipeline.types import PIXEL_M, Bool, Feature, Grid, Site, Zone
+from pipeline.kernels.burn import fill_rings, touch_lines
+from pipeline.outlines import polygons_only
+from pipeline.types import PIXEL_M, Bool, Grid
 
 _LONLAT = 4326
+_BESIDE = 1e-6
+"""In cells: a line this near to the edge of a cell lies on it."""
 _SNAP_M = 2 * PIXEL_M
 """Corners lie on whole 20 m cells, so 10 m and 20 m bands of a tile share them."""
 
@@ -123,15 +125,23 @@ def window(grid: Grid, rows: slice, columns: slice) -> Grid:
 
 
 def blocks(grid: Grid, size_px: int, halo_px: int) -> Iterator[Block]:
-    """Cut a grid into blocks of at most ``size_px`` with a halo of ``halo_px`` where the grid goes on."""
-    size, halo = size_px + size_px % 2, halo_px + halo_px % 2
-    for row in range(0, grid.height, size):
-        for column in range(0, grid.width, size):
-            bottom, right = min(row + size, grid.height), min(column + size, grid.width)
+    """Cut a grid into blocks of one size, at most ``size_px``, with a halo of ``halo_px`` where the grid goes on."""
+    halo = halo_px + halo_px % 2
+    height, width = (_share(length, size_px + size_px % 2) for length in grid.shape)
+    for row in range(0, grid.height, height):
+        for column in range(0, grid.width, width):
+            bottom, right = min(row + height, grid.height), min(column + width, grid.width)
             rows = slice(max(row - halo, 0), min(bottom + halo, grid.height))
             columns = slice(max(column - halo, 0), min(right + halo, grid.width))
             inner = (slice(row - rows.start, bottom - rows.start), slice(column - columns.start, right - columns.start))
             yield Block(window(grid, rows, columns), row, column, inner)
+
+
+def _share(length: int, most: int) -> int:
+    """Even length of the parts when a length is cut into as few as possible of at most ``most``."""
+    parts = -(-length // most)
+    share = -(-length // parts)
+    return share + share % 2
 
 
 @lru_cache(maxsize=64)
@@ -147,126 +157,30 @@ def areal_scale(epsg: int, x_m: float, y_m: float) -> float:
 
 def geodesic_area_m2(geometry: BaseGeometry, epsg: int) -> float:
     """Area on the WGS84 ellipsoid of a geometry in a CRS of metres or degrees; holes are left out."""
-    if geometry.is_empty:
-        return 0.0
-    lonlat = reproject(geometry, epsg, _LONLAT)
-    area = 0.0
-    geod = Geod(ellps="WGS84")
-    for polygon in getattr(lonlat, "geoms", [lonlat]):
-        if polygon.geom_type == "Polygon":
-            area += abs(geod.geometry_area_perimeter(shapely.geometry.polygon.orient(polygon))[0])
-    return area
+    geod, area = Geod(ellps="WGS84"), 0.0
+    for polygon in polygons_only(reproject(geometry, epsg, _LONLAT)).geoms:
+        rings = (np.ascontiguousarray(shapely.get_coordinates(ring).T) for ring in shapely.get_rings(polygon))
+        outer, *holes = (abs(geod.polygon_area_perimeter(*lonlat)[0]) for lonlat in rings)
+        area += outer - sum(holes)
+    return float(area)
 
 
 def burn(geometry: BaseGeometry, grid: Grid) -> Bool:
-    """Mask of the cells whose centre lies in a geometry of the grid's CRS; True inside."""
-    if geometry.is_empty:
-        return np.zeros(grid.shape, dtype=bool)
-    mask = rasterize([(geometry, 1)], out_shape=grid.shape, transform=grid.transform, dtype="uint8")
-    return np.asarray(mask, dtype=bool)
+    """Mask of the cells whose centre lies in the polygons of a geometry of the grid's CRS; True inside."""
+    mask = np.zeros(grid.shape, dtype=bool)
+    fill_rings(*_in_cells(shapely.get_rings(list(polygons_only(geometry).geoms)), grid), mask)
+    return mask
 
 
-def slug(name: str) -> str:
-    """Lower-case letters and digits joined by hyphens, for zone ids."""
-    joined = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    if not joined:
-        raise InputError(f"name {name!r} holds no letter or digit a zone id could be made of; add a Latin name")
-    return joined
+def touched(line: BaseGeometry, grid: Grid) -> Bool:
+    """Mask of the cells a line passes or borders on, and of few others; True there."""
+    mask = np.zeros(grid.shape, dtype=bool)
+    touch_lines(*_in_cells(shapely.get_parts(line), grid), _BESIDE, mask)
+    return mask
 
 
-def measured_ground(site: Site, grid: Grid) -> BaseGeometry:
-    """Return the AOI without excluded ground, in the grid's CRS."""
-    excluded = [reproject(f.geometry, _LONLAT, grid.epsg) for f in site.with_role("exclude")]
-    return reproject(site.aoi, _LONLAT, grid.epsg).difference(shapely.union_all(excluded))
-
-
-def make_zones(
-    site: Site, grid: Grid, reference: BaseGeometry | None, rings_m: tuple[float, float, float]
-) -> list[Zone]:
-    """Zones a site is measured in, clipped to its AOI and without excluded ground.
-
-    Always ``site`` (the AOI without its controls) and each named and control polygon. With a reference
-    (a sourced perimeter, else the baseline footprint) also ``inside``, the rings and ``outside``.
-
-    Parameters
-    ----------
-    site : Site
-    grid : Grid
-    reference : BaseGeometry or None
-        In the grid's CRS; None when neither perimeter nor baseline footprint exists.
-    rings_m : tuple of float
-        Outer edges of the two adjacent rings and of the outside zone, metres.
-    """
-    controls = [(f, reproject(f.geometry, _LONLAT, grid.epsg)) for f in site.with_role("control")]
-    ground = measured_ground(site, grid)
-    free = shapely.difference(ground, shapely.unary_union([geometry for _, geometry in controls]))
-    zones = [_zone("site", "site", site.name, free, grid.epsg)]
-    for feature in site.with_role("zone"):
-        geometry = reproject(feature.geometry, _LONLAT, grid.epsg).intersection(ground)
-        zones.append(_zone(f"named:{slug(feature.name)}", "named", feature.name, geometry, grid.epsg))
-    for feature, geometry in controls:
-        zones.append(
-            _zone(f"control:{slug(feature.name)}", "control", feature.name, geometry.intersection(ground), grid.epsg)
-        )
-    if reference is not None and not reference.is_empty:
-        kind = "perimeter" if perimeter_of(site) else "baseline_footprint"
-        zones += [
-            Zone(z.zone_id, z.role, z.name, z.geometry, z.area_m2, reference=kind)  # type: ignore[arg-type]
-            for z in _rings(reference, free, rings_m, grid.epsg)
-        ]
-    return [zone for zone in zones if not zone.geometry.is_empty]
-
-
-def perimeter_of(site: Site) -> Feature | None:
-    """Return the sourced perimeter with the latest ``valid_from``, or None."""
-    perimeters = sorted(site.with_role("perimeter"), key=lambda f: str(f.valid_from or ""))
-    return perimeters[-1] if perimeters else None
-
-
-def _zone(zone_id: str, role: str, name: str, geometry: BaseGeometry, epsg: int) -> Zone:
-    # Overlays leave points and lines where outlines touch; GEOS fails on some that are mixed with polygons.
-    parts = [p for part in shapely.get_parts(geometry) for p in shapely.get_parts(part)]
-    areal = shapely.union_all([p for p in parts if p.geom_type == "Polygon"])
-    return Zone(zone_id, role, name, areal, geodesic_area_m2(areal, epsg))  # type: ignore[arg-type]
-
-
-def _grown(shape: BaseGeometry, distance_m: float) -> BaseGeometry:
-    """Everything within a distance of a shape, as ``buffer`` has it, in growing steps.
-
-    Ground of a thousand patches buffered by a kilometre at once takes minutes; after the first small step most
-    patches are one.
-    """
-    done = 0.0
-    for step_m in (distance_m / 30, distance_m / 8, distance_m):
-        shape = shape.buffer(step_m - done)
-        done = step_m
-    return shape
-
-
-def _rings(reference: BaseGeometry, free: BaseGeometry, rings_m: tuple[float, float, float], epsg: int) -> list[Zone]:
-    near, far, outer = rings_m
-    to_near = _grown(reference, near)
-    to_far = to_near.buffer(far - near)
-    to_outer = to_far.buffer(outer - far)
-    parts = [
-        ("inside", "inside", "inside the reference", reference),
-        (
-            f"adjacent_0_{near / 1000:g}km",
-            "adjacent",
-            f"within {near / 1000:g} km of the reference",
-            to_near.difference(reference),
-        ),
-        (
-            f"adjacent_{near / 1000:g}_{far / 1000:g}km",
-            "adjacent",
-            f"{near / 1000:g} to {far / 1000:g} km from the reference",
-            to_far.difference(to_near),
-        ),
-        (
-            "outside",
-            "outside",
-            f"{far / 1000:g} to {outer / 1000:g} km from the reference",
-            to_outer.difference(to_far),
-        ),
-    ]
-    return [_zone(zone_id, role, name, geometry.intersection(free), epsg) for zone_id, role, name, geometry in parts]
+def _in_cells(lines: NDArray[np.object_], grid: Grid) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Columns and rows of the points of lines, and where each line starts and the last one ends."""
+    points = (shapely.get_coordinates(lines) - [grid.left_m, grid.top_m]) / [PIXEL_M, -PIXEL_M]
+    lengths = shapely.get_num_coordinates(lines)
+    return points, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)

@@ -102,6 +102,14 @@ class StoredBand:
 
 
 @dataclass(frozen=True)
+class Scratch:
+    """Folder for decoded pixels of a run, and the grid of the site they cover."""
+
+    folder: str
+    grid: Grid
+
+
+@dataclass(frozen=True)
 class StoredScene:
     """A scene whose pixels are in the evidence store: one tuple of bands per item.
 
@@ -115,6 +123,8 @@ class StoredScene:
         Files that came from the provider now, in ``requests`` and ``received_bytes``.
     notes : tuple of str
         What was wrong in the store and was mended.
+    scratch : Scratch or None
+        Where decoded pixels are kept through the run; None: every read decodes.
     """
 
     scene: Scene
@@ -124,6 +134,7 @@ class StoredScene:
     requests: int = 0
     received_bytes: int = 0
     notes: tuple[str, ...] = ()
+    scratch: Scratch | None = field(default=None, compare=False)
 
     @property
     def sha256s(self) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Rasters from outside: read by window, brought onto the grid; :mod:`pipeline.rasters` opens them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,12 @@ from rasterio.errors import RasterioError
 from rasterio.transform import Affine
 
 from pipeline.addresses import one_line
+from pipeline.decoded import cut, keep, path_of
 from pipeline.errors import EvidenceError, InputError, SceneRefusedError
-from pipeline.imagery import Calibration, Image, StoredBand, StoredScene
+from pipeline.imagery import Calibration, Image, Scratch, StoredBand, StoredScene
+from pipeline.kernels.resample import as_float
 from pipeline.radiometry import to_reflectance
-from pipeline.rasters import nodata_of, opened, window_of
+from pipeline.rasters import Part, nodata_of, opened, window_of
 from pipeline.resample import Method, resample
 from pipeline.types import Float32, Grid
 
@@ -26,27 +28,6 @@ _METRES_PER_DEGREE = 111_320.0
 _SAME_LATTICE_PX = 1e-3
 _LOWEST_LAND_M = -450.0
 """Shore of the Dead Sea; what an elevation model says below it is a mark for no data it does not declare."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """A window of one raster, in the raster's own lattice and type.
-
-    Attributes
-    ----------
-    pixels : NDArray
-        Shape (rows, columns).
-    transform : Affine
-        North-up, of ``pixels``.
-    crs : CRS
-    nodata : float or None
-        As the file says.
-    """
-
-    pixels: NDArray[Any]
-    transform: Affine
-    crs: CRS
-    nodata: float | None
 
 
 def read_part(path: str, grid: Grid) -> Part:
@@ -120,7 +101,7 @@ def read_image(stored: StoredScene, grid: Grid, bands: Sequence[str], calibratio
     for band in bands:
         layers = [s for item in stored.bands for s in item if s.band == band]
         if layers:
-            found[band] = _read_band(layers, grid, calibration)
+            found[band] = _read_band(layers, grid, calibration, stored.scratch)
     scl = found.pop("scl", None)
     reflectance = {band: to_reflectance(dn, calibration) for band, dn in found.items()}
     return Image(grid, reflectance, None if scl is None else np.nan_to_num(scl).astype(np.uint8))
@@ -159,30 +140,53 @@ def read_elevation(path: str, grid: Grid) -> Float32:
     return resample(pixels, part.transform, part.crs, grid, (0.0, 0.0), _smooth(part))
 
 
-def _read_band(layers: Sequence[StoredBand], grid: Grid, calibration: Calibration) -> Float32:
+def _read_band(layers: Sequence[StoredBand], grid: Grid, calibration: Calibration, scratch: Scratch | None) -> Float32:
     """One band of all items of a scene, DN."""
     out: Float32 | None = None
     shift_m = (calibration.shift_x_m, calibration.shift_y_m)
-    for part in _joined([part for layer in layers if (part := _stored_part(layer, grid)) is not None]):
+    for part in _joined([part for layer in layers if (part := _stored_part(layer, grid, scratch)) is not None]):
         method: Method = "nearest" if layers[0].band == "scl" else _smooth(part)
         dn = resample(part.pixels, part.transform, part.crs, grid, shift_m, method)
         out = dn if out is None else np.where(np.isfinite(out), out, dn)
     return np.full(grid.shape, np.nan, dtype=np.float32) if out is None else out
 
 
-def _stored_part(band: StoredBand, grid: Grid) -> Part | None:
+def _stored_part(band: StoredBand, grid: Grid, scratch: Scratch | None) -> Part | None:
     """Read what one item shows, as float32 with NaN for no data; None where the item does not reach."""
     try:
-        part = read_part(band.path, grid)
+        part = _decoded(band, grid, scratch)
     except SceneRefusedError:
         # It was whole when it was fetched and its bytes are the same: it lies beside this window of the site.
         return None
     except RasterioError as error:
         raise EvidenceError(f"{band.path}: cannot be read back ({why(error)}); run the site again") from error
+    if part is None:
+        return None
     nodata = next(value for value in (band.nodata, part.nodata, 0.0) if value is not None)
-    pixels = part.pixels.astype(np.float32)
-    pixels[(part.pixels == nodata) | ~np.isfinite(pixels)] = np.nan
-    return replace(part, pixels=pixels)
+    return replace(part, pixels=_known(part.pixels, nodata))
+
+
+def _decoded(band: StoredBand, grid: Grid, scratch: Scratch | None) -> Part | None:
+    """Read a window from the run's decoded copy, which is made first; None where that does not reach."""
+    if scratch is None:
+        return read_part(band.path, grid)
+    path = path_of(band, scratch)
+    try:
+        return cut(path, grid, MARGIN_M)
+    except FileNotFoundError:
+        keep(read_part(band.path, scratch.grid), path)
+        return cut(path, grid, MARGIN_M)
+
+
+def _known(pixels: NDArray[Any], nodata: float) -> Float32:
+    """Pixels as float32, NaN where there is no data."""
+    known: Float32 = np.empty(pixels.shape, dtype=np.float32)
+    if pixels.dtype in (np.uint16, np.uint8):
+        as_float(pixels, nodata, known)
+        return known
+    known[:] = pixels
+    known[(pixels == nodata) | ~np.isfinite(known)] = np.nan
+    return known
 
 
 def _smooth(part: Part) -> Method:

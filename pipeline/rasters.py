@@ -15,6 +15,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from math import ceil, floor, isfinite
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -23,9 +24,11 @@ from urllib.parse import urlsplit
 import numpy as np
 import rasterio
 from affine import AffineError
+from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError
 from rasterio.crs import CRS
 from rasterio.errors import CRSError, NotGeoreferencedWarning, WindowError
+from rasterio.transform import Affine
 from rasterio.warp import transform_bounds
 from rasterio.windows import Window, from_bounds
 
@@ -46,6 +49,27 @@ _WEB_MERCATOR = (
     'EXTENSION["PROJ4","+proj=merc +a=6378137 +b=6378137 +lat_ts=0 +lon_0=0 +x_0=0 +y_0=0 +k=1 +units=m '
     '+nadgrids=@null +wktext +no_defs"]'
 )
+
+
+@dataclass(frozen=True)
+class Part:
+    """A window of one raster, in the raster's own lattice and type.
+
+    Attributes
+    ----------
+    pixels : NDArray
+        Shape (rows, columns).
+    transform : Affine
+        North-up, of ``pixels``.
+    crs : CRS
+    nodata : float or None
+        As the file says.
+    """
+
+    pixels: NDArray[Any]
+    transform: Affine
+    crs: CRS
+    nodata: float | None
 
 
 @contextmanager

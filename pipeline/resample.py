@@ -5,7 +5,8 @@ it: several times faster than a general warp for windows this small, and a latti
 back bit by bit. Between CRSs GDAL warps, to within a tenth of a pixel.
 """
 
-from typing import Any, Literal
+import functools
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +15,13 @@ from rasterio.enums import Resampling
 from rasterio.transform import Affine
 from rasterio.warp import reproject
 
-from pipeline.types import Float32, Grid
+from pipeline.kernels import resample as kernels
+from pipeline.types import PIXEL_M, Float32, Grid
 
 Float64 = NDArray[np.float64]
 Method = Literal["nearest", "bilinear", "cubic"]
-_Tap = tuple[NDArray[np.intp], Float32]
-"""One tap of a kernel: index of the pixel and its weight, for every cell of an axis."""
+_Taps = tuple[NDArray[np.int64], Float32]
+"""Index of the pixel and its weight, each of shape (taps, cells of an axis)."""
 
 _SAME_PLACE_PX = 1e-6
 """Positions closer than this to a pixel's centre are on it: rounding of metres in float64."""
@@ -54,63 +56,77 @@ def resample(
     Float32
         Shape ``grid.shape``.
     """
-    there = Affine.translation(*shift_m) @ grid.transform
-    target = CRS.from_epsg(grid.epsg)
-    if crs == target:
-        rows = _places(grid.height, (there.f - transform.f) / transform.e, there.e / transform.e)
-        columns = _places(grid.width, (there.c - transform.c) / transform.a, there.a / transform.a)
+    if in_system(crs, grid.epsg):
+        left_m, top_m = grid.left_m + shift_m[0], grid.top_m + shift_m[1]
+        rows = _places(grid.height, (top_m - transform.f) / transform.e, -PIXEL_M / transform.e)
+        columns = _places(grid.width, (left_m - transform.c) / transform.a, PIXEL_M / transform.a)
         return _look_up(pixels, rows, columns, method)
+    there = Affine.translation(*shift_m) @ grid.transform
     out = np.full(grid.shape, np.nan, dtype=np.float32)
     reproject(
-        pixels, out, src_transform=transform, src_crs=crs, dst_transform=there, dst_crs=target, src_nodata=np.nan,
-        dst_nodata=np.nan, resampling=Resampling[method],
+        pixels, out, src_transform=transform, src_crs=crs, dst_transform=there, dst_crs=f"EPSG:{grid.epsg}",
+        src_nodata=np.nan, dst_nodata=np.nan, resampling=Resampling[method],
     )  # fmt: skip
     return out
 
 
-def _places(cells: int, start: float, step: float) -> Float64:
-    """Centres of a grid's cells on one axis, in pixels of the raster; whole numbers are pixel centres."""
+@functools.lru_cache(maxsize=64)
+def in_system(crs: CRS, epsg: int) -> bool:
+    """Whether a coordinate system is the one of this number; asked for every band of every window."""
+    return bool(crs == CRS.from_epsg(epsg))
+
+
+# Windows of one raster, and bands of one lattice, ask for the same places: these and their taps are made once.
+
+
+@functools.lru_cache(maxsize=256)
+def _places(cells: int, start: float, step: float) -> bytes:
+    """Centres of a grid's cells on one axis, in pixels of the raster (float64); whole numbers are pixel centres."""
     place = start + (np.arange(cells) + 0.5) * step - 0.5
     whole = np.rint(place)
-    return np.where(np.abs(place - whole) < _SAME_PLACE_PX, whole, place)
+    return np.where(np.abs(place - whole) < _SAME_PLACE_PX, whole, place).tobytes()
 
 
-def _look_up(pixels: Float32, rows: Float64, columns: Float64, method: Method) -> Float32:
-    """Values at places of a raster, shape (rows, columns)."""
-    nearest, outside = zip(*(_nearest(p, n) for p, n in zip((rows, columns), pixels.shape, strict=True)), strict=True)
-    here: Float32 = pixels[nearest[0]][:, nearest[1]]
-    here[outside[0]] = np.nan
-    here[:, outside[1]] = np.nan
+def _look_up(pixels: Float32, rows: bytes, columns: bytes, method: Method) -> Float32:
+    """Values at places of a raster, one for each of rows and columns."""
+    axes = (rows, pixels.shape[0]), (columns, pixels.shape[1])
+    (row, above), (column, beside) = (_nearest(*axis) for axis in axes)
+    out = np.empty((row.size, column.size), dtype=np.float32)
     if method == "nearest":
-        return here
-    value: NDArray[np.floating[Any]] = here
+        kernels.look_up_nearest(pixels, row, column, (above, beside), out)
+        return out
+    down, across = (_linear(*axis) for axis in axes)
     if method == "cubic":
-        value = _weigh(pixels, *(_cubic(p, n) for p, n in zip((rows, columns), pixels.shape, strict=True)))
-    if method == "bilinear" or np.isnan(value).any():
-        linear = [_linear(p, n) for p, n in zip((rows, columns), pixels.shape, strict=True)]
-        known = np.isfinite(pixels)
-        total = _weigh(np.where(known, pixels, np.float32(0.0)), *linear)
-        weight = np.maximum(_weigh(known.astype(np.float32), *linear), np.float32(_LEAST_WEIGHT))
-        value = np.where(np.isnan(value), total / weight, value) if method == "cubic" else total / weight
-    return np.where(np.isnan(here), np.float32(np.nan), value).astype(np.float32, copy=False)
+        lacking = kernels.weigh(pixels, *_cubic(*axes[0]), *_cubic(*axes[1]), out)
+    else:
+        lacking = kernels.weigh(pixels, *down, *across, out)
+    if lacking or any(edge.any() for edge in (above, beside)):
+        kernels.fill_linear(pixels, *down, *across, out, _LEAST_WEIGHT)
+        kernels.hide_unknown(pixels, row, column, (above, beside), out)
+    return out
 
 
-def _nearest(place: Float64, length: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    index = np.floor(place + 0.5).astype(np.intp)
+@functools.lru_cache(maxsize=256)
+def _nearest(places: bytes, length: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    index = np.floor(np.frombuffer(places) + 0.5).astype(np.int64)
     return np.clip(index, 0, length - 1), (index < 0) | (index >= length)
 
 
-def _linear(place: Float64, length: int) -> list[_Tap]:
+@functools.lru_cache(maxsize=256)
+def _linear(places: bytes, length: int) -> _Taps:
+    place = np.frombuffer(places)
     base = np.floor(place)
     part = place - base
-    return _taps(base.astype(np.intp), {0: 1.0 - part, 1: part}, length, 0.0)
+    return _taps(base.astype(np.int64), {0: 1.0 - part, 1: part}, length, 0.0)
 
 
-def _cubic(place: Float64, length: int) -> list[_Tap]:
+@functools.lru_cache(maxsize=256)
+def _cubic(places: bytes, length: int) -> _Taps:
+    place = np.frombuffer(places)
     base = np.floor(place)
     part = place - base
     weights = {-1: _far(1.0 + part), 0: _near(part), 1: _near(1.0 - part), 2: _far(2.0 - part)}
-    return _taps(base.astype(np.intp), weights, length, np.nan)
+    return _taps(base.astype(np.int64), weights, length, np.nan)
 
 
 def _near(distance: Float64) -> Float64:
@@ -121,7 +137,7 @@ def _far(distance: Float64) -> Float64:
     return ((-0.5 * distance + 2.5) * distance - 4.0) * distance + 2.0
 
 
-def _taps(base: NDArray[np.intp], weights: dict[int, Float64], length: int, outside: float) -> list[_Tap]:
+def _taps(base: NDArray[np.int64], weights: dict[int, Float64], length: int, outside: float) -> _Taps:
     """Index and weight of every tap that weighs anything; ``outside`` weighs the pixels that do not exist."""
     found = []
     for step, weight in weights.items():
@@ -129,15 +145,5 @@ def _taps(base: NDArray[np.intp], weights: dict[int, Float64], length: int, outs
         lacking = ((index < 0) | (index >= length)) & (weight != 0.0)
         if weight.any():
             found.append((np.clip(index, 0, length - 1), np.where(lacking, outside, weight).astype(np.float32)))
-    return found
-
-
-def _weigh(pixels: Float32, rows: list[_Tap], columns: list[_Tap]) -> Float32:
-    """Weighted sum over the taps of both axes."""
-    first = np.zeros((rows[0][0].size, pixels.shape[1]), dtype=np.float32)
-    for index, weight in rows:
-        first += weight[:, None] * pixels[index]
-    out = np.zeros((first.shape[0], columns[0][0].size), dtype=np.float32)
-    for index, weight in columns:
-        out += weight * np.take(first, index, axis=1)
-    return out
+    indices, weighing = zip(*found, strict=True)
+    return np.stack(indices), np.stack(weighing)

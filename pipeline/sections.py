@@ -293,5 +293,7 @@ class LimitsConfig(Section):
 
     max_aoi_km2: float = Field(2500.0, gt=0)
     """The largest camp has 560 km2."""
-    block_px: int = Field(1024, ge=64, le=4096)
+    block_px: int = Field(512, ge=64, le=4096)
     """Edge of what is computed at once, and so the memory needed."""
+    max_scratch_gb: float = Field(20.0, ge=0)
+    """Disk space for decoded pixels of a site while it runs; more is not kept, and every pass decodes anew."""

@@ -17,9 +17,10 @@ from pipeline.config import LimitsConfig, bounded_bytes
 from pipeline.documents import MOST_YAML, parsed, parsed_yaml
 from pipeline.drawn import Drawn, nearest, read_drawn
 from pipeline.errors import InputError
-from pipeline.grid import geodesic_area_m2, slug
+from pipeline.grid import geodesic_area_m2
 from pipeline.printable import plain, shown
 from pipeline.types import Claim, CoalRank, Feature, Site, SiteKind
+from pipeline.zones import slug
 
 _LONLAT = 4326
 _MOST_BYTES = 16 << 20

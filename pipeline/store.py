@@ -12,10 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rasterio.crs import CRS
-from rasterio.errors import RasterioError
-
-from pipeline.addresses import checked, file_name, is_remote, unsigned
+from pipeline.addresses import checked, is_remote, unsigned
 from pipeline.config import SourceConfig
 from pipeline.delivery import Delivered
 from pipeline.errors import EvidenceError, ProductError, SceneRefusedError, SourceError
@@ -35,7 +32,8 @@ from pipeline.evidence import (
 )
 from pipeline.imagery import Asset, Item, Refusal, Scene, StoredBand, StoredScene
 from pipeline.ledger import NOTHING, Traffic
-from pipeline.pixels import check_part, read_part, why
+from pipeline.pixels import read_part
+from pipeline.readable import unreadable
 from pipeline.remote import Line
 from pipeline.types import Grid
 
@@ -73,12 +71,25 @@ def copying(source: SourceConfig) -> bool:
 
 
 def fetch(store: Store, scene: Scene, grid: Grid, bands: Sequence[str]) -> StoredScene | Refusal:
-    """Bring every band of a scene into the store, or find it there.
+    """Bring every band of a scene into the store, or find it there, and try to read it; raises as :func:`bring`.
 
     Returns
     -------
     StoredScene or Refusal
         A refusal when the provider's item is unusable for good (missing band, broken file).
+    """
+    stored = bring(store, scene, grid, bands)
+    wrong = None if isinstance(stored, Refusal) else unreadable(stored, grid)
+    return stored if wrong is None else refusal(scene, wrong)
+
+
+def bring(store: Store, scene: Scene, grid: Grid, bands: Sequence[str]) -> StoredScene | Refusal:
+    """Bring every band of a scene into the store, or find it there: :func:`fetch` without trying to read it.
+
+    Returns
+    -------
+    StoredScene or Refusal
+        A refusal when the provider's item lacks a band or a file, or a file is not the one announced.
 
     Raises
     ------
@@ -89,7 +100,6 @@ def fetch(store: Store, scene: Scene, grid: Grid, bands: Sequence[str]) -> Store
     """
     try:
         found = [_fetch_item(store, item, grid, bands) for item in scene.items]
-        _same_system([item.bands for item in found], grid)
     except SceneRefusedError as refused:
         return refusal(scene, str(refused))
     traffic = sum((item.traffic for item in found), NOTHING)
@@ -257,26 +267,6 @@ def _band(asset: Asset, path: Path, digest: str, size: int, evidence: str) -> St
     return StoredBand(
         asset.band, str(path), digest, size, unsigned(asset.href), evidence, asset.scale, asset.offset, asset.nodata
     )
-
-
-def _same_system(stored: Sequence[Sequence[StoredBand]], grid: Grid) -> None:
-    """Refuse a scene with a file that cannot be read, or whose files lie in different coordinate systems."""
-    first: tuple[str, CRS] | None = None
-    for band in (band for item in stored for band in item):
-        name = file_name(band.href)
-        try:
-            # A copy was read when it was made; of a file of another's archive all that is needed must be there.
-            system = check_part(band.path, grid) if band.evidence == "copy" else read_part(band.path, grid).crs
-        except RasterioError as error:
-            raise SceneRefusedError(f"file {name} is broken ({why(error)})") from error
-        first = first or (name, system)
-        if system != first[1]:
-            raise SceneRefusedError(f"file {first[0]} is in {_title(first[1])}, file {name} in {_title(system)}")
-
-
-def _title(system: CRS) -> str:
-    code = system.to_epsg()
-    return f"EPSG:{code}" if code else "an unnamed coordinate system"
 
 
 def _window_key(grid: Grid, source: SourceConfig) -> str:

@@ -12,6 +12,7 @@ import pytest
 import rasterio
 
 from pipeline.errors import ProductError
+from pipeline.products import _tiff
 from pipeline.products.cog import read_cog, write_cog
 from pipeline.types import Grid
 
@@ -21,10 +22,15 @@ GRID = Grid(epsg=32652, left_m=500_000.0, top_m=4_500_000.0, width=700, height=6
 
 def two_bands():
     """Ramps with a hole: known at every pixel."""
-    rows, columns = np.indices(GRID.shape, dtype=np.float32)
-    red = rows / 1000 + columns / 10_000
-    red[100:140, 200:260] = np.nan
-    return {"red": red, "swir16": (columns / 1000).astype(np.float32)}
+    rows, columns = np.indices(GRID.shape, dtype=np.uint16)
+    red = rows * 10 + columns
+    red[100:140, 200:260] = 65535
+    return {"red": red, "swir16": columns * np.uint16(10)}
+
+
+def write(path, bands, tags, grid=GRID):
+    stack = np.stack(list(bands.values()))
+    write_cog(path, list(bands), lambda rows, columns: stack[:, rows, columns], grid, tags)
 
 
 def names_in(folder):
@@ -33,11 +39,11 @@ def names_in(folder):
 
 def test_pixels_names_place_and_no_data_come_back(tmp_path):
     path = tmp_path / "composites" / "2020.tif"
-    write_cog(path, two_bands(), GRID, {"SIMULATED": "yes", "YEAR": "2020"})
+    write(path, two_bands(), {"SIMULATED": "yes", "YEAR": "2020"})
     bands, transform, epsg = read_cog(path)
     assert list(bands) == ["red", "swir16"]
     for name, expected in two_bands().items():
-        assert bands[name].dtype == np.float32
+        assert bands[name].dtype == np.uint16
         np.testing.assert_array_equal(bands[name], expected)
     assert epsg == 32652
     assert transform @ (0, 0) == (500_000.0, 4_500_000.0)
@@ -46,56 +52,100 @@ def test_pixels_names_place_and_no_data_come_back(tmp_path):
 
 def test_the_file_is_a_tagged_compressed_cog_with_overviews(tmp_path):
     path = tmp_path / "a.tif"
-    write_cog(path, two_bands(), GRID, {"SIMULATED": "yes"})
+    write(path, two_bands(), {"SIMULATED": "yes", "note": 'a < b & "c"'})
     with rasterio.open(path) as file:
         structure = file.tags(ns="IMAGE_STRUCTURE")
         assert structure["LAYOUT"] == "COG"
         assert structure["COMPRESSION"] == "DEFLATE"
-        assert structure["PREDICTOR"] == "3"
+        assert structure["PREDICTOR"] == "2"
+        assert structure["INTERLEAVE"] == "PIXEL"
         assert file.tags()["SIMULATED"] == "yes"
+        assert file.tags()["note"] == 'a < b & "c"'
+        assert file.tags()["AREA_OR_POINT"] == "Area"
         assert file.overviews(1) == [2]
-        assert np.isnan(file.nodata)
+        assert file.nodata == 65535
         assert file.block_shapes == [(512, 512)] * 2
         assert file.descriptions == ("red", "swir16")
-    # Overviews average what is there and take no part of the hole: rows r, r+1 and columns c, c+1.
+        assert file.crs.to_epsg() == 32652
+        assert file.crs.linear_units == "metre"
+    # An overview chooses pixels and never averages them.
     with rasterio.open(path, overview_level=0) as overview:
-        red = overview.read(1)
-    assert red.shape == (300, 350)
-    assert red[10, 20] == pytest.approx((20 + 21) / 2 / 1000 + (40 + 41) / 2 / 10_000, rel=1e-6)
-    assert np.isnan(red[60, 110])
-    assert np.isfinite(red[49, 110])
+        np.testing.assert_array_equal(overview.read(1), two_bands()["red"][::2, ::2])
+        assert overview.nodata == 65535
     # A classic little-endian TIFF whose first directory follows the header at once, as a COG wants it.
     head = path.read_bytes()[:4096]
     assert struct.unpack("<2sH", head[:4]) == (b"II", 42)
     assert b"LAYOUT=IFDS_BEFORE_DATA" in head
 
 
-def test_counts_keep_their_type_and_their_largest_value_is_no_data(tmp_path):
-    counts = (np.indices(GRID.shape).sum(axis=0) % 2 * 80 + 10).astype(np.uint16)
+def test_directories_lie_before_tiles_and_each_tile_between_its_size_and_its_end(tmp_path):
+    """As the description of the layout says, by which GDAL reads with half of the requests."""
+    grid = Grid(32652, 500_000.0, 4_500_000.0, 1100, 1040)
+    bands = {"n": np.random.default_rng(1).integers(0, 900, grid.shape).astype(np.uint16)}
+    path = tmp_path / "a.tif"
+    write(path, bands, {}, grid)
+    raw, directories, at = path.read_bytes(), [], 0
+    at = struct.unpack("<I", raw[4:8])[0]
+    while at:
+        count = struct.unpack("<H", raw[at : at + 2])[0]
+        entries = [struct.unpack("<HHII", raw[k : k + 12]) for k in range(at + 2, at + 2 + 12 * count, 12)]
+        assert [tag for tag, *_ in entries] == sorted(tag for tag, *_ in entries)
+        directories.append((at, {tag: (n, value) for tag, _, n, value in entries}))
+        at = struct.unpack("<I", raw[at + 2 + 12 * count :][:4])[0]
+    assert [at for at, _ in directories] == sorted(at for at, _ in directories)
+    assert [(d[256][1], d[257][1]) for _, d in directories] == [(1100, 1040), (550, 520), (275, 260)]
+    first = []
+    for _, entries in directories:
+        (n, offsets), (_, sizes) = entries[324], entries[325]
+        where = [offsets] if n == 1 else struct.unpack(f"<{n}I", raw[offsets : offsets + 4 * n])
+        size = [sizes] if n == 1 else struct.unpack(f"<{n}I", raw[sizes : sizes + 4 * n])
+        assert list(where) == sorted(where)
+        first.append(where[0])
+        for start, length in zip(where, size, strict=True):
+            assert struct.unpack("<I", raw[start - 4 : start])[0] == length
+            assert raw[start + length : start + length + 4] == raw[start + length - 4 : start + length]
+    assert first == sorted(first, reverse=True), "the coarsest first"
+    assert first[-1] - 4 > directories[-1][0]
+    np.testing.assert_array_equal(read_cog(path)[0]["n"], bands["n"])
+
+
+def test_a_file_too_large_for_four_bytes_has_offsets_of_eight(tmp_path, monkeypatch):
+    monkeypatch.setattr(_tiff, "_CLASSIC_BYTES", 1000)
+    path = tmp_path / "a.tif"
+    write(path, two_bands(), {"SIMULATED": "yes"})
+    assert struct.unpack("<2sH", path.read_bytes()[:4]) == (b"II", 43)
+    bands, transform, epsg = read_cog(path)
+    for name, expected in two_bands().items():
+        np.testing.assert_array_equal(bands[name], expected)
+    assert (epsg, transform @ (0, 0)) == (32652, (500_000.0, 4_500_000.0))
+    with rasterio.open(path) as file:
+        assert file.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        assert file.tags()["SIMULATED"] == "yes"
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint32])
+def test_counts_keep_their_type_and_their_largest_value_is_no_data(tmp_path, dtype):
+    counts = (np.indices(GRID.shape).sum(axis=0) % 2 * 80 + 10).astype(dtype)
     path = tmp_path / "n.tif"
-    write_cog(path, {"n_clear": counts}, GRID, {})
+    write(path, {"n_clear": counts}, {})
     bands, _, _ = read_cog(path)
-    assert bands["n_clear"].dtype == np.uint16
+    assert bands["n_clear"].dtype == dtype
     np.testing.assert_array_equal(bands["n_clear"], counts)
     with rasterio.open(path) as file:
-        assert file.nodata == 65535
-        assert file.tags(ns="IMAGE_STRUCTURE")["PREDICTOR"] == "2"
-    with rasterio.open(path, overview_level=0) as overview:
-        assert set(np.unique(overview.read(1))) <= set(np.unique(counts))  # chosen, never averaged
+        assert file.nodata == np.iinfo(dtype).max
 
 
 @pytest.mark.parametrize(
-    ("bands", "words"),
+    ("pixels", "words"),
     [
-        ({"red": np.zeros((600, 701), np.float32)}, "band 'red' has shape"),
-        ({"red": np.zeros(GRID.shape, np.float32), "scl": np.zeros(GRID.shape, np.uint8)}, "float32, uint8"),
-        ({"clear": np.zeros(GRID.shape, bool)}, "bool"),
-        ({}, "none"),
+        (np.zeros((1, 600, 699), np.uint16), r"a tile is uint16 \(1, 512, 187\); uint16 \(1, 512, 188\) is due"),
+        (np.zeros((2, *GRID.shape), np.uint16), "1 unsigned bands are due"),
+        (np.zeros((1, *GRID.shape), np.float32), "pixels are float32"),
     ],
 )
-def test_bands_that_one_file_cannot_hold_are_refused(tmp_path, bands, words):
+def test_pixels_that_do_not_fit_are_refused(tmp_path, pixels, words):
     with pytest.raises(ProductError, match=words):
-        write_cog(tmp_path / "a.tif", bands, GRID, {})
+        write_cog(tmp_path / "a.tif", ["red"], lambda rows, columns: pixels[:, rows, columns], GRID, {})
     assert names_in(tmp_path) == []
 
 
@@ -103,12 +153,11 @@ SCRIPT = """
 import resource, sys
 sys.path.insert(0, sys.argv[1]), sys.path.insert(0, sys.argv[2])
 from pathlib import Path
-from test_cog import GRID, two_bands
+from test_cog import two_bands, write
 from pipeline.errors import ProductError
-from pipeline.products.cog import write_cog
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[4]), resource.RLIM_INFINITY))
 try:
-    write_cog(Path(sys.argv[3]), two_bands(), GRID, {"SIMULATED": "yes"})
+    write(Path(sys.argv[3]), two_bands(), {"SIMULATED": "yes"})
 except ProductError as error:
     print(error)
     sys.exit(3)
@@ -129,10 +178,10 @@ def test_bytes_do_not_depend_on_time_zone_or_locale(tmp_path):
     assert len(digests) == 1
 
 
-@pytest.mark.parametrize("limit", [0, 1000, 100_000])
+@pytest.mark.parametrize("limit", [0, 400, 4000])
 def test_a_file_that_cannot_grow_is_one_error_and_the_former_file_stays(tmp_path, limit):
     path = tmp_path / "a.tif"
-    write_cog(path, two_bands(), GRID, {})
+    write(path, two_bands(), {})
     before = path.read_bytes()
     assert len(before) > limit
     done = run_script(path, limit)
@@ -146,8 +195,8 @@ def test_a_missing_or_truncated_or_foreign_file_is_one_error(tmp_path):
     path = tmp_path / "a.tif"
     with pytest.raises(ProductError, match=r"a\.tif: cannot be read"):
         read_cog(path)
-    write_cog(path, two_bands(), GRID, {})
-    path.write_bytes(path.read_bytes()[:100_000])
+    write(path, two_bands(), {})
+    path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(ProductError, match=r"a\.tif: cannot be read"):
         read_cog(path)
     profile = {"width": 4, "height": 4, "count": 1, "dtype": "uint8", "crs": "EPSG:32652", "transform": GRID.transform}
@@ -155,3 +204,25 @@ def test_a_missing_or_truncated_or_foreign_file_is_one_error(tmp_path):
         foreign.write(np.zeros((1, 4, 4), np.uint8))
     with pytest.raises(ProductError, match="not a composite"):
         read_cog(path)
+
+
+def test_a_window_a_coarser_view_and_single_bands_are_read(tmp_path):
+    path = tmp_path / "a.tif"
+    counts = (np.indices(GRID.shape) * [[[700]], [[1]]]).sum(axis=0).astype(np.uint32)
+    write(path, {"red": counts, "nir": counts + 7}, {})
+    whole, _, _ = read_cog(path)
+    at = (slice(100, 150), slice(40, 101))
+    part, transform, epsg = read_cog(path, at, bands=["nir"])
+    assert (list(part), epsg) == (["nir"], 32652)
+    np.testing.assert_array_equal(part["nir"], whole["nir"][at])
+    assert transform @ (0, 0) == (500_400.0, 4_499_000.0)
+    coarse, transform, _ = read_cog(path, max_px=200)
+    assert list(coarse) == ["red", "nir"]
+    assert coarse["red"].shape == (150, 175), "one in four"
+    assert transform @ (1, 1) == (500_040.0, 4_499_960.0)
+    # Every pixel of the view is one of those it stands for.
+    row, column = coarse["red"] // 700 // 4, coarse["red"] % 700 // 4
+    np.testing.assert_array_equal([row, column], np.indices((150, 175)))
+    assert read_cog(path, max_px=700)[0]["red"].shape == GRID.shape
+    with pytest.raises(ProductError, match="not a composite"):
+        read_cog(path, bands=["swir"])

@@ -15,7 +15,7 @@ import pytest
 from pydantic import BaseModel
 from scipy import ndimage
 
-from models._delineate import OUTLINE_BANDS, outline
+from models._delineate import OUTLINE_BANDS, outline, place_of
 from models._uncertainty import median_sigma, pile_sigma_m2
 from models.stockpile import MODEL, score
 from models.volume import volume_m3
@@ -234,7 +234,7 @@ def measured_pile(area_m2: float, rng: np.random.Generator) -> tuple[float, floa
         bands = {
             b: (clean[b] * gain + common + rng.normal(0, 0.004, member.shape)).astype(np.float32) for b in OUTLINE_BANDS
         }
-        drawn = outline(bands, ~none, member, none, Config().stockpile.outline_level)
+        drawn = outline(bands, ~none, place_of(member, none), Config().stockpile.outline_level)
         areas.append(drawn.geometry.area * 100)
         sigmas.append(
             pile_sigma_m2(

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from imagery_fixture import an_item
 from pyproj import Geod, Transformer
+from rasterio.features import rasterize
 from shapely import affinity
-from shapely.geometry import MultiPolygon, Point, Polygon, box
+from shapely.geometry import LineString, MultiPolygon, Point, Polygon, box
 
 from pipeline.errors import InputError
 from pipeline.grid import (
@@ -22,15 +23,14 @@ from pipeline.grid import (
     geodesic_area_m2,
     is_utm,
     make_grid,
-    make_zones,
-    perimeter_of,
     reproject,
-    slug,
+    touched,
     utm_epsg,
     window,
 )
 from pipeline.imagery import Item
 from pipeline.types import Feature, Grid, Site
+from pipeline.zones import make_zones, perimeter_of, slug
 
 GEOD = Geod(ellps="WGS84")
 CAMP_14 = (126.055466, 39.571086)
@@ -195,6 +195,32 @@ def test_burn_takes_cells_by_their_centre():
     expected = [[shape.contains(Point(x, y)) for x in xs] for y in ys]
     assert burn(shape, grid).tolist() == expected
     assert not burn(Polygon(), grid).any()
+
+
+EDGES = st.floats(-30, 110)
+
+
+@given(st.lists(st.lists(st.tuples(EDGES, EDGES), min_size=3, max_size=9), min_size=1, max_size=4))
+def test_burn_is_that_of_gdal(rings):
+    grid = Grid(32652, 400000.0, 4400000.0, 8, 6)
+    polygons = [Polygon([(400000 + x, 4400000 - y) for x, y in ring]) for ring in rings]
+    shape = shapely.union_all([p.buffer(0) for p in polygons])
+    expected = np.zeros(grid.shape, bool)
+    if not shape.is_empty:
+        expected = rasterize([(shape, 1)], out_shape=grid.shape, transform=grid.transform, dtype="uint8") == 1
+    np.testing.assert_array_equal(burn(shape, grid), expected)
+
+
+@given(st.lists(st.tuples(EDGES, EDGES), min_size=2, max_size=6))
+def test_every_cell_a_line_passes_is_touched(points):
+    grid = Grid(32652, 400000.0, 4400000.0, 8, 6)
+    line = LineString([(400000 + x, 4400000 - y) for x, y in points])
+    cells = [
+        [box(400000 + x, 4400000 - y - 10, 400010 + x, 4400000 - y) for x in range(0, 80, 10)] for y in range(0, 60, 10)
+    ]
+    found = touched(line, grid)
+    assert not (shapely.intersects(line, cells) & ~found).any()
+    assert not (found & ~shapely.dwithin(line, cells, 0.01)).any()
 
 
 # --- areas ---

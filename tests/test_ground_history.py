@@ -6,9 +6,11 @@ import shapely
 from shapely import box
 
 from pipeline.config import Config
+from pipeline.maps import write_map
 from pipeline.passes.boundary import measure_boundary
 from pipeline.passes.ground import measure_year
 from pipeline.passes.history import brief, invariant_levels, lasting, remember
+from pipeline.passes.label import YearMaps, write_maps
 from pipeline.types import Grid, Zone
 
 CONFIG = Config()
@@ -51,12 +53,13 @@ def series(tmp_path):
             seen = ~mask(where) if state == "?" else mask((slice(None), slice(None)))
             level = np.full(GRID.shape, 0.2 if brightness is None else brightness[number], np.float32)
             counts = np.full(GRID.shape, 8, np.uint8)
-            maps[FIRST + number] = tmp_path / f"{FIRST + number}.npz"
-            np.savez(
-                maps[FIRST + number], objects=mask(), share=level, water=mask(), clear=counts, ground_clear=counts,
+            maps[FIRST + number] = tmp_path / str(FIRST + number)
+            found = YearMaps(
+                objects=mask(), water=mask(), clear=counts, ground_clear=counts,
                 ground=np.stack([ground] * 3), ground_seen=seen, wet=mask(where) if state == "W" else mask(),
                 brightness=level,
             )  # fmt: skip
+            write_maps(maps[FIRST + number], found)
         return remember(maps, list(maps) if adequate is None else adequate, tmp_path, CONFIG.boundary.shore_m)
 
     return write
@@ -127,10 +130,7 @@ def test_a_shore_neither_gains_nor_is_occupied(series):
 def test_ground_by_steady_water_gains(series, tmp_path):
     years = series("GBBB")
     for path in years.maps.values():
-        with np.load(path) as arrays:
-            fields = dict(arrays)
-        fields["wet"] = mask((slice(45, 50), slice(30, 50)))
-        np.savez(path, **fields)
+        write_map(path, "wet", mask((slice(45, 50), slice(30, 50))))
     years = remember(years.maps, years.adequate, tmp_path, CONFIG.boundary.shore_m)
     assert certain_m2(years, (2018, 2020)) == pytest.approx(NEW_M2, rel=2e-3)
 
@@ -173,10 +173,7 @@ def test_advance_and_its_length(series, tmp_path):
     years = series("GGGG")
     wide = (CAMP[0], slice(5, 30))
     for year in (2019, 2020, 2021):
-        with np.load(years.maps[year]) as arrays:
-            fields = dict(arrays)
-        fields["ground"] = np.stack([mask(wide)] * 3)
-        np.savez(years.maps[year], **fields)
+        write_map(years.maps[year], "ground", np.stack([mask(wide)] * 3))
     years = remember(years.maps, years.adequate, tmp_path, CONFIG.boundary.shore_m)
     piece = gain(years, (2018, 2020))["site", "certain_gain"]
     eps = 7.84

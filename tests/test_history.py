@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import ndimage
+from specification import history as specification
+from specification.history import median_of_others
 
 from pipeline.config import ClearConfig
-from pipeline.history import HistoryRules, median_of_others, sky_departures
+from pipeline.history import HistoryRules, sky_departures
 
 CONFIG = ClearConfig()
 RULES = HistoryRules(CONFIG.history_min_dates, CONFIG.history_veil, CONFIG.history_shade)
@@ -36,9 +39,9 @@ def series(ground, patch=None, dates=(), seed=0):
 
 def departures(stack, usable=None, shadable=None):
     shape = stack.shape[:3]
-    dates = [dict(zip(("blue", "nir", "swir16"), np.moveaxis(d, -1, 0).astype(np.float32), strict=True)) for d in stack]
+    values = np.rint(np.moveaxis(stack, -1, 0) * 1e4).astype(np.int16)
     usable = np.ones(shape, bool) if usable is None else usable
-    return sky_departures(dates, usable, np.ones(shape, bool) if shadable is None else shadable, RULES)
+    return sky_departures(values, (0, 1, 2), usable, np.ones(shape, bool) if shadable is None else shadable, RULES)
 
 
 # --- median of the others ---
@@ -189,3 +192,28 @@ def test_strips_are_seamless():
     assert np.array_equal(shaded[:, :SIZE], single)
     assert np.array_equal(shaded[:, 5 * SIZE : 6 * SIZE], single)
     assert not veiled.any()
+
+
+# --- the compiled version ---
+
+
+@given(st.integers(1, 26), st.integers(0, 2**32 - 1))
+def test_it_is_the_specification_bit_by_bit(dates, seed):
+    rng = np.random.default_rng(seed)
+    shape = (dates, 30, 22)
+    sky = ndimage.gaussian_filter(rng.standard_normal(shape), (0, 3, 3))
+    sky /= sky.std()
+    values = np.array([900.0, 2500.0, 2800.0]).reshape(3, 1, 1, 1) + rng.normal(0, 30, (3, *shape))
+    values[0] += np.where(sky > 1, 600 * (sky - 1), 0)
+    values[1:] *= np.where(sky < -1, 0.4, 1)
+    # Equal values and few distinct ones, as of saturated ground.
+    step = rng.choice([1, 200])
+    values = (np.round(values / step) * step).astype(np.int16)
+    usable, shadable = rng.random((2, *shape)) < rng.choice([0.3, 0.8, 1.0])
+    bands = dict(zip(specification.BANDS, values.astype(np.float32) * np.float32(1e-4), strict=True))
+    by_date = [{name: band[date] for name, band in bands.items()} for date in range(dates)]
+    expected = specification.sky_departures(by_date, usable, shadable, RULES)
+    # nir first, swir16 second, blue third
+    found = sky_departures(values[[1, 2, 0]], (2, 0, 1), usable, shadable, RULES)
+    for ours, wanted in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ours, wanted)

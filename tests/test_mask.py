@@ -22,6 +22,8 @@ from pipeline.clear import sun_position
 from pipeline.config import read_config
 from pipeline.grid import Block, blocks, burn, window
 from pipeline.imagery import StoredScene
+from pipeline.kernels.dates import BANDS as ORDER
+from pipeline.kernels.dates import NO_DATA
 from pipeline.passes.mask import DateMask, join_masks, read_dates, read_masks, write_masks
 from pipeline.passes.pile import _Ground, _observe
 from pipeline.passes.scene import BANDS, calibrate, inspect, survey
@@ -97,15 +99,22 @@ def true_sky(grid, scenes):
     return [sky_at(make_sky(planned[s.stored.scene.datetime]), *np.meshgrid(x, y)) for s in scenes]
 
 
+def reflectance(stack):
+    """Bands of every date of a stack, NaN where there is no data."""
+    ((_, _, values),) = stack.strips(0)
+    known = np.where(values == NO_DATA, np.nan, values * np.float32(1e-4)).astype(np.float32)
+    return [dict(zip(ORDER, date, strict=True)) for date in np.moveaxis(known, 1, 0)]
+
+
 @pytest.mark.parametrize("classes", [True, False], ids=["with classes", "without"])
-def test_one_used_pixel_in_a_hundred_may_be_cloud_or_shadow(dates, classes):
+def test_one_used_pixel_in_a_hundred_may_be_cloud_or_shadow(dates, classes, tmp_path):
     config, grid, scenes = dates
     chosen = scenes if classes else without_classes(scenes)
-    found = read_dates(grid, chosen, config.clear)
-    seen, sky = np.array([mask.usable for _, mask in found]), true_sky(grid, scenes)
+    found = read_dates(grid, chosen, config.clear, tmp_path)
+    seen, sky = np.array([mask.usable for mask in found.masks]), true_sky(grid, scenes)
     clean, haze = np.array([s.clear for s in sky]), np.array([s.haze for s in sky])
     # Sea and coal are never taken for shadow, whatever falls on them.
-    bright = np.nanmedian([brightness(image.bands) for image, _ in found], axis=0) > 0.08
+    bright = np.nanmedian([brightness(bands) for bands in reflectance(found.values)], axis=0) > 0.08
     assert (seen & ~clean & bright).sum() <= 0.01 * (seen & bright).sum()
     # What is plainly clear on a clear date is kept, and haze that lifts coal past its limit is not.
     calm = clean.all(axis=(1, 2)) & (haze.max(axis=(1, 2)) < 0.005)
@@ -118,9 +127,9 @@ def test_one_used_pixel_in_a_hundred_may_be_cloud_or_shadow(dates, classes):
     assert seen[veiled].mean() < 0.3
 
 
-def test_nothing_is_usable_and_suspected_at_once(dates):
+def test_nothing_is_usable_and_suspected_at_once(dates, tmp_path):
     config, grid, scenes = dates
-    for _, mask in read_dates(grid, scenes, config.clear):
+    for mask in read_dates(grid, scenes, config.clear, tmp_path).masks:
         assert not np.any(mask.usable & mask.suspected)
 
 
@@ -151,10 +160,10 @@ def test_slopes_turned_from_the_sun_are_left_out_on_low_sun_only(dates, tmp_path
     slope(tmp_path / "dem.tif", grid, 30.0)
     edge = grid.width // 2
     part = window(grid, slice(20, 60), slice(edge - edge % 2 - 20, edge - edge % 2 + 20))
-    plain = read_dates(part, scenes, config.clear)
-    lit = read_dates(part, scenes, config.clear.model_copy(update={"dem": str(tmp_path / "dem.tif")}))
+    plain = read_dates(part, scenes, config.clear, tmp_path).masks
+    lit = read_dates(part, scenes, config.clear.model_copy(update={"dem": str(tmp_path / "dem.tif")}), tmp_path).masks
     outcomes = set()
-    for scene, (_, before), (_, after) in zip(scenes, plain, lit, strict=True):
+    for scene, before, after in zip(scenes, plain, lit, strict=True):
         zenith, azimuth = sun_position(scene.stored.scene.datetime, 130.0, 38.5)
         # The sun on a plane that falls to the north-west: Soenen et al. 2005.
         s, z, turn = np.radians([30.0, zenith, azimuth - 315.0])
@@ -175,8 +184,8 @@ def test_ground_behind_a_wall_is_left_out(dates, tmp_path):
     slope(tmp_path / "dem.tif", grid, 0.0, wall_m=1500.0)
     edge = grid.width // 2
     part = window(grid, slice(100, 140), slice(edge - edge % 2 - 2, edge - edge % 2 + 24))
-    lit = read_dates(part, scenes, config.clear.model_copy(update={"dem": str(tmp_path / "dem.tif")}))
-    for scene, (_, mask) in zip(scenes, lit, strict=True):
+    lit = read_dates(part, scenes, config.clear.model_copy(update={"dem": str(tmp_path / "dem.tif")}), tmp_path).masks
+    for scene, mask in zip(scenes, lit, strict=True):
         zenith, azimuth = sun_position(scene.stored.scene.datetime, 130.0, 38.5)
         shadow_m = 1500.0 * np.tan(np.radians(zenith)) * np.sin(np.radians(azimuth))
         dark_px = min(round(shadow_m / 10), 32)

@@ -8,8 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
+from specification import ground as specification
+from specification.footprint import expected_largest
 
-from models.footprint import CLASSES, FootprintRules, SeasonLayers, classes, expected_largest, measure
+from models._morphology import closed, grown, opened, shrunk
+from models.footprint import (
+    CLASSES,
+    REACH_PX,
+    FootprintRules,
+    SeasonLayers,
+    classes,
+    marks,
+    measure,
+    outlined,
+)
 from models.volume import volume_m3
 
 RULES = FootprintRules(ndvi_max=0.30, bare_share=0.60, water_share_max=0.3, min_px=10, min_dates=3)
@@ -210,6 +222,57 @@ def test_a_mixed_pixel_by_water_is_ground_only_to_half():
     found = measure(layers, RULES).sum() * 100.0
     assert found == pytest.approx(124.0**2, rel=0.05)
     assert ((wet == 0).sum() * 100.0) > 1.08 * 124.0**2, "what the water test alone leaves"
+
+
+# --- held to the specification ---
+
+BLOCK = np.ones((3, 3), dtype=bool)
+
+
+@given(arrays(bool, (9, 11), elements=st.sampled_from([True, True, False])), st.booleans())
+def test_masks_grow_and_shrink_as_scipy_has_it(mask, corners):
+    shape = BLOCK if corners else None
+    np.testing.assert_array_equal(grown(mask, corners=corners), ndimage.binary_dilation(mask, shape))
+    np.testing.assert_array_equal(shrunk(mask, corners=corners), ndimage.binary_erosion(mask, shape))
+    beyond = ndimage.binary_erosion(mask, shape, border_value=1)
+    np.testing.assert_array_equal(shrunk(mask, corners=corners, outside=True), beyond)
+    np.testing.assert_array_equal(opened(mask), ndimage.binary_opening(mask))
+    np.testing.assert_array_equal(closed(mask), ndimage.binary_closing(mask))
+
+
+def random_season(seed, shape=(90, 70)):
+    """Fields, water and holes with soft edges."""
+    rng = np.random.default_rng(seed)
+    green, wet, bright, hidden = (ndimage.gaussian_filter(rng.standard_normal(shape), s) for s in (3, 4, 2, 3))
+    green, wet, bright, hidden = (x / x.std() for x in (green, wet, bright, hidden))
+    clear = np.clip(6 + 3 * hidden, 0, 12).round().astype(np.uint8)
+    index = (0.3 + 0.2 * green + 0.03 * rng.standard_normal(shape)).astype(np.float32)
+    water = np.clip((wet - 1) / 2, 0, 1).astype(np.float32)
+    brightness = (0.15 + 0.03 * bright - 0.1 * water).astype(np.float32)
+    unseen = clear == 0
+    for layer in (index, water, brightness):
+        layer[unseen] = np.nan
+    return SeasonLayers(index, index / 2, np.where(unseen, np.nan, 0.7 - index / 3).astype(np.float32), water,
+                        brightness, clear)  # fmt: skip
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_ground_is_that_of_the_specification(seed):
+    season = random_season(seed)
+    expected = specification.measure(season, RULES)
+    assert expected.any()
+    np.testing.assert_array_equal(measure(season, RULES), expected)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 60))
+def test_a_window_shows_what_the_whole_map_shows(seed, start):
+    season = random_season(seed)
+    marked = marks(season, RULES)
+    whole = outlined(marked, season.dvi_max, season.brightness)
+    rows = slice(max(start - REACH_PX, 0), start + 10 + REACH_PX)
+    part = outlined(marked[rows], season.dvi_max[rows], season.brightness[rows])
+    kept = slice(start, start + 10)
+    np.testing.assert_array_equal(part[start - rows.start :][:10], whole[kept])
 
 
 # --- volume ---

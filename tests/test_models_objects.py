@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
+from specification import objects as specification
 
-from models.stockpile import ObjectRules, detect, families, lasting_water, persistence_interval
+from models.stockpile import ObjectRules, detect, families, marks, objects_and_water, persistence_interval
 
 RULES = ObjectRules(seed=0.6, grow=0.35, min_px=4, min_dates=6, water_share_max=0.3, shore_px=2)
 SHAPE = (12, 14)
@@ -117,7 +118,7 @@ def test_objects_obey_every_rule(share, clear, water):
     objects = detect(share, clear, water, RULES)
     assert not (objects & ~(share >= RULES.grow)).any()
     assert not (objects & (clear < RULES.min_dates)).any()
-    assert not (objects & (lasting_water(water, RULES))).any()
+    assert not (objects & (specification.lasting_water(water, RULES))).any()
     labels, count = ndimage.label(objects, structure=np.ones((3, 3)))
     for label in range(1, count + 1):
         assert (labels == label).sum() >= RULES.min_px
@@ -205,3 +206,17 @@ def test_a_lone_wet_pixel_in_a_pile_is_no_water():
     assert detect(share, grid(8, np.int64), water, RULES)[5, 5]
     water[4:7, 4:8] = 0.5
     assert not detect(share, grid(8, np.int64), water, RULES)[5, 5]
+
+
+@given(
+    SHARES,
+    arrays(np.int64, SHAPE, elements=st.integers(4, 9)),
+    arrays(np.float32, SHAPE, elements=st.sampled_from([np.float32(x) for x in (0, 0, 0.3, 0.5, np.nan)])),
+    st.integers(1, 6),
+    st.integers(0, 3),
+)
+def test_objects_and_water_are_those_of_the_specification(share, clear, water, least, shore):
+    rules = ObjectRules(**{**vars(RULES), "min_px": least, "shore_px": shore})
+    objects, wet = objects_and_water(marks(share, clear, water, rules), rules)
+    np.testing.assert_array_equal(objects, specification.detect(share, clear, water, rules))
+    np.testing.assert_array_equal(wet, specification.lasting_water(water, rules))

@@ -9,7 +9,7 @@ from scipy import ndimage
 from shapely import Polygon, affinity, box
 
 from benchmarks.implants import BANDS, GROUNDS, HALF_M, PIXEL_M, Implant, anywhere, heap, implant
-from models._delineate import outline
+from models._delineate import outline, place_of
 from models._uncertainty import median_sigma, outline_sigma_m2, pile_sigma_m2
 
 SIDE = 2 * HALF_M // PIXEL_M
@@ -27,7 +27,7 @@ def mask(*, fill=False):
 
 def draw(pile, *, clear=None, others=None, level=0.5):
     clear = mask(fill=True) if clear is None else clear
-    return outline(pile.bands, clear, pile.member, mask() if others is None else others, level)
+    return outline(pile.bands, clear, place_of(pile.member, mask() if others is None else others), level)
 
 
 def area(drawn):
@@ -125,7 +125,7 @@ def test_contrast_is_in_spreads_of_the_ground():
     member = mask()
     member[25:35, 25:35] = True
     bands = {b: (np.where(member, 0.05, 0.15) + rng.normal(0, 0.01, member.shape)).astype(np.float32) for b in BANDS}
-    drawn = outline(bands, mask(fill=True), member, mask(), 0.5)
+    drawn = outline(bands, mask(fill=True), place_of(member, mask()), 0.5)
     # 10 sigma in each of four bands; the smoothed level follows the noise a little, so the spread reads low.
     assert drawn.contrast_sigma == pytest.approx(20.0, rel=0.2)
 
@@ -159,7 +159,7 @@ def test_resampling_a_shifted_scene_keeps_the_area(shift_m):
         for band, values in pile.bands.items():
             bands[band] = np.full_like(values, np.nan)
             reproject(values, bands[band], src_transform=grid, dst_transform=there, dst_nodata=np.nan, **options)
-        drawn = outline(bands, mask(fill=True), pile.member, mask(), 0.5)
+        drawn = outline(bands, mask(fill=True), place_of(pile.member, mask()), 0.5)
         # Of the small one noise alone decides whether a sign of dust is seen.
         assert area(drawn) == pytest.approx(area(draw(pile)), rel=0.015 if shape.area > 5000 else 0.03)
         moved = affinity.translate(draw(pile).geometry, -shift_m[0] / PIXEL_M, shift_m[1] / PIXEL_M)
@@ -170,7 +170,7 @@ def test_the_mask_only_says_where_to_look():
     """A mask of half the pile's area, or one a pixel too wide, leads to the same outline."""
     pile = plain(heap(1e4, 1.5, 15), noise=0.004, spread=0.12)
     masks = (ndimage.binary_erosion(pile.member), pile.member, ndimage.binary_dilation(pile.member))
-    found = [area(outline(pile.bands, mask(fill=True), member, mask(), 0.5)) for member in masks]
+    found = [area(outline(pile.bands, mask(fill=True), place_of(member, mask()), 0.5)) for member in masks]
     assert max(found) / min(found) < 1.01
 
 
@@ -241,7 +241,7 @@ def test_a_cloud_four_pixels_away_changes_little_and_none_of_it_is_outlined():
     clear = mask(fill=True)
     clear[:, edge:] = False
     clouded = {b: np.where(clear, v, 0.6).astype(np.float32) for b, v in pile.bands.items()}
-    drawn = outline(clouded, clear, pile.member, mask(), 0.5)
+    drawn = outline(clouded, clear, place_of(pile.member, mask()), 0.5)
     assert area(drawn) == pytest.approx(area(draw(pile)), rel=0.02)
     assert drawn.geometry.bounds[2] < edge
 
@@ -253,7 +253,7 @@ def test_an_unclear_pixel_is_never_looked_at():
     drawn = []
     for junk in (0.0, 0.9, np.nan):
         bands = {b: np.where(clear, v, junk).astype(np.float32) for b, v in pile.bands.items()}
-        drawn.append(outline(bands, clear, pile.member, mask(), 0.5).geometry)
+        drawn.append(outline(bands, clear, place_of(pile.member, mask()), 0.5).geometry)
     assert drawn[0].equals(drawn[1])
     assert drawn[0].equals(drawn[2])
 
@@ -267,7 +267,7 @@ def test_no_outline_when_the_pile_is_not_seen_whole(where):
     nir = pile.bands["nir"].copy()
     nir[row, column] = np.nan
     assert draw(pile) is not None
-    assert outline({**pile.bands, "nir": nir}, mask(fill=True), pile.member, mask(), 0.5) is None
+    assert outline({**pile.bands, "nir": nir}, mask(fill=True), place_of(pile.member, mask()), 0.5) is None
 
 
 def test_missing_pixels_round_the_pile_do_not_become_pile():
@@ -275,7 +275,7 @@ def test_missing_pixels_round_the_pile_do_not_become_pile():
     rng = np.random.default_rng(6)
     holes = (rng.random(pile.member.shape) < 0.1) & ~ndimage.binary_dilation(pile.member, iterations=2)
     bands = {b: np.where(holes, np.nan, v).astype(np.float32) for b, v in pile.bands.items()}
-    drawn = outline(bands, mask(fill=True), pile.member, mask(), 0.5)
+    drawn = outline(bands, mask(fill=True), place_of(pile.member, mask()), 0.5)
     assert area(drawn) == pytest.approx(area(draw(pile)), rel=0.01)
 
 
@@ -285,22 +285,22 @@ def test_no_outline_when_the_mask_holds_a_part_of_the_pile():
     part = pile.member.copy()
     part[:, SIDE // 2 :] = False
     assert draw(pile) is not None
-    assert outline(pile.bands, mask(fill=True), part, mask(), 0.5) is None
+    assert outline(pile.bands, mask(fill=True), place_of(part, mask()), 0.5) is None
 
 
 def test_no_outline_without_background_or_pile():
     pile = plain(heap(1e4, 1.5, 0))
     assert draw(pile, others=~pile.member) is None
-    assert outline(pile.bands, mask(fill=True), mask(), mask(), 0.5) is None
+    assert outline(pile.bands, mask(fill=True), place_of(mask(), mask()), 0.5) is None
     even = dict.fromkeys(BANDS, np.full(pile.member.shape, 0.2, dtype=np.float32))
-    assert outline(even, mask(fill=True), pile.member, mask(), 0.5) is None
+    assert outline(even, mask(fill=True), place_of(pile.member, mask()), 0.5) is None
 
 
 def test_ground_darker_than_the_mask_is_no_pile():
     """A mask left from brighter ground: what was taken for the pile is the lighter of the two."""
     pile = plain(heap(1e4, 1.5, 0))
     inverse = {b: (0.3 - v).astype(np.float32) for b, v in pile.bands.items()}
-    assert outline(inverse, mask(fill=True), pile.member, mask(), 0.5) is None
+    assert outline(inverse, mask(fill=True), place_of(pile.member, mask()), 0.5) is None
 
 
 def test_inputs_are_left_as_they_were():
@@ -352,8 +352,8 @@ def test_a_sunlit_slope_is_no_hole_and_a_clearing_is_one():
     middle = np.argwhere(pile.member).mean(axis=0)
     patch = np.hypot(rows - middle[0], columns - middle[1]) < 3
     bands = {band: np.where(patch, np.float32(0.2), values) for band, values in pile.bands.items()}
-    lit = outline(bands, mask(fill=True), pile.member, mask(), 0.5)
-    cleared = outline(bands, mask(fill=True), pile.member & ~patch, mask(), 0.5)
+    lit = outline(bands, mask(fill=True), place_of(pile.member, mask()), 0.5)
+    cleared = outline(bands, mask(fill=True), place_of(pile.member & ~patch, mask()), 0.5)
     assert area(lit) == pytest.approx(area(draw(pile)), rel=0.02)
     assert area(cleared) == pytest.approx(area(lit) - patch.sum() * PIXEL_M**2, rel=0.02)
 

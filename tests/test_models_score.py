@@ -11,7 +11,7 @@ from scipy import ndimage, stats
 from shapely import affinity, box
 
 from models._indices import difference_ratio, ndvi
-from models._likelihood import COAL, OTHERS, SPECTRUM_BANDS, _log_density, weigh
+from models._likelihood import COAL, OTHERS, SPECTRUM_BANDS, _log_density, _table, weigh
 from models._spectrum import object_levels
 from models.stockpile import MODEL, ScoreRules, looks_like_water, may_be_coal, score
 from pipeline.config import Config
@@ -252,7 +252,7 @@ def test_the_density_is_students_t(material):
     noise = np.array([sigmas[b] for b in SPECTRUM_BANDS]) / value
     shape = np.diag(material.colour**2 + noise**2) + material.brightness**2
     expected = stats.multivariate_t(np.log(material.spectrum), shape, df=6).logpdf(np.log(value))
-    assert _log_density(np.log(value), noise, material) == pytest.approx(expected, abs=1e-9)
+    assert _log_density(np.log(value), noise, _table([material]))[0] == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize(("coal", "rank"), [(ANTHRACITE, "hard"), (BITUMINOUS, "hard"), (LIGNITE, "lignite")])

@@ -1,21 +1,23 @@
 """One worker or several, another clock, another locale: the same bytes; workers that come and go."""
 
+import functools
 import os
 import shutil
 import subprocess
 import threading
 import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 
-import distributed
 import psutil
 import pytest
 from conftest import call, command_line, environment, products
+from rasterio.errors import NotGeoreferencedWarning
 
-from pipeline import cli
+from pipeline import threads
 from pipeline.errors import InputError
-from pipeline.parallel import DaskPool, SerialPool, open_pool
-
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+from pipeline.parallel import Progress, SerialPool, ThreadPool, open_pool, stage_of
+from pipeline.progress import WatchedPool
 
 
 def of_session(session):
@@ -63,29 +65,6 @@ def test_the_archive_may_be_anywhere(port, port_results, settings, tmp_path):
     assert products(archive / "results" / "sim-port") == products(port_results / "sim-port")
 
 
-def test_a_running_scheduler_is_used(port, port_results, tmp_path):
-    with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, dashboard_address=":0", silence_logs=50, local_directory=str(tmp_path)
-    ) as cluster:
-        arguments = ["run", "--config", port / "config.yaml", "--out", tmp_path / "out"]
-        assert cli.main([*map(str, arguments), "--scheduler", cluster.scheduler_address]) == 0
-        assert products(tmp_path / "out" / "sim-port") == products(port_results / "sim-port")
-        assert len(cluster.workers) == 1, "the cluster is its owner's and goes on"
-
-
-def test_a_scheduler_without_workers_is_refused(port, tmp_path, capsys):
-    with distributed.LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=50) as cluster:
-        address = cluster.scheduler_address
-        status = cli.main(
-            ["run", "--config", str(port / "config.yaml"), "--out", str(tmp_path / "out"), "--scheduler", address]
-        )
-    said = capsys.readouterr()
-    assert (status, said.out) == (2, "")
-    assert len(said.err.splitlines()) == 1
-    assert address in said.err
-    assert "no workers" in said.err
-
-
 def add(item, more):
     return item + more
 
@@ -93,11 +72,6 @@ def add(item, more):
 def fail_at_two(item):
     if item == 2:
         raise InputError("item 2")
-    return item
-
-
-def slow(item):
-    time.sleep(60)
     return item
 
 
@@ -111,28 +85,102 @@ def test_one_worker_is_a_plain_call():
 
 def test_several_workers_keep_order_pass_errors_on_and_can_be_stopped():
     with open_pool(2) as pool:
-        assert isinstance(pool, DaskPool)
+        assert isinstance(pool, ThreadPool)
         assert pool.workers == 2
         assert pool.map(add, range(20), 10) == list(range(10, 30))
         assert pool.map(add, [], 10) == []
         with pytest.raises(InputError, match="item 2"):
             pool.map(fail_at_two, [1, 2, 3])
         assert pool.map(add, [1], 1) == [2], "an error does not spoil the pool"
-        ended = []
+        ended, begun, go_on = [], [], threading.Event()
+
+        def slow(item):
+            begun.append(item)
+            go_on.wait(5)
+            return item
 
         def wait():
             try:
                 pool.map(slow, [1, 2, 3, 4])
             except KeyboardInterrupt:
-                ended.append(time.monotonic())
+                ended.append(len(begun))
 
         thread = threading.Thread(target=wait)
         thread.start()
-        time.sleep(1.0)
-        start = time.monotonic()
+        while len(begun) < 2:
+            time.sleep(0.01)
         pool.stop()
+        time.sleep(0.1)
+        assert not ended, "what is under way is waited for: it writes into folders that are removed next"
+        go_on.set()
         thread.join(timeout=20)
-        assert ended
-        assert ended[0] - start < 5
+        assert ended == [2], "nothing is begun after stop"
         with pytest.raises(KeyboardInterrupt):
             pool.map(add, [1], 1)
+
+
+def test_the_wait_for_what_is_under_way_has_an_end(monkeypatch):
+    monkeypatch.setattr(threads, "_WAIT_S", 0.2)
+    release, seen = threading.Event(), []
+    with open_pool(2) as pool:
+
+        def wait():
+            with pytest.raises(KeyboardInterrupt):
+                pool.map(lambda _: seen.append(1) or release.wait(20), [1, 2])
+            seen.append("ended")
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        while len(seen) < 2:
+            time.sleep(0.01)
+        pool.stop()
+        thread.join(timeout=5)
+        assert seen[-1] == "ended"
+        release.set()
+
+
+def test_of_several_errors_that_of_the_first_item_is_raised():
+    """As one worker would: what is told of a failure does not depend on who was faster."""
+    later = threading.Event()
+
+    def fail(item):
+        if item == 1:
+            later.wait(10)
+        elif item == 2:
+            later.set()
+        if item >= 1:
+            raise InputError(f"item {item}")
+        return item
+
+    with open_pool(2) as pool:
+        for _ in range(100):
+            later.clear()
+            with pytest.raises(InputError, match="item 1"):
+                pool.map(fail, range(10))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_progress_counts_every_item_and_names_the_stage(workers):
+    seen = []
+    with open_pool(workers) as pool:
+        watched = WatchedPool(pool, lambda stage, progress: seen.append((stage, progress)))
+        assert watched.workers == workers
+        assert watched.map(functools.partial(add, more=1), range(5)) == [1, 2, 3, 4, 5]
+    assert seen == [("add", Progress(done, 5, seen[-1][1].tasks if workers > 1 else done)) for done in range(1, 6)]
+    assert stage_of(fail_at_two) == "fail at two"
+    assert watched.summary(7.4) == "5 tasks; the rest 7 s"
+
+
+def test_maps_of_several_threads_share_the_threads():
+    with open_pool(2) as pool, ThreadPoolExecutor(4) as sites:
+        found = list(sites.map(lambda site: pool.map(add, range(50), site), range(4)))
+    assert found == [[item + site for item in range(50)] for site in range(4)]
+
+
+def test_a_library_that_swaps_warning_filters_lets_no_warning_of_ours_out():
+    """Filters are the process's: a thread puts back those it found before another set its own."""
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        threads.settle()
+        warnings.warn("lies nowhere", NotGeoreferencedWarning, stacklevel=1)
+    assert told == []

@@ -8,8 +8,9 @@ from rasterio.crs import CRS
 from rasterio.enums import Resampling
 from rasterio.transform import Affine
 from rasterio.warp import reproject
+from specification.resample import look_up
 
-from pipeline.resample import resample
+from pipeline.resample import _look_up, _places, resample
 from pipeline.types import Grid
 
 UTM = CRS.from_epsg(32652)
@@ -163,3 +164,18 @@ def test_another_coordinate_system_is_warped_to_a_tenth_of_a_pixel(epsg):
     pixels = field(east - shift[0], high - shift[1]).astype(np.float32)
     found = resample(pixels, transform, CRS.from_epsg(epsg), GRID, shift, "cubic")
     assert np.abs(found - drawn(GRID.transform, GRID.shape)).max() < 8
+
+
+@given(
+    st.integers(0, 2**32 - 1), st.sampled_from([0.5, 1.0, 2.0]), st.floats(-6, 40), st.floats(-6, 40),
+    st.sampled_from(["nearest", "bilinear", "cubic"]), st.floats(0, 0.4),
+)  # fmt: skip
+def test_the_compiled_look_up_is_that_of_the_specification_bit_by_bit(seed, step, down, right, method, holes):
+    random = np.random.default_rng(seed)
+    pixels = random.integers(1, 20000, (37, 41)).astype(np.float32)
+    pixels[random.random(pixels.shape) < holes] = np.nan
+    if random.random() < 0.3:  # places on pixels exactly, as without a shift
+        down, right = round(down), round(right)
+    rows, columns = _places(30, down, step), _places(26, right, step)
+    plain = (np.frombuffer(places) for places in (rows, columns))
+    np.testing.assert_array_equal(_look_up(pixels, rows, columns, method), look_up(pixels, *plain, method))

@@ -41,7 +41,7 @@ def a_scene(folder, name, shift_10_m=(0.0, 0.0), shift_20_m=None, noise=0.002, f
 
 @pytest.fixture
 def reference(tmp_path):
-    return draw(a_scene(tmp_path, "reference"), GRID, Config(), tmp_path / "reference.npy")
+    return draw(a_scene(tmp_path, "reference"), GRID, Config(), tmp_path)
 
 
 def test_the_fixture_has_the_bands_that_are_asked_for():

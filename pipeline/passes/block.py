@@ -1,5 +1,6 @@
 """Block pass: one block of one site and year, all its dates, down to the layers the later passes read."""
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -7,15 +8,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models._indices import brightness, ndvi
-from models.footprint import expected_largest
-from models.stockpile import ScoreRules, looks_like_water, may_be_coal
+from models.footprint import draw_weights
+from models.stockpile import ScoreRules
 from pipeline.config import Config, in_windows
 from pipeline.findings import PreparedScene
 from pipeline.grid import Block
-from pipeline.imagery import Image
-from pipeline.passes.mask import masks_beside, read_dates, write_masks
-from pipeline.types import Bool, Float32, Grid
+from pipeline.kernels.dates import BANDS, NO_DATA, median_of_dates, sorting_network
+from pipeline.kernels.season import count_coal, measure_season
+from pipeline.passes.mask import BlockDates, masks_beside, read_dates, write_masks
+from pipeline.types import Float32, Grid
 
 DISPLAY_BANDS = ("blue", "green", "red", "nir", "swir16", "swir22")
 HALVES = 2
@@ -81,16 +82,6 @@ class YearLayers:
 
 
 @dataclass(frozen=True)
-class _Date:
-    """One scene on a block; ``ok`` are the pixels that may be used."""
-
-    image: Image
-    ok: Bool
-    in_stockpile: bool
-    in_footprint: bool
-
-
-@dataclass(frozen=True)
 class BlockJob:
     """One block and the used scenes of one year."""
 
@@ -116,13 +107,12 @@ def score_block(job: BlockJob, rules: ScoreRules, config: Config, folder: Path) 
         Of the written layers, for :func:`read_layers`.
     """
     block = job.block
-    dates = read_dates(block.grid, job.scenes, config.clear)
-    seen = [_date(image, mask.usable, s, config) for (image, mask), s in zip(dates, job.scenes, strict=True)]
-    layers = _layers(seen, block.grid, rules, config)
+    dates = read_dates(block.grid, job.scenes, config.clear, folder)
+    layers = reduce_dates(dates, [scene.stored.scene.date for scene in job.scenes], block.grid, rules, config)
     path = folder / f"{job.year}_{block.row}_{block.column}.npz"
     rows, columns = block.inner
     np.savez(path, **{f.name: getattr(layers, f.name)[..., rows, columns] for f in fields(layers)})
-    write_masks(masks_beside(path), [mask for _, mask in dates], block.inner)
+    write_masks(masks_beside(path), dates.masks, block.inner)
     return path
 
 
@@ -132,59 +122,54 @@ def read_layers(path: Path) -> YearLayers:
         return YearLayers(**{f.name: arrays[f.name] for f in fields(YearLayers)})
 
 
-def _date(image: Image, ok: Bool, scene: PreparedScene, config: Config) -> _Date:
-    day, windows = scene.stored.scene.date, config.windows
-    return _Date(image, ok, in_windows(day, windows.stockpile), in_windows(day, windows.footprint))
-
-
-def _layers(dates: Sequence[_Date], grid: Grid, rules: ScoreRules, config: Config) -> YearLayers:
+def reduce_dates(
+    dates: BlockDates, days: Sequence[dt.date], grid: Grid, rules: ScoreRules, config: Config
+) -> YearLayers:
+    """Reduce the dates of a block to the layers of a year; ``days`` are theirs, in order."""
     layers = YearLayers.empty(grid)
-    if not dates:
+    if not days:
         return layers
-    for date in dates:
-        if date.in_stockpile:
-            layers.clear[date.ok] += 1
-            layers.hits[date.ok & may_be_coal(date.image.bands, rules)] += 1
-            layers.water[date.ok & looks_like_water(date.image.bands)] += 1
-    ground = [date for date in dates if date.in_footprint]
-    if ground:
-        _fill_ground(layers, ground, config)
-        layers.brightness[:] = _median([brightness(d.image.bands) for d in ground], [d.ok for d in ground])
-    for place, band in enumerate(DISPLAY_BANDS):
-        median = _median([d.image.bands[band] for d in dates], [d.ok for d in dates])
-        layers.composite[place] = np.nan_to_num(np.clip(np.round(median * 1e4), 1, 65535), nan=0.0).astype(np.uint16)
+    ok = np.stack([mask.usable for mask in dates.masks]).view(np.uint8)
+    windows = config.windows
+    in_stockpile, in_footprint = (
+        np.array([place for place, day in enumerate(days) if in_windows(day, spans)], dtype=np.int64)
+        for spans in (windows.stockpile, windows.footprint)
+    )
+    for rows, _, values in dates.values.strips(0):
+        part = YearLayers(*(getattr(layers, field.name)[..., rows, :] for field in fields(layers)))
+        _fill(part, values, np.ascontiguousarray(ok[:, rows]), (in_stockpile, in_footprint), (rules, config))
     return layers
 
 
-def _fill_ground(layers: YearLayers, dates: Sequence[_Date], config: Config) -> None:
-    """Count the dates of the footprint windows, and take their largest greenness, of all and of each half."""
-    green = _stack([ndvi(date.image.bands) for date in dates], [date.ok for date in dates])
-    seen = np.isfinite(green)
-    with np.errstate(invalid="ignore"):
-        bare = green < config.footprint.ndvi_max_bare
-    water = seen & np.stack([looks_like_water(date.image.bands) for date in dates])
-    difference = _stack([date.image.bands["nir"] - date.image.bands["red"] for date in dates], list(seen))
-    for place in range(HALVES + 1):
+def _fill(
+    layers: YearLayers,
+    values: NDArray[np.int16],
+    ok: NDArray[np.uint8],
+    which: tuple[NDArray[np.int64], NDArray[np.int64]],
+    by: tuple[ScoreRules, Config],
+) -> None:
+    """Fill the layers of some rows; ``which`` are the dates of the stockpile and of the footprint windows."""
+    (in_stockpile, in_footprint), (rules, config) = which, by
+    limits = (rules.brightness_max, rules.swir16_min, rules.swir16_max, rules.mndwi_max, rules.ndvi_max)
+    shape = ok.shape[1:]
+    counts = np.zeros((3, *shape), dtype=np.uint8)
+    count_coal(values, ok, in_stockpile, np.array(limits, dtype=np.float32), (counts[0], counts[1], counts[2]))
+    layers.hits[:], layers.water[:], layers.clear[:] = counts
+    if in_footprint.size:
         # Place 0 holds all dates, the others every other one from the first or the second.
-        of = slice(None) if place == 0 else slice(place - 1, None, HALVES)
-        layers.ground_clear[place] = seen[of].sum(axis=0)
-        layers.ground_bare[place] = bare[of].sum(axis=0)
-        layers.ground_water[place] = water[of].sum(axis=0)
-        if len(green[of]):
-            layers.ndvi_max[place] = expected_largest(green[of], config.footprint.min_pixel_dates)
-            layers.dvi_max[place] = expected_largest(difference[of], config.footprint.min_pixel_dates)
-
-
-def _stack(values: Sequence[Float32], good: Sequence[Bool]) -> Float32:
-    """Dates on one axis; NaN where a date is not usable."""
-    return np.stack([np.where(ok, value, np.float32(np.nan)) for value, ok in zip(values, good, strict=True)])
-
-
-def _median(values: Sequence[Float32], good: Sequence[Bool]) -> Float32:
-    """Median over the usable dates; NaN where there is none."""
-    stack = _stack(values, good)
-    unseen = ~np.isfinite(stack).any(axis=0)
-    stack[:, unseen] = 0.0
-    median: Float32 = np.nanmedian(stack, axis=0).astype(np.float32)
-    median[unseen] = np.nan
-    return median
+        parts = np.array([(0, 1), *((half, HALVES) for half in range(HALVES))])
+        season = np.zeros((3, HALVES + 1, *shape), dtype=np.uint8)
+        largest = np.zeros((2, HALVES + 1, *shape), dtype=np.float32)
+        bright = np.zeros(shape, dtype=np.float32)
+        measure_season(
+            values, ok, in_footprint, config.footprint.ndvi_max_bare, sorting_network(in_footprint.size), parts,
+            draw_weights(in_footprint.size, config.footprint.min_pixel_dates), season, largest, bright,
+        )  # fmt: skip
+        layers.ground_clear[:], layers.ground_bare[:], layers.ground_water[:] = season
+        layers.ndvi_max[:], layers.dvi_max[:] = largest
+        layers.brightness[:] = bright
+    network = sorting_network(len(ok))
+    for place, band in enumerate(DISPLAY_BANDS):
+        median = np.zeros(shape, dtype=np.uint16)
+        median_of_dates(values[BANDS.index(band)], ok, NO_DATA, network, median)
+        layers.composite[place] = median

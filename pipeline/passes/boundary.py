@@ -17,7 +17,8 @@ from models._uncertainty import outline_sigma_m2
 from pipeline.config import Config
 from pipeline.findings import Advance, BoundaryPiece
 from pipeline.grid import burn
-from pipeline.passes.ground import STAIRCASE, beyond, polygons_only, positional_noise_m, to_polygons, zone_scale
+from pipeline.outlines import polygons_only, to_polygons
+from pipeline.passes.ground import STAIRCASE, beyond, positional_noise_m, zone_scale
 from pipeline.passes.history import Years, bared_shore, lasting, occupied, occupied_until
 from pipeline.types import PIXEL_M, Bool, Grid, Zone
 

@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-import shapely
-from rasterio.features import shapes
-from shapely.geometry import MultiPolygon, Polygon, shape
+from shapely.geometry import MultiPolygon
 from shapely.geometry.base import BaseGeometry
 
 from models._uncertainty import outline_sigma_m2
@@ -14,26 +12,13 @@ from pipeline.compare import Z95
 from pipeline.config import BoundaryConfig, Config
 from pipeline.findings import ZoneGround
 from pipeline.grid import areal_scale, burn
+from pipeline.outlines import polygons_only, to_polygons
 from pipeline.passes.history import Years, brief, occupied
 from pipeline.passes.label import YearMaps, read_maps
 from pipeline.types import PIXEL_M, Bool, Grid, Zone
 
 STAIRCASE = np.pi / 4
 """Mean length of a smooth outline per length of its pixel staircase."""
-
-
-def to_polygons(mask: Bool, grid: Grid) -> BaseGeometry:
-    """Polygons along the pixel edges of a mask, in the grid's CRS."""
-    found = shapes(mask.astype(np.uint8), mask=mask, connectivity=4, transform=grid.transform)
-    polygons = [shape(geometry) for geometry, _ in found]
-    return shapely.union_all(polygons) if polygons else MultiPolygon()
-
-
-def polygons_only(geometry: BaseGeometry) -> MultiPolygon:
-    """Return the areal parts of a geometry: overlays leave points and lines where outlines touch."""
-    parts = shapely.get_parts(geometry)
-    flat = [p for part in parts for p in shapely.get_parts(part)]
-    return MultiPolygon([p for p in flat if isinstance(p, Polygon) and p.area > 0])
 
 
 def year_pairs(years: Sequence[int], base: int | None) -> list[tuple[int, int]]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
+from pipeline.maps import read_map
 from pipeline.passes.label import read_maps
 from pipeline.types import PIXEL_M, Bool
 
@@ -92,8 +93,8 @@ def remember(maps: Mapping[int, Path], adequate: Sequence[int], work: Path, shor
 
 def occupied(years: Years, year: int) -> tuple[Bool, Bool]:
     """Occupied ground of a year without shore, which is occupied in none, and ground seen on enough dates."""
-    with np.load(years.maps[year]) as arrays:
-        return arrays["ground"][0] & ~np.load(years.shore), arrays["ground_seen"]
+    ground = read_map(years.maps[year], "ground", (0, slice(None), slice(None)))
+    return ground & ~np.load(years.shore), read_map(years.maps[year], "ground_seen")
 
 
 def bared_shore(years: Years, pair: tuple[int, int]) -> Bool:

@@ -1,24 +1,13 @@
-"""Label pass: a year's blocks joined to maps of the whole site, and piles given one identity through the years."""
+"""Label pass: maps of a year."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from models import footprint
-from models.stockpile import detect, families, lasting_water
-from pipeline.grid import Block
-from pipeline.passes.block import DISPLAY_BANDS, HALVES, YearLayers, read_layers
-from pipeline.passes.mask import join_masks, masks_beside
-from pipeline.products.cog import write_cog
-from pipeline.rules import SiteRules
-from pipeline.types import PIXEL_M, Bool, Float32, Grid
-
-_WINDOW_PX = 16
-"""Margin of a pile's window: the ring its background is taken from, and the outline's reach."""
+from pipeline.maps import At, read_map, write_map
+from pipeline.types import Bool, Float32
 
 
 @dataclass(frozen=True)
@@ -29,8 +18,6 @@ class YearMaps:
     ----------
     objects : Bool
         Pixels of piles by persistence.
-    share : Float32
-        Share of clear dates that look like coal; NaN unseen.
     water : Bool
         Water by persistence.
     clear, ground_clear : NDArray[np.uint8]
@@ -47,7 +34,6 @@ class YearMaps:
     """
 
     objects: Bool
-    share: Float32
     water: Bool
     clear: NDArray[np.uint8]
     ground_clear: NDArray[np.uint8]
@@ -57,134 +43,12 @@ class YearMaps:
     brightness: Float32
 
 
-@dataclass(frozen=True)
-class YearJob:
-    """The blocks of one year, and where its maps and its composite go."""
-
-    parts: Sequence[tuple[Block, Path]]
-    maps: Path
-    composite: Path
-    tags: Mapping[str, str]
+def write_maps(folder: Path, maps: YearMaps) -> None:
+    """Write a year's maps, a file per layer."""
+    for field in fields(YearMaps):
+        write_map(folder, field.name, getattr(maps, field.name))
 
 
-def join_year(job: YearJob, grid: Grid, rules: SiteRules) -> Path:
-    """Join a year's blocks, find objects and occupied ground, and write maps and composite.
-
-    Nothing is cut or counted twice at a seam: objects are found on the joined layers.
-    """
-    layers = YearLayers.empty(grid)
-    for block, path in job.parts:
-        layers.put(read_layers(path), block)
-    maps = _maps(layers, rules)
-    np.savez(job.maps, **{f.name: getattr(maps, f.name) for f in fields(maps)})
-    join_masks([(block, masks_beside(path)) for block, path in job.parts], grid, masks_beside(job.maps))
-    bands = dict(zip(DISPLAY_BANDS, layers.composite, strict=True))
-    # 0 is no data in the layers; the file's own no data is the largest value.
-    write_cog(
-        job.composite,
-        {name: np.where(band == 0, np.uint16(65535), band) for name, band in bands.items()},
-        grid,
-        job.tags,
-    )
-    return job.maps
-
-
-def read_maps(path: Path) -> YearMaps:
-    """Return maps written by :func:`join_year`."""
-    with np.load(path) as arrays:
-        return YearMaps(**{f.name: arrays[f.name] for f in fields(YearMaps)})
-
-
-def _share(count: NDArray[np.uint8], of: NDArray[np.uint8]) -> Float32:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(of > 0, count / np.maximum(of, 1), np.nan).astype(np.float32)
-
-
-def _maps(layers: YearLayers, rules: SiteRules) -> YearMaps:
-    share = _share(layers.hits, layers.clear)
-    water_share = _share(layers.water, layers.clear)
-    seasons = [
-        footprint.SeasonLayers(
-            layers.ndvi_max[half],
-            layers.dvi_max[half],
-            _share(layers.ground_bare[half], layers.ground_clear[half]),
-            _share(layers.ground_water[half], layers.ground_clear[half]),
-            layers.brightness,
-            layers.ground_clear[half],
-        )
-        for half in range(HALVES + 1)
-    ]
-    # Half of the dates cannot show ground as often as all of them.
-    few = max(1, rules.ground.min_dates // HALVES)
-    half_rules = replace(rules.ground, min_dates=few)
-    ground = np.stack([footprint.measure(s, half_rules if half else rules.ground) for half, s in enumerate(seasons)])
-    ground[1:] &= np.all(layers.ground_clear[1:] >= few, axis=0)
-    with np.errstate(invalid="ignore"):
-        wet = seasons[0].water_share > rules.ground.water_share_max
-    return YearMaps(
-        objects=detect(share, layers.clear, water_share, rules.objects),
-        share=share,
-        water=lasting_water(water_share, rules.objects),
-        clear=layers.clear,
-        ground_clear=layers.ground_clear[0],
-        ground=ground,
-        ground_seen=layers.ground_clear[0] >= rules.ground.min_dates,
-        wet=wet,
-        brightness=layers.brightness,
-    )
-
-
-@dataclass(frozen=True)
-class Family:
-    """One pile through the years: its name, its label in the label map, and its window of the grid."""
-
-    pile_id: str
-    label: int
-    rows: slice
-    columns: slice
-
-
-def label_families(grid: Grid, maps: Mapping[int, Path], measured: Bool, path: Path) -> list[Family]:
-    """Label the piles of all years and write the label map; no year, no pile.
-
-    A pile is named after the 10 m cell of its deepest pixel (easting and northing in tens of metres), so
-    its name can be found on the ground and does not depend on what else was found.
-
-    Parameters
-    ----------
-    grid : Grid
-    maps : Mapping[int, Path]
-        Year to maps.
-    measured : Bool
-        True inside the AOI and outside excluded ground.
-    path : Path
-        Where the label map goes (numpy file).
-    """
-    if not maps:
-        return []
-    masks = np.stack([read_maps(maps[year]).objects & measured for year in sorted(maps)])
-    labels, count = families(masks)
-    np.save(path, labels)
-    found = []
-    for label, box in enumerate(ndimage.find_objects(labels, max_label=count), start=1):
-        member = labels[box] == label
-        depth = ndimage.distance_transform_edt(np.pad(member, 1))[1:-1, 1:-1]
-        row, column = np.unravel_index(int(np.argmax(depth)), depth.shape)
-        name = pile_name(grid, box[0].start + int(row), box[1].start + int(column))
-        rows, columns = (_wide(s, size) for s, size in zip(box, grid.shape, strict=True))
-        found.append(Family(name, label, rows, columns))
-    return sorted(found, key=lambda family: family.pile_id)
-
-
-def pile_name(grid: Grid, row: int, column: int) -> str:
-    """Name of a pile whose deepest pixel this is: easting and northing of its cell in tens of metres."""
-    east = int((grid.left_m + (column + 0.5) * PIXEL_M) // PIXEL_M)
-    north = int((grid.top_m - (row + 0.5) * PIXEL_M) // PIXEL_M)
-    return f"p{east:05d}-{north:06d}"
-
-
-def _wide(span: slice, size: int) -> slice:
-    """Grow a slice by the window's margin to even bounds within the grid."""
-    start = max(span.start - _WINDOW_PX, 0)
-    stop = min(span.stop + _WINDOW_PX, size)
-    return slice(start - start % 2, stop + stop % 2)
+def read_maps(folder: Path, at: At | None = None) -> YearMaps:
+    """Return the maps of a year, or a window of them; :func:`pipeline.maps.read_map` reads one layer."""
+    return YearMaps(**{field.name: read_map(folder, field.name, at) for field in fields(YearMaps)})

@@ -4,7 +4,7 @@ Made once where all dates are in memory, since a pixel's own history needs them,
 outline of a pile looks through the same mask.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,17 +13,21 @@ from numpy.typing import NDArray
 from shapely import Point
 
 from models._indices import brightness
-from pipeline.clear import CLEAR, CLOUD, DIM, NO_DATA, SHADOW, SNOW, can_be_shaded, sun_position, usable
+from pipeline.clear import CLEAR, CLOUD, DIM, SHADOW, can_be_shaded, sun_position, usable
 from pipeline.config import ClearConfig
 from pipeline.findings import PreparedScene
 from pipeline.grid import Block, reproject
-from pipeline.history import HistoryRules, sky_departures
-from pipeline.imagery import Image
+from pipeline.history import BANDS as HISTORY_BANDS
+from pipeline.history import REACH_PX, HistoryRules, sky_departures
+from pipeline.kernels.dates import BANDS as ORDER
 from pipeline.passes.scene import BANDS, scene_codes
+from pipeline.passes.stack import DateStack
 from pipeline.pixels import read_elevation, read_image
 from pipeline.terrain import REACH_M, cast_shadow, cos_incidence
 from pipeline.types import PIXEL_M, Bool, Float32, Grid
 
+_SHOWS = np.array([code in {CLEAR, SHADOW} for code in range(6)])
+"""By code: nothing but a suspicion of shadow hides the ground."""
 _DARK_V = 0.08
 """Brightness below which ground counts as dark for the protection against shadow (science 2.3)."""
 _LONLAT = 4326
@@ -44,7 +48,15 @@ class DateMask:
     suspected: Bool
 
 
-def read_dates(grid: Grid, scenes: Sequence[PreparedScene], config: ClearConfig) -> list[tuple[Image, DateMask]]:
+@dataclass(frozen=True)
+class BlockDates:
+    """Every date of a year on a block: reflectance, and what can be used of it."""
+
+    values: DateStack
+    masks: Sequence[DateMask]
+
+
+def read_dates(grid: Grid, scenes: Sequence[PreparedScene], config: ClearConfig, folder: Path) -> BlockDates:
     """Read every date of a year on a block, with its mask.
 
     Parameters
@@ -54,43 +66,65 @@ def read_dates(grid: Grid, scenes: Sequence[PreparedScene], config: ClearConfig)
     scenes : sequence of PreparedScene
         Of one year, in order of time.
     config : ClearConfig
+    folder : Path
+        For reflectance that is too much for memory.
     """
-    images = [read_image(scene.stored, grid, BANDS, scene.calibration) for scene in scenes]
-    codes = [scene_codes(i, s.sun_azimuth_deg, config) for i, s in zip(images, scenes, strict=True)]
-    if config.dem is not None and scenes:
-        for code, dim in zip(codes, _dim(grid, scenes, config, config.dem), strict=True):
-            code[dim & np.isin(code, (CLEAR, SHADOW))] = DIM
-    return list(zip(images, _masks(images, codes, scenes, config), strict=True))
+    values = DateStack(len(scenes), grid.shape, folder)
+    codes = np.zeros((len(scenes), *grid.shape), dtype=np.uint8)
+    seen, dark = (np.zeros(grid.shape, dtype=np.uint16) for _ in range(2))
+    dim = _dim(grid, scenes, config, config.dem) if config.dem is not None and scenes else None
+    for date, scene in enumerate(scenes):
+        image = read_image(scene.stored, grid, BANDS, scene.calibration)
+        codes[date] = scene_codes(image, scene.sun_azimuth_deg, config)
+        if dim is not None:
+            codes[date][dim[date] & np.isin(codes[date], (CLEAR, SHADOW))] = DIM
+        count_dark(image.bands, codes[date], seen, dark)
+        values.put(date, image.bands)
+    # Ground dark on most of the dates nothing hides: a shadow there is not believed (science 2.3).
+    protected = (seen > 0) & (dark >= config.dark_protect_share * seen)
+    return BlockDates(values, _masks(values, codes, protected, scenes, config))
+
+
+def count_dark(
+    bands: Mapping[str, Float32], codes: NDArray[np.uint8], seen: NDArray[np.uint16], dark: NDArray[np.uint16]
+) -> None:
+    """Count in place the dates nothing hides, and those of them on which the ground is dark."""
+    with np.errstate(invalid="ignore"):
+        black = brightness(bands) < _DARK_V
+    shows = _SHOWS[codes]
+    seen += shows
+    dark += black & shows
 
 
 def _masks(
-    images: Sequence[Image], codes: Sequence[NDArray[np.uint8]], scenes: Sequence[PreparedScene], config: ClearConfig
+    values: DateStack,
+    codes: NDArray[np.uint8],
+    protected: Bool,
+    scenes: Sequence[PreparedScene],
+    config: ClearConfig,
 ) -> list[DateMask]:
-    if not images:
-        return []
-    protected = _protected(images, codes, config.dark_protect_share)
-    seen = np.stack([usable(code, protected) for code in codes])
-    shadable = np.stack(
-        [
-            can_be_shaded(code == CLOUD, scene.sun_azimuth_deg, config.shadow_reach_m) & ~protected
-            for code, scene in zip(codes, scenes, strict=True)
-        ]
-    )
+    ok = usable(codes, protected)
     rules = HistoryRules(config.history_min_dates, config.history_veil, config.history_shade)
-    veiled, shaded = sky_departures([image.bands for image in images], seen, shadable, rules)
-    return [
-        DateMask(ok & ~v & ~s, (((code == SHADOW) & ~ok) | s) & ~v)
-        for ok, v, s, code in zip(seen, veiled, shaded, codes, strict=True)
-    ]
-
-
-def _protected(images: Sequence[Image], codes: Sequence[NDArray[np.uint8]], share: float) -> Bool:
-    """Ground dark on most of the dates nothing hides: a shadow there is not believed (science 2.3)."""
-    with np.errstate(invalid="ignore"):
-        dark = [brightness(image.bands) < _DARK_V for image in images]
-    seen = np.sum([~np.isin(code, (NO_DATA, CLOUD, SNOW, DIM)) for code in codes], axis=0)
-    often = np.sum([d & np.isin(c, (CLEAR, SHADOW)) for d, c in zip(dark, codes, strict=True)], axis=0)
-    return np.asarray((seen > 0) & (often >= share * seen))
+    blue, nir, swir16 = (ORDER.index(band) for band in HISTORY_BANDS)
+    shadable = (
+        np.stack(
+            [
+                can_be_shaded(code == CLOUD, scene.sun_azimuth_deg, config.shadow_reach_m) & ~protected
+                for code, scene in zip(codes, scenes, strict=True)
+            ]
+        )
+        if scenes
+        else ok
+    )
+    veiled, shaded = np.zeros_like(ok), np.zeros_like(ok)
+    for rows, kept, strip in values.strips(REACH_PX):
+        inner = slice(rows.start + kept.start, rows.start + kept.stop)
+        seen, may = (np.ascontiguousarray(mask[:, rows]) for mask in (ok, shadable))
+        found = sky_departures(strip, (blue, nir, swir16), seen, may, rules)
+        veiled[:, inner], shaded[:, inner] = (kind[:, kept] for kind in found)
+    suspected = (((codes == SHADOW) & ~ok) | shaded) & ~veiled
+    ok &= ~veiled & ~shaded
+    return [DateMask(*masks) for masks in zip(ok, suspected, strict=True)]
 
 
 def _dim(grid: Grid, scenes: Sequence[PreparedScene], config: ClearConfig, dem: str) -> list[Bool]:
@@ -121,10 +155,9 @@ def write_masks(path: Path, masks: Sequence[DateMask], inner: tuple[slice, slice
 def join_masks(parts: Sequence[tuple[Block, Path]], grid: Grid, path: Path) -> None:
     """Join the masks of a year's blocks to those of the whole site."""
     first = np.load(parts[0][1], mmap_mode="r")
-    whole = np.zeros((*first.shape[:2], *grid.shape), dtype=np.uint8)
+    whole = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(*first.shape[:2], *grid.shape))
     for block, part in parts:
         whole[(..., *block.target)] = np.load(part)
-    np.save(path, whole)
 
 
 def read_masks(path: Path, at: tuple[slice, slice], dates: int) -> list[DateMask]:

@@ -1,14 +1,15 @@
-"""Object pass: one pile, all its dates, in a small window."""
+"""Object pass: one pile in one year, all its dates, in a small window; then one pile, all its years."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 from shapely import affinity
 
-from models._delineate import outline
+from models._delineate import Place, outline, place_of
 from models._spectrum import Levels, object_levels
 from models._uncertainty import median_sigma, pile_sigma_m2
 from models.stockpile import SPECTRUM_BANDS, Score, persistence_interval, score
@@ -16,81 +17,149 @@ from pipeline.compare import Z95
 from pipeline.config import Config, in_windows
 from pipeline.findings import Observation, PileSeries, PileYear, PreparedScene
 from pipeline.grid import areal_scale, window
-from pipeline.passes.label import Family, YearMaps, pile_name, read_maps
+from pipeline.maps import read_map
+from pipeline.passes.families import Family, deepest, pile_name
 from pipeline.passes.mask import DateMask, masks_beside, read_masks
 from pipeline.pixels import read_image
 from pipeline.types import PIXEL_M, Bool, Grid, Tier
 
+_PART_PX = 512
+"""Edge of the parts of the grid whose piles share a task: a few seconds of work where piles are many."""
 _AROUND_PX = 4
 """How far round a pile a date must be clear to be outlined."""
 _MIN_THICKNESS_PX = 2.0
 """Persistent dark ground thinner than this everywhere is a road or an edge before it is a pile."""
 
 
-def measure_pile(
-    family: Family,
-    grid: Grid,
-    maps: tuple[Mapping[int, Path], Path],
-    scenes: Sequence[PreparedScene],
-    rank: str,
-    config: Config,
-) -> PileSeries | None:
-    """Outline one pile on every date of every year, and reduce each year to the median of its dates.
+@dataclass(frozen=True)
+class PileJob:
+    """Piles near each other in one year, and all that their measurement rests on.
+
+    Attributes
+    ----------
+    families : tuple of Family
+    year : int
+    maps : Path
+        Of the year.
+    scenes : tuple of PreparedScene
+        Used scenes of the year, all of them, in order of time.
+    """
+
+    families: tuple[Family, ...]
+    year: int
+    maps: Path
+    scenes: tuple[PreparedScene, ...]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One pile in one year, not yet judged, and the thickness of what persists of it, pixels."""
+
+    year: PileYear
+    thickness_px: float
+
+
+def pile_jobs(families: Sequence[Family], maps: Mapping[int, Path], scenes: Sequence[PreparedScene]) -> list[PileJob]:
+    """Return the tasks of the object pass: piles of one part of the grid in one year.
+
+    Which piles share a task follows from where they lie, not from how many there are: a pile more or less changes the
+    tasks of its own part alone.
+    """
+    parts: dict[tuple[int, int], list[Family]] = {}
+    for family in families:
+        parts.setdefault((family.rows.start // _PART_PX, family.columns.start // _PART_PX), []).append(family)
+    of_year = {year: tuple(s for s in scenes if s.stored.scene.date.year == year) for year in maps}
+    return [
+        PileJob(tuple(parts[part]), year, maps[year], of_year[year]) for year in sorted(maps) for part in sorted(parts)
+    ]
+
+
+def measure_piles(job: PileJob, grid: Grid, rank: str, config: Config) -> list[Measured]:
+    """Outline each pile on every date of a year, and reduce the year to the median of its dates.
 
     Parameters
     ----------
-    family : Family
+    job : PileJob
     grid : Grid
         Of the site.
-    maps : tuple of (Mapping[int, Path], Path)
-        Year to maps, and the label map.
-    scenes : sequence of PreparedScene
-        Used scenes of all years.
     rank : str
         Of the site's coal.
     config : Config
 
     Returns
     -------
-    PileSeries or None
-        None when what lies there is not coal as far as its reflectance tells.
+    list of Measured
+        One for each of the job's families.
     """
-    part = window(grid, family.rows, family.columns)
+    return [_measure_pile(family, job, grid, rank, config) for family in job.families]
+
+
+def _measure_pile(family: Family, job: PileJob, grid: Grid, rank: str, config: Config) -> Measured:
     at = (family.rows, family.columns)
-    labels = np.load(maps[1], mmap_mode="r")[at]
-    own, any_pile = labels == family.label, labels > 0
-    years, thickness = [], {}
-    for year, path in sorted(maps[0].items()):
-        of_year = [s for s in scenes if s.stored.scene.date.year == year]
-        masks = read_masks(masks_beside(path), at, len(of_year))
-        seen = {s.stored.scene.scene_id: mask for s, mask in zip(of_year, masks, strict=True)}
-        ground = _Ground(part, own, any_pile & ~own, _cut(read_maps(path), at), seen)
-        years.append(_measure_year(year, ground, of_year, rank, config))
-        depth = ndimage.distance_transform_edt(np.pad(own & ground.maps.objects, 1))
-        thickness[year] = float(depth.max())
-    kept = judged(years, thickness, config)
-    return PileSeries(family.pile_id, _point(own, part), kept) if kept else None
+    masks = read_masks(masks_beside(job.maps), at, len(job.scenes))
+    member = family.own & read_map(job.maps, "objects", at)
+    ground = _Ground(
+        grid=window(grid, *at),
+        own=family.own,
+        place=place_of(member, family.others | read_map(job.maps, "water", at)),
+        around=ndimage.binary_dilation(member, iterations=_AROUND_PX),
+        clear=read_map(job.maps, "clear", at),
+        masks={s.stored.scene.scene_id: mask for s, mask in zip(job.scenes, masks, strict=True)},
+    )
+    depth = ndimage.distance_transform_edt(np.pad(member, 1))
+    return Measured(_measure_year(job.year, ground, job.scenes, rank, config), float(depth.max()))
+
+
+def judge_piles(
+    families: Sequence[Family], found: Sequence[tuple[PileJob, Sequence[Measured]]], grid: Grid, config: Config
+) -> list[PileSeries]:
+    """Put the years of every pile together, and leave out what is not coal as far as its reflectance tells.
+
+    Parameters
+    ----------
+    families : sequence of Family
+        All; the result keeps their order.
+    found : sequence of (PileJob, sequence of Measured)
+        Of all years and parts of the grid.
+    grid : Grid
+        Of the site.
+    config : Config
+    """
+    years: dict[str, list[Measured]] = {family.pile_id: [] for family in families}
+    for job, measured in found:
+        for family, one in zip(job.families, measured, strict=True):
+            years[family.pile_id].append(one)
+    series = [judge_pile(family, years[family.pile_id], grid, config) for family in families]
+    return [one for one in series if one is not None]
+
+
+def judge_pile(family: Family, years: Sequence[Measured], grid: Grid, config: Config) -> PileSeries | None:
+    """Judge one pile by all its years; None when what lies there is not coal as far as its reflectance tells."""
+    in_order = sorted(years, key=lambda one: one.year.year)
+    thickness = {one.year.year: one.thickness_px for one in in_order}
+    kept = judged([one.year for one in in_order], thickness, config)
+    return PileSeries(family.pile_id, _point(family, grid), kept) if kept else None
 
 
 @dataclass(frozen=True)
 class _Ground:
-    """A pile's window: where it ever was, where others are, the year's maps, and by scene what can be used of it."""
+    """A pile's window in a year.
+
+    Where it lies in any year and this year, how often the ground was clear, and by scene what can be used of it.
+    ``around`` is this year's pile with what must be clear round it.
+    """
 
     grid: Grid
     own: Bool
-    others: Bool
-    maps: YearMaps
+    place: Place
+    around: Bool
+    clear: NDArray[np.uint8]
     masks: Mapping[str, DateMask]
 
 
-def _cut(maps: YearMaps, at: tuple[slice, slice]) -> YearMaps:
-    return YearMaps(**{name: array[(..., *at)] for name, array in vars(maps).items()})
-
-
-def _point(own: Bool, grid: Grid) -> tuple[float, float]:
-    depth = ndimage.distance_transform_edt(own)
-    row, column = np.unravel_index(int(np.argmax(depth)), own.shape)
-    x, y = grid.transform @ (column + 0.5, row + 0.5)
+def _point(family: Family, grid: Grid) -> tuple[float, float]:
+    row, column = deepest(family.own)
+    x, y = window(grid, family.rows, family.columns).transform @ (column + 0.5, row + 0.5)
     return float(x), float(y)
 
 
@@ -98,19 +167,18 @@ def _measure_year(year: int, ground: _Ground, scenes: Sequence[PreparedScene], r
     dates = [s for s in scenes if in_windows(s.stored.scene.date, config.windows.stockpile)]
     # With its surroundings: of a pile half hidden only the other half is in the masks.
     around = ndimage.binary_dilation(ground.own, iterations=_AROUND_PX)
-    seen = float(np.mean(ground.maps.clear[around] >= config.min_dates))
+    seen = float(np.mean(ground.clear[around] >= config.min_dates))
     day = float(np.mean([s.stored.scene.date.timetuple().tm_yday for s in dates])) if dates else None
-    n_dates = int(np.median(ground.maps.clear[ground.own]))
+    n_dates = int(np.median(ground.clear[ground.own]))
     unjudged = PileYear(year, None, None, n_dates, day, None, None, None)
     if seen < config.adequate_fraction:
         return replace(unjudged, reason=f"{seen:.0%} of its ground seen on {config.min_dates} dates or more")
-    member = ground.own & ground.maps.objects
-    if not member.any():
+    if not ground.place.member.any():
         return _absent(unjudged, config)
-    observations = [o for s in dates if (o := _observe(s, ground, member, rank, config)) is not None]
+    observations = [o for s in dates if (o := _observe(s, ground, rank, config)) is not None]
     if len(observations) < max(2, config.min_dates // 2):
         return replace(unjudged, reason=f"outlined on {len(observations)} of {n_dates} dates")
-    return _of_year(unjudged, observations, (rank, heaps(member, ground.grid)), config)
+    return _of_year(unjudged, observations, (rank, heaps(ground.place.member, ground.grid)), config)
 
 
 def _absent(year: PileYear, config: Config) -> PileYear:
@@ -196,17 +264,15 @@ def heaps(member: Bool, grid: Grid) -> tuple[str, ...]:
     return tuple(sorted(pile_name(grid, int(row), int(column)) for row, column in deepest))
 
 
-def _observe(scene: PreparedScene, ground: _Ground, member: Bool, rank: str, config: Config) -> Observation | None:
+def _observe(scene: PreparedScene, ground: _Ground, rank: str, config: Config) -> Observation | None:
     """Outline the pile on one date; None when the date does not show it whole."""
     mask = ground.masks[scene.stored.scene.scene_id]
-    clear = mask.usable | (mask.suspected & member)
-    around = ndimage.binary_dilation(member, iterations=_AROUND_PX)
-    clear_share = float(clear[around].mean())
+    clear = mask.usable | (mask.suspected & ground.place.member)
+    clear_share = float(clear[ground.around].mean())
     if clear_share < config.stockpile.min_clear_share:
         return None
     image = read_image(scene.stored, ground.grid, SPECTRUM_BANDS, scene.calibration)
-    others = ground.others | ground.maps.water
-    drawn = outline(image.bands, clear, member, others, config.stockpile.outline_level)
+    drawn = outline(image.bands, clear, ground.place, config.stockpile.outline_level)
     if drawn is None or drawn.contrast_sigma < config.stockpile.min_contrast_sigma:
         return None
     a, b, c, d, e, f = ground.grid.transform[:6]
@@ -214,7 +280,7 @@ def _observe(scene: PreparedScene, ground: _Ground, member: Bool, rank: str, con
     scale = areal_scale(ground.grid.epsg, geometry.centroid.x, geometry.centroid.y)
     u = config.uncertainty
     sigma = pile_sigma_m2(geometry.length, PIXEL_M, drawn.contrast_sigma, drawn.halo_px * PIXEL_M, u.c, u.sigma_edge_m)
-    levels = object_levels({b: image.bands[b] for b in SPECTRUM_BANDS}, clear, drawn.geometry, others)
+    levels = object_levels({b: image.bands[b] for b in SPECTRUM_BANDS}, clear, drawn.geometry, ground.place.others)
     s = config.stockpile
     found = None if levels is None else score(levels.value, levels.sigma, rank, (s.score_slope, s.score_shift))
     return Observation(

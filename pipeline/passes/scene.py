@@ -201,11 +201,12 @@ class Reference:
     path: Path
 
 
-def draw(scene: PreparedScene | None, grid: Grid, config: Config, path: Path) -> Reference | None:
+def draw(scene: PreparedScene | None, grid: Grid, config: Config, folder: Path) -> Reference | None:
     """Draw the edges of the reference scene once for all others; written as bands of edges, then 1 where clear."""
     if scene is None:
         return None
     found, clear = _edges(scene, grid, config)
+    path = folder / "reference.npy"
     np.save(path, np.concatenate([found, clear[np.newaxis]], dtype=np.float32))
     return Reference(scene, path)
 

@@ -10,7 +10,7 @@ from pipeline.clear import CLEAR, classify
 from pipeline.config import Config
 from pipeline.drift import BANDS, MIN_PIXELS, SceneDeparture, steady_ground
 from pipeline.findings import PreparedScene
-from pipeline.passes.label import read_maps
+from pipeline.maps import read_map
 from pipeline.passes.scene import middle
 from pipeline.pixels import read_image
 from pipeline.products.cog import read_cog
@@ -37,10 +37,10 @@ def choose_steady(maps: Mapping[int, Path], measured: Bool, grid: Grid, config: 
     rows, columns, _ = middle(grid)
     years, piles = [], np.zeros((rows.stop - rows.start, columns.stop - columns.start), dtype=bool)
     for year in sorted(maps):
-        bands, _, _ = read_cog(maps[year].parent / "composites" / f"{year}.tif")
-        stack = np.stack([bands[name][rows, columns] for name in BANDS]).astype(np.float32)
+        bands, _, _ = read_cog(maps[year].parent / "composites" / f"{year}.tif", (rows, columns), bands=BANDS)
+        stack = np.stack([bands[name] for name in BANDS]).astype(np.float32)
         years.append(np.where(stack == _NO_DATA, np.float32(np.nan), stack * _TO_REFLECTANCE))
-        piles |= read_maps(maps[year]).objects[rows, columns]
+        piles |= read_map(maps[year], "objects", (rows, columns))
     empty = np.zeros((0, len(BANDS), *piles.shape), dtype=np.float32)
     steady, level = steady_ground(
         np.stack(years) if years else empty, piles, config.footprint.ndvi_max_bare, config.footprint.dark_brightness

@@ -1,115 +1,142 @@
 """Composites as cloud-optimised GeoTIFF.
 
-GDAL reads damaged deflate tiles without an error, so a file read here is only as good as its hash:
-the manifest holds it and ``stockline verify`` checks it.
+Written tile by tile, so that memory does not grow with the site; by this module and not by GDAL, whose errors on a
+full disk are of many private kinds, or none. GDAL reads damaged deflate tiles without an error, so a file read here
+is only as good as its hash: the manifest holds it and ``stockline verify`` checks it.
 """
 
-from collections.abc import Mapping
+import struct
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 import rasterio
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.errors import RasterioError
-from rasterio.io import MemoryFile
+from rasterio.windows import Window
 
 from pipeline.errors import ProductError
+from pipeline.products._tiff import TILE_PX, Raster, head
 from pipeline.products.atomic import atomic_path
 from pipeline.types import Grid
 
+Pixels: TypeAlias = Callable[[slice, slice], NDArray[Any]]
+"""Gives rows and columns, which may step, of all bands: shape (bands, rows, columns)."""
+_LEVEL = 1
+"""Of deflate: noise leaves the higher ones little to gain, 2 % for three times the time."""
 
-def write_cog(path: Path, bands: Mapping[str, NDArray[np.generic]], grid: Grid, tags: Mapping[str, str]) -> None:
-    """Write arrays of one grid as the bands of one cloud-optimised GeoTIFF, the same bytes for the same input.
+
+def write_cog(path: Path, names: Sequence[str], pixels: Pixels, grid: Grid, tags: Mapping[str, str]) -> None:
+    """Write the bands of a grid as one cloud-optimised GeoTIFF, the same bytes for the same input.
+
+    Overviews take one pixel in 2, 4, 8 ... of every row and column.
 
     Parameters
     ----------
     path : Path
         File to be made or replaced.
-    bands : Mapping[str, NDArray]
-        Name (kept as band description) to array of shape ``grid.shape``, all of one dtype: a float, whose
-        no data is NaN, or an unsigned integer, whose no data is the largest value of the dtype.
+    names : sequence of str
+        Of the bands, in order; kept as band descriptions.
+    pixels : Pixels
+        Asked for every tile: unsigned integers, whose no data is the largest value of the dtype.
     grid : Grid
-        Where the arrays lie.
     tags : Mapping[str, str]
         Metadata of the file, e.g. ``{"SIMULATED": "yes"}``.
 
     Raises
     ------
     ProductError
-        An array does not fit the grid or the other bands, or the file could not be written; a former file
-        is untouched.
+        The pixels do not fit the grid, or the file could not be written; a former file is untouched.
     """
-    dtype = _common_dtype(path, bands, grid)
-    floating = dtype.kind == "f"
-    profile = {
-        "driver": "COG",
-        "dtype": dtype.name,
-        "count": len(bands),
-        "width": grid.width,
-        "height": grid.height,
-        "crs": f"EPSG:{grid.epsg}",
-        "transform": grid.transform,
-        "nodata": np.nan if floating else 256**dtype.itemsize - 1,
-        "compress": "DEFLATE",
-        "predictor": "YES",
-        "blocksize": 512,
-        # Classes and counts have no mean; reflectance has one, and NaN is left out of it.
-        "overview_resampling": "AVERAGE" if floating else "NEAREST",
-    }
-    # Made in memory and written by Python: on a full disk the driver's own errors are of many private kinds.
-    with MemoryFile(ext=".tif") as memory:
-        # Tags go in before the file is laid out: it cannot be opened for change afterwards.
-        with memory.open(**profile) as target:
-            target.update_tags(**tags)
-            for index, (name, values) in enumerate(bands.items(), start=1):
-                target.write(values, index)
-                target.set_band_description(index, name)
-        with atomic_path(path) as beside:
-            beside.write_bytes(memory.getbuffer())
+    first = pixels(slice(0, 1), slice(0, 1))
+    if first.dtype.kind != "u" or first.shape != (len(names), 1, 1):
+        raise ProductError(f"{path}: pixels are {first.dtype} {first.shape}; {len(names)} unsigned bands are due")
+    raster = Raster(tuple(names), first.dtype, grid, dict(tags))
+    empty = {step: [(0, 0)] * (rows * columns) for step in raster.steps for rows, columns in [raster.tiles(step)]}
+    tiles: dict[int, list[tuple[int, int]]] = {}
+    with atomic_path(path) as beside, beside.open("wb") as file:
+        file.write(bytes(len(head(raster, empty))))
+        # The coarsest first: who reads the start of the file sees all of the site.
+        for step in reversed(raster.steps):
+            tiles[step] = []
+            for tile in _tiles(path, raster, pixels, step):
+                file.write(struct.pack("<I", len(tile)))
+                tiles[step].append((file.tell(), len(tile)))
+                file.write(tile + tile[-4:])
+        file.seek(0)
+        file.write(head(raster, tiles))
 
 
-def read_cog(path: Path) -> tuple[dict[str, NDArray[np.generic]], Affine, int]:
-    """Read all bands of a composite.
+def _tiles(path: Path, raster: Raster, pixels: Pixels, step: int) -> Iterator[bytes]:
+    """Give the tiles of the raster or an overview, compressed, row by row."""
+    (height, width), edge = raster.grid.shape, TILE_PX * step
+    for top in range(0, height, edge):
+        for left in range(0, width, edge):
+            rows, columns = slice(top, min(top + edge, height), step), slice(left, min(left + edge, width), step)
+            values = pixels(rows, columns)
+            shape = (len(raster.names), len(range(height)[rows]), len(range(width)[columns]))
+            if values.shape != shape or values.dtype != raster.dtype:
+                raise ProductError(f"{path}: a tile is {values.dtype} {values.shape}; {raster.dtype} {shape} is due")
+            tile = np.full((TILE_PX, TILE_PX, shape[0]), np.iinfo(raster.dtype).max, dtype=raster.dtype)
+            tile[: shape[1], : shape[2]] = values.transpose(1, 2, 0)
+            # Differences to the pixel on the left, modulo the dtype.
+            tile[:, 1:] -= tile[:, :-1].copy()
+            yield zlib.compress(tile.astype(raster.dtype.newbyteorder("<"), copy=False).data, _LEVEL)
+
+
+def read_cog(
+    path: Path,
+    at: tuple[slice, slice] | None = None,
+    max_px: int | None = None,
+    bands: Sequence[str] | None = None,
+) -> tuple[dict[str, NDArray[Any]], Affine, int]:
+    """Read a composite: all of it, a window, or a coarser view.
 
     Parameters
     ----------
     path : Path
         A file of :func:`write_cog`.
+    at : tuple of slice, optional
+        Rows and columns of the window that is read.
+    max_px : int, optional
+        Most pixels on an edge of what is returned: one in 2, 4, 8 ... of every row and column is read, from
+        the file's overviews.
+    bands : sequence of str, optional
+        Those that are read, all when left out.
 
     Returns
     -------
     dict[str, NDArray]
         Band name to array, in file order; shape (rows, columns), dtype and no data as written.
     Affine
-        From (column, row) to (x, y) in metres.
+        From (column, row) of the arrays to (x, y) in metres.
     int
         EPSG code of the grid.
 
     Raises
     ------
     ProductError
-        The file is missing or broken, or its bands have no names or its grid no EPSG code.
+        The file is missing or broken, its bands have no names or not those asked for, or its grid no EPSG code.
     """
     try:
         with rasterio.open(path) as source:
             names = source.descriptions
             epsg = source.crs.to_epsg() if source.crs else None
-            if epsg is None or None in names:
+            if epsg is None or None in names or not set(bands or ()) <= set(names):
                 raise ProductError(f"{path}: is not a composite of this program; remove it and run the site again")
-            bands = {name: source.read(index) for index, name in enumerate(names, start=1)}
-            return bands, source.transform, int(epsg)
+            rows, columns = at or (slice(0, source.height), slice(0, source.width))
+            window = Window.from_slices(rows, columns, height=source.height, width=source.width)
+            height, width = round(window.height), round(window.width)
+            step = 1
+            while max_px is not None and max(height, width) > step * max_px:
+                step *= 2
+            shape = -(-height // step), -(-width // step)
+            wanted = [name for name in names if bands is None or name in bands]
+            pixels = source.read([names.index(name) + 1 for name in wanted], window=window, out_shape=shape)
+            transform = source.window_transform(window) @ Affine.scale(step)
+            return dict(zip(wanted, pixels, strict=True)), transform, int(epsg)
     except RasterioError as error:
         raise ProductError(f"{path}: cannot be read ({error}); run the site again with --force") from error
-
-
-def _common_dtype(path: Path, bands: Mapping[str, NDArray[np.generic]], grid: Grid) -> np.dtype[np.generic]:
-    """Return the dtype of all bands, after refusing what one file cannot hold."""
-    for name, values in bands.items():
-        if values.shape != grid.shape:
-            raise ProductError(f"{path}: band {name!r} has shape {values.shape}; its grid has {grid.shape}")
-    dtypes = {values.dtype for values in bands.values()}
-    if len(dtypes) != 1 or next(iter(dtypes)).kind not in "fu":
-        kinds = ", ".join(sorted(str(dtype) for dtype in dtypes)) or "none"
-        raise ProductError(f"{path}: bands are of {kinds}; they must be all of one float or one unsigned integer type")
-    return dtypes.pop()

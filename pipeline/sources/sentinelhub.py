@@ -25,8 +25,8 @@ from pipeline.errors import GoneError, InputError, SceneRefusedError, SourceErro
 from pipeline.exchange import Answer, Ask
 from pipeline.imagery import Asset, Item
 from pipeline.ledger import NOTHING, Traffic
-from pipeline.pixels import Part
 from pipeline.radiometry import SCALE
+from pipeline.rasters import Part
 from pipeline.remote import Line
 from pipeline.sources._dates import is_wanted, span
 from pipeline.sources._items import BANDS, read_item

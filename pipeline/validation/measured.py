@@ -11,15 +11,18 @@ from shapely.strtree import STRtree
 
 from pipeline.compare import Z95
 from pipeline.config import Config, LimitsConfig, SourceConfig, YearsConfig
+from pipeline.decoded import with_scratch
 from pipeline.findings import PileSeries, PileYear
 from pipeline.grid import areal_scale
 from pipeline.imagery import Refusal, StoredScene
+from pipeline.memory import Memory, made_with
 from pipeline.parallel import SerialPool
 from pipeline.passes.scene import BANDS
 from pipeline.pile_measures import pile_tier
 from pipeline.plan import open_store, plan_site
 from pipeline.run import Batch, measure_site
 from pipeline.sites import read_site
+from pipeline.stages import Place
 from pipeline.store import fetch
 from pipeline.tables import Findings
 from pipeline.types import Change
@@ -82,7 +85,10 @@ def findings_of(made: Made) -> Findings:
     refused = [*planned.refused, *(s for s in fetched if isinstance(s, Refusal))]
     work = config.out / "work"
     work.mkdir(parents=True)
-    return measure_site(site, planned.grid, (stored, refused), batch, work, _quiet)
+    stored = with_scratch(stored, work / "decoded", planned.grid, config.limits.max_scratch_gb)
+    return measure_site(
+        site, planned.grid, (stored, refused), batch, Place(Memory(work / "memory", made_with()), work), _quiet
+    )
 
 
 def _cases(made: Made, found: Findings, result: WorldResult) -> tuple[Case, ...]:

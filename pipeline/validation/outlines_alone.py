@@ -14,7 +14,7 @@ from scipy import ndimage
 from shapely import affinity
 from shapely.geometry.base import BaseGeometry
 
-from models._delineate import OUTLINE_BANDS, outline
+from models._delineate import OUTLINE_BANDS, outline, place_of
 from models._uncertainty import pile_sigma_m2
 from pipeline.config import Config
 from pipeline.errors import InputError
@@ -101,7 +101,7 @@ def _outlined(view: Mapping[str, Float32], near: BaseGeometry) -> tuple[float, f
     if not labels[centre] or member.sum() < config.stockpile.min_detect_px:
         return None
     others = dark & ~member
-    drawn = outline(bands, np.ones_like(member), member, others, config.stockpile.outline_level)
+    drawn = outline(bands, np.ones_like(member), place_of(member, others), config.stockpile.outline_level)
     if drawn is None or drawn.contrast_sigma < config.stockpile.min_contrast_sigma:
         return None
     u = config.uncertainty

@@ -1,0 +1,122 @@
+"""What is measured: commands, and the archives they work on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+MEDIAN = "median"
+"""The group of the masked annual median: peers, ours, decoding alone, and the whole run beside them."""
+
+
+@dataclass(frozen=True)
+class Archive:
+    """A simulated archive: edge in pixels, number of scenes, years, how many scenes have pixels of their own."""
+
+    size_px: int
+    scenes: int
+    years: int = 1
+    different: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Folder of the archive."""
+        alone = "" if self.different is None else f"-{self.different}"
+        return f"{self.size_px}px-{self.scenes}x{self.years}y{alone}"
+
+    @property
+    def pixel_dates(self) -> int:
+        """Pixels at 10 m times scenes."""
+        return self.size_px**2 * self.scenes
+
+
+@dataclass(frozen=True)
+class Case:
+    """One command on one archive.
+
+    Attributes
+    ----------
+    name : str
+        Unique within its group.
+    archive : Archive
+    kind : {'peer', 'decode', 'median', 'run', 'rerun'}
+    form : str
+        The form of a peer (`benchmarks/peers.py`).
+    workers : int
+    cold : bool
+        With an empty cache of compiled code.
+    """
+
+    name: str
+    archive: Archive
+    kind: str
+    form: str = ""
+    workers: int = 2
+    cold: bool = False
+
+    def command(self, python: Path, peers: Path, archive: Path, out: Path) -> Sequence[str | Path]:
+        """Command line; ``archive`` is the archive's folder, ``out`` one that may be filled."""
+        if self.kind == "peer":
+            return [peers, "-P", "benchmarks/peers.py", self.form, archive, str(self.workers)]
+        if self.kind == "decode":
+            return [python, "-m", "benchmarks.median", "--decode", archive, str(self.workers)]
+        if self.kind == "median":
+            return [python, "-m", "benchmarks.median", archive, str(self.workers)]
+        if self.kind == "rerun":
+            return [python, "-m", "benchmarks.rerun", out]
+        run = [python, "-m", "pipeline.cli", "run", "--config", archive / "config.yaml", "--out", out]
+        return [*run, "--workers", str(self.workers)]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Cases compared with each other: run in turn, ``repeats`` times."""
+
+    name: str
+    cases: Sequence[Case]
+    repeats: int
+
+
+def _runs(name: str, repeats: int, archives: Sequence[Archive]) -> Group:
+    return Group(name, [Case(f"{a.scenes} scenes, {a.size_px} px", a, "run") for a in archives], repeats)
+
+
+def _median(archive: Archive, forms: Sequence[str], repeats: int) -> Group:
+    return Group(
+        MEDIAN,
+        [
+            Case("decoding alone", archive, "decode"),
+            Case("annual median", archive, "median"),
+            Case("whole run", archive, "run"),
+            *(Case(form, archive, "peer", form) for form in forms),
+        ],
+        repeats,
+    )
+
+
+def _workers(archive: Archive, repeats: int) -> Group:
+    return Group("workers", [Case(f"{n} workers", archive, "run", workers=n) for n in (1, 2)], repeats)
+
+
+def _compiled(archive: Archive, repeats: int) -> Group:
+    cases = [Case("cold", archive, "run", cold=True), Case("warm", archive, "run")]
+    return Group("compiled code", cases, repeats)
+
+
+YEAR = Archive(2048, 24)
+SMALL = Archive(256, 8)
+PEER_FORMS = (
+    "odc-plain", "odc-chunked", "odc-bottleneck", "stackstac-plain", "stackstac-chunked", "stackstac-bottleneck",
+)  # fmt: skip
+STANDARD = (
+    _median(YEAR, PEER_FORMS, 3),
+    _workers(YEAR, 3),
+    _runs("growth", 2, [Archive(1024, 24), YEAR, Archive(1024, 96), Archive(2048, 96), Archive(4096, 24)]),
+    _runs("memory", 1, [Archive(2048, 240, 10, 24), Archive(6144, 24, 1, 4)]),
+    _compiled(SMALL, 2),
+)
+QUICK = (
+    _median(SMALL, ("odc-chunked", "stackstac-chunked"), 1),
+    _workers(SMALL, 1),
+    _runs("growth", 1, [SMALL, Archive(256, 16)]),
+)
+"""Enough to see that the tool works."""

@@ -1,0 +1,206 @@
+"""Maps of a site's years and what rests on all of them; each year and each result is made once and remembered."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from models.stockpile import ScoreRules
+from pipeline.config import Config
+from pipeline.drift import SceneDeparture
+from pipeline.findings import BoundaryPiece, PreparedScene, ZoneGround
+from pipeline.grid import blocks, burn
+from pipeline.maps import read_map, write_map
+from pipeline.memory import Memory
+from pipeline.parallel import Pool
+from pipeline.passes.block import BlockJob, score_block
+from pipeline.passes.boundary import measure_boundary
+from pipeline.passes.ground import measure_year
+from pipeline.passes.history import Years, remember
+from pipeline.passes.join import YearJob, join_year
+from pipeline.passes.scene import HALO_PX
+from pipeline.passes.steady import choose_steady, scene_departure
+from pipeline.rules import SiteRules, score_rules, site_rules
+from pipeline.types import Bool, Grid, Site, Zone
+from pipeline.zones import measured_ground
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a site's intermediate results are: those that are remembered, and a folder of this run alone."""
+
+    memory: Memory
+    work: Path
+
+
+@dataclass(frozen=True)
+class _Year:
+    """What the maps of a year are made from: its scenes, and what its composite is marked with."""
+
+    year: int
+    scenes: Sequence[PreparedScene]
+    tags: Mapping[str, str]
+
+
+def map_years(
+    site: Site, grid: Grid, used: Sequence[PreparedScene], config: Config, pool: Pool, place: Place
+) -> dict[int, Path]:
+    """Score every block of every year that has scenes, and join each year; year to its maps.
+
+    A year is remembered joined, without the layers of its blocks. Composites are put into the run's own folder too,
+    for the products.
+    """
+    simulated = {"SIMULATED": "yes"} if any(s.stored.scene.simulated for s in used) else {}
+    years = [
+        _Year(year, [s for s in used if s.stored.scene.date.year == year], {**simulated, "year": str(year)})
+        for year in sorted({s.stored.scene.date.year for s in used})
+    ]
+    rules, parts = (score_rules(site, config), site_rules(config)), list(blocks(grid, config.limits.block_px, HALO_PX))
+
+    def scored(lacking: Sequence[_Year]) -> list[YearJob]:
+        jobs = [BlockJob(block, one.year, one.scenes) for one in lacking for block in parts]
+        paths = place.memory.map(pool, score_block, jobs, rules[0], config, files=True, passing=True)
+        layers = [(job.block, path) for job, path in zip(jobs, paths, strict=True)]
+        return [
+            YearJob(
+                layers[n * len(parts) : (n + 1) * len(parts)],
+                Path(f"{one.year}_maps"),
+                _composite(one.year),
+                one.tags,
+            )
+            for n, one in enumerate(lacking)
+        ]
+
+    maps = place.memory.map(pool, join, years, grid, rules, config, files=True, prepare=scored)
+    for path, one in zip(maps, years, strict=True):
+        target = place.work / _composite(one.year)
+        target.parent.mkdir(exist_ok=True)
+        shutil.copyfile(path.parent / _composite(one.year), target)
+    return {one.year: path for path, one in zip(maps, years, strict=True)}
+
+
+def _composite(year: int) -> Path:
+    return Path("composites") / f"{year}.tif"
+
+
+def join(job: YearJob, grid: Grid, rules: tuple[ScoreRules, SiteRules], _: Config, folder: Path) -> Path:
+    """Join a year in a folder of its own; the settings its layers were made with are named for the memory alone."""
+    return join_year(replace(job, maps=folder / job.maps, composite=folder / job.composite), grid, rules[1])
+
+
+def look_back(maps: Mapping[int, Path], adequate: Sequence[int], config: Config, pool: Pool, memory: Memory) -> Years:
+    """Say what all years show together (:func:`pipeline.passes.history.remember`)."""
+    ever, shore = memory.one(pool, all_years, maps, list(adequate), config.boundary.shore_m, files=True)
+    return Years(maps, sorted(adequate), ever, shore)
+
+
+def all_years(maps: Mapping[int, Path], adequate: Sequence[int], shore_m: float, folder: Path) -> tuple[Path, Path]:
+    """Write what all years show together into a folder of its own: ground occupied in any of them, and shore."""
+    years = remember(maps, adequate, folder, shore_m)
+    return years.ever, years.shore
+
+
+def measure_ground(
+    years: Years, zones: Sequence[Zone], grid: Grid, config: Config, pool: Pool, memory: Memory
+) -> dict[int, list[ZoneGround]]:
+    """Measure occupied ground of every year and zone; a year rests on those beside it, not on all."""
+    listed, near = list(years.maps), config.boundary.lasting_years
+    if not listed:
+        return {}
+    shore, *hidden = memory.map(
+        pool, copied, [(years.shore, None), *((years.ever, years.maps[y]) for y in listed)], files=True
+    )
+    jobs = [
+        YearsOf(year, replace(beside(years, year, near), shore=shore, ever=ever))
+        for year, ever in zip(listed, hidden, strict=True)
+    ]
+    return dict(zip(listed, memory.map(pool, ground_of, jobs, zones, grid, config), strict=True))
+
+
+def measure_pairs(
+    pairs: Sequence[tuple[int, int]],
+    land: tuple[Years, Sequence[Zone]],
+    grid: Grid,
+    config: Config,
+    pool: Pool,
+    memory: Memory,
+) -> dict[tuple[int, int], list[BoundaryPiece]]:
+    """Measure what certainly changed between pairs of years; a pair rests on the years its ground is judged by."""
+    years, zones = land
+    if not pairs:
+        return {}
+    (shore,) = memory.map(pool, copied, [(years.shore, None)], files=True)
+    needed = [replace(judges(years, pair, config.boundary.lasting_years), shore=shore, ever=shore) for pair in pairs]
+    jobs = [YearsOf(pair, of) for pair, of in zip(pairs, needed, strict=True)]
+    return dict(zip(pairs, memory.map(pool, boundary_of, jobs, zones, grid, config), strict=True))
+
+
+@dataclass(frozen=True)
+class YearsOf:
+    """A year or a pair of years, and the years it rests on."""
+
+    of: Any
+    years: Years
+
+
+def ground_of(job: YearsOf, zones: Sequence[Zone], grid: Grid, config: Config) -> list[ZoneGround]:
+    """Measure occupied ground of one year."""
+    return measure_year(job.of, job.years, zones, grid, config)
+
+
+def boundary_of(job: YearsOf, zones: Sequence[Zone], grid: Grid, config: Config) -> list[BoundaryPiece]:
+    """Measure what certainly changed between two years."""
+    return measure_boundary(job.of, job.years, zones, grid, config)
+
+
+def beside(years: Years, year: int, near: int) -> Years:
+    """Leave of the years those that say whether ground of one of them lasts: ``near`` adequate ones on either side."""
+    if year not in years.adequate:
+        return _left(years, [], [year])
+    here = list(years.adequate).index(year)
+    return _left(years, years.adequate[max(here - near, 0) : here + near + 1], [year])
+
+
+def judges(years: Years, pair: tuple[int, int], near: int) -> Years:
+    """Leave of the years those that judge a change: all to the earlier one, the last between, ``near`` that follow."""
+    earlier, later = pair
+    before = [y for y in years.adequate if y <= earlier]
+    between = [y for y in years.adequate if earlier < y < later][-1:]
+    return _left(years, [*before, *between, *[y for y in years.adequate if y >= later][: near + 1]], pair)
+
+
+def _left(years: Years, adequate: Sequence[int], own: Sequence[int]) -> Years:
+    maps = {year: path for year, path in years.maps.items() if year in adequate or year in own}
+    return replace(years, maps=maps, adequate=list(adequate))
+
+
+def copied(site_map: tuple[Path, Path | None], folder: Path) -> Path:
+    """Copy a map of all years on its own, of one year only where that did not see the ground.
+
+    What rests on the copy stays as it is when the new scenes of another year leave this part of the map as it was.
+    """
+    path, maps = site_map
+    values = read_map(path.parent, path.stem)
+    write_map(folder, path.stem, values if maps is None else values & ~read_map(maps, "ground_seen"))
+    return folder / path.name
+
+
+def departures(
+    site: Site,
+    grid: Grid,
+    seen: tuple[Mapping[int, Path], Sequence[PreparedScene]],
+    batch: tuple[Config, Pool],
+    place: Place,
+) -> list[SceneDeparture]:
+    """Choose the steady ground of a site and measure how far each scene reads it from its level."""
+    (maps, used), (config, pool) = seen, batch
+    ground = burn(measured_ground(site, grid), grid)
+    steady = place.memory.one(pool, steady_of, maps, ground, grid, config, files=True)
+    found = place.memory.map(pool, scene_departure, used, steady, grid, config)
+    return [departure for departure in found if departure is not None]
+
+
+def steady_of(maps: Mapping[int, Path], measured: Bool, grid: Grid, config: Config, folder: Path) -> Path:
+    """Choose steady ground in a folder of its own."""
+    return choose_steady(maps, measured, grid, config, folder / "steady.npz")
