@@ -11,6 +11,7 @@ import json
 import sys
 from collections import Counter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from benchmarks.offset_faults import Delivered, as_new, evidence_of, outcomes, r
 from pipeline.align import Shift, estimate_shift
 from pipeline.config import read_config
 from pipeline.imagery import StoredScene
-from pipeline.passes.scene import BANDS, calibrate, choose_reference, inspect, register, survey
+from pipeline.passes.scene import BANDS, calibrate, choose_reference, draw, inspect, register, survey
 from pipeline.plan import open_store, plan_site
 from pipeline.remote import line_to
 from pipeline.settings import Settings
@@ -94,9 +95,11 @@ def simulated_errors(folder: Path) -> Array:
         reference = choose_reference(scenes)
         if reference is None:
             continue
+        with TemporaryDirectory() as work:
+            drawn = draw(reference, planned.grid, config, Path(work))
+            registered = [register(scene, drawn, planned.grid, config) for scene in scenes]
         still = truth[reference.stored.scene.scene_id]
-        for scene in scenes:
-            placed = register(scene, reference, planned.grid, config)
+        for scene, placed in zip(scenes, registered, strict=True):
             if placed.used and scene is not reference:
                 true = truth[placed.stored.scene.scene_id]
                 c = placed.calibration

@@ -86,10 +86,39 @@ def estimate_shift(reference: Float32, scene: Float32, clear: Bool, pixel_m: flo
     Shift or None
         None when too little is in common or the solution runs away.
     """
+    return match(edges(reference, pixel_m), edges(scene, pixel_m), clear)
+
+
+def edges(image: Float32, pixel_m: float = PIXEL_M) -> Float32:
+    """Gradient magnitude of every band; what :func:`estimate_shift` needs of one image, whatever the other is.
+
+    Parameters
+    ----------
+    image : Float32
+        Shape (bands, rows, columns); NaN is no data.
+    pixel_m : float
+        Pixel the bands were delivered with.
+
+    Returns
+    -------
+    Float32
+        Same shape, per pixel of 10 m; NaN where the band has no data.
+    """
+    found = np.full_like(image, np.nan)
+    for band, values in zip(found, image, strict=True):
+        known = np.isfinite(values)
+        if known.any():
+            filled = values if known.all() else np.where(known, values, np.mean(values, where=known))
+            np.copyto(band, _gradient(filled, _EDGE_SIGMA * pixel_m / PIXEL_M), where=known)
+    return found
+
+
+def match(reference: Float32, scene: Float32, clear: Bool) -> Shift | None:
+    """Estimate the shift of a scene from the :func:`edges` of both; else as :func:`estimate_shift`."""
     common = _Common.of(clear & np.isfinite(reference).all(axis=0) & np.isfinite(scene).all(axis=0))
     if common.pixels < _MIN_PIXELS or common.parts < _MIN_BLOCKS:
         return None
-    fixed, moving = ([_edges(band, common, pixel_m) for band in image] for image in (reference, scene))
+    fixed, moving = ([_levelled(band, common) for band in image] for image in (reference, scene))
     if not all(band.any() for band in (*fixed, *moving)):
         return None
     solved = _refine(fixed, moving, common, _whole_pixels(np.sum(fixed, axis=0), np.sum(moving, axis=0), common))
@@ -101,7 +130,7 @@ def estimate_shift(reference: Float32, scene: Float32, clear: Bool, pixel_m: flo
 
 @dataclass(frozen=True)
 class _Common:
-    """What two scenes both show.
+    """What two scenes both show: ``pixels``, in so many ``parts`` of the picture.
 
     Attributes
     ----------
@@ -109,10 +138,6 @@ class _Common:
         Shape (rows, columns): 1 where both can be used and nothing masked reaches the edges, 0 elsewhere.
     around : Float32
         Same shape: how many such pixels there are around each.
-    pixels : int
-        How many there are.
-    parts : int
-        Parts of the picture that have any.
     """
 
     on: Float32
@@ -138,22 +163,14 @@ def _by_part(values: NDArray[np.floating[Any]], axis: int) -> Float64:
     return np.asarray(np.add.reduceat(values, starts, axis=axis, dtype=np.float64))
 
 
-def _edges(image: Float32, common: _Common, pixel_m: float) -> Float32:
-    """Gradient magnitude against that of its neighbourhood, levelled; edges stay where they are all year.
-
-    Returns
-    -------
-    Float32
-        Shape of the image; 0 everywhere where it is flat.
-    """
-    known = np.isfinite(image)
-    filled = image if known.all() else np.where(known, image, np.mean(image, where=known))
-    edges = _gradient(filled, _EDGE_SIGMA * pixel_m / PIXEL_M)
-    mean = _summed_around(edges * common.on)
+def _levelled(edges: Float32, common: _Common) -> Float32:
+    """Edges of one band against those around them, up to a limit: they stay where they are all year; 0 where flat."""
+    known = np.where(np.isfinite(edges), edges, np.float32(0.0))
+    mean = _summed_around(known * common.on)
     mean /= np.maximum(common.around, np.float32(1.0))
-    edges /= np.maximum(mean + np.float32(_FAINT * _quantile(mean, common, 0.5)), np.float32(_FLAT))
-    limit = _quantile(edges, common, _STRONGEST)
-    return np.minimum(edges, np.float32(limit if limit > _FLAT else 0.0))
+    known /= np.maximum(mean + np.float32(_FAINT * _quantile(mean, common, 0.5)), np.float32(_FLAT))
+    limit = _quantile(known, common, _STRONGEST)
+    return np.minimum(known, np.float32(limit if limit > _FLAT else 0.0))
 
 
 def _gradient(image: Float32, sigma_px: float) -> Float32:

@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from models._rank_kernels import quantile
 from pipeline.config import RadiometryConfig
 from pipeline.imagery import Asset, Calibration, Item
 from pipeline.types import Bool, Float32, OffsetVerdict
@@ -100,26 +101,25 @@ def gather_evidence(dn: Mapping[str, NDArray[np.float32]], clear: Bool, config: 
     """
     low, dark = {}, {}
     for band in PROBE_BANDS:
-        values = dn[band][np.isfinite(dn[band])]
-        if values.size:
-            low[band] = float(np.mean(values < config.low_dn))
-            dark[band] = float(np.quantile(values, 0.005))
+        known = np.isfinite(dn[band])
+        if known.any():
+            low[band] = float(np.mean(dn[band] < config.low_dn, where=known))
+            dark[band] = quantile(dn[band], known, 0.005)
     valid = np.isfinite(dn["blue"])
-    blue = dn["blue"][clear & valid]
-    enough = blue.size > 0 and blue.size >= config.level_min_share * valid.sum()
+    level = quantile(dn["blue"], clear & valid, 0.25)
+    enough = not np.isnan(level) and np.count_nonzero(clear & valid) >= config.level_min_share * valid.sum()
     clipped = max(_clipped(dn["blue"], valid), *(_clipped(band, _land(dn)) for band in dn.values()))
     if not enough:
         return OffsetEvidence(low, dark, None, clipped)
     darkest = {band: _low(values, clear) for band, values in dn.items()}
     pairs = {(a, b): dn[b] - dn[a] for a, b in PAIRS if a in dn and b in dn}
     between = {pair: (_low(gap, clear), _low(gap, clear, 0.25)) for pair, gap in pairs.items()}
-    return OffsetEvidence(low, dark, float(np.quantile(blue, 0.25)), clipped, darkest, between)
+    return OffsetEvidence(low, dark, level, clipped, darkest, between)
 
 
 def _low(values: NDArray[np.float32], clear: Bool, share: float = 0.005) -> float:
     """Quantile of the clear values; NaN where there is none."""
-    seen = values[clear & np.isfinite(values)]
-    return float(np.quantile(seen, share)) if seen.size else float("nan")
+    return quantile(values, clear & np.isfinite(values), share)
 
 
 def _land(dn: Mapping[str, NDArray[np.float32]]) -> Bool:
@@ -129,7 +129,7 @@ def _land(dn: Mapping[str, NDArray[np.float32]]) -> Bool:
 
 
 def _clipped(band: NDArray[np.float32], where: Bool) -> float:
-    return float(np.mean(band[where] <= 1.0)) if where.any() else 0.0
+    return int(np.count_nonzero(where & (band <= 1.0))) / max(int(np.count_nonzero(where)), 1)
 
 
 def pixel_word(evidence: OffsetEvidence, config: RadiometryConfig) -> tuple[PixelWord, bool]:

@@ -29,7 +29,7 @@ from pipeline.passes.families import label_families
 from pipeline.passes.ground import ground_outline, year_pairs
 from pipeline.passes.history import Years, invariant_levels
 from pipeline.passes.pile import judge_piles, measure_piles, pile_jobs
-from pipeline.passes.scene import BANDS, calibrate, choose_reference, inspect, register, survey
+from pipeline.passes.scene import BANDS, calibrate, choose_reference, draw, inspect, register, survey
 from pipeline.pile_measures import as_candidates, pile_measurements, stock_covariance
 from pipeline.plan import open_store, plan_site
 from pipeline.products.manifest import ManifestInputs, archive_root, content_key, is_current
@@ -140,7 +140,8 @@ def measure_site(
     known = memory.map(pool, inspect, stored, grid, config)
     scenes = memory.map(pool, survey, calibrate(stored, known, site, config), site, grid, config)
     reference_scene = choose_reference(scenes)
-    scenes = memory.map(pool, register, scenes, reference_scene, grid, config)
+    reference = memory.one(pool, draw, reference_scene, grid, config, files=True)
+    scenes = memory.map(pool, register, scenes, reference, grid, config)
     used = [s for s in scenes if s.used]
     log(f"{len(used)} scenes used, {len(scenes) - len(used)} refused by their pixels")
     # 4 score

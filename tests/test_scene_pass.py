@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 from imagery_fixture import an_item
 from servers import EPSG, LEFT, TOP, write_band
+from shapely.geometry import box
 from test_align import analytic
 
 from pipeline.config import Config
 from pipeline.findings import PreparedScene
+from pipeline.grid import reproject
 from pipeline.imagery import Calibration, Scene, StoredBand, StoredScene
-from pipeline.passes.scene import CLEAR_BANDS, register
-from pipeline.types import Grid
+from pipeline.passes.scene import CLEAR_BANDS, draw, register, survey
+from pipeline.types import Grid, Site
 
 GRID = Grid(EPSG, LEFT + 200, TOP - 200, 140, 120)
 TEN_M = ("blue", "green", "red", "nir")
@@ -39,7 +41,7 @@ def a_scene(folder, name, shift_10_m=(0.0, 0.0), shift_20_m=None, noise=0.002, f
 
 @pytest.fixture
 def reference(tmp_path):
-    return a_scene(tmp_path, "reference")
+    return draw(a_scene(tmp_path, "reference"), GRID, Config(), tmp_path)
 
 
 def test_the_fixture_has_the_bands_that_are_asked_for():
@@ -90,6 +92,73 @@ def test_other_ground_is_refused_and_the_reference_stays(tmp_path, reference):
     assert not lost.used
     assert lost.reason
     assert lost.calibration == Calibration()
-    still = register(reference, reference, GRID, Config())
+    still = register(reference.scene, reference, GRID, Config())
     assert still.registered
     assert still.residual_m is None
+
+
+# --- survey: how much of the AOI a scene shows, block by block ---
+
+WIDE = Grid(EPSG, LEFT, TOP, 300, 260)
+INSIDE = np.s_[20:230, 30:280]
+CLOUDS = (np.s_[50:75, 40:70], np.s_[120:131, 180:260], np.s_[5:9, 0:300], np.s_[179:185, 100:130])
+
+
+def a_cloudy_scene(folder, haze=0.0):
+    """Write a scene of 300 x 260 px with clouds in its classes, and bluish haze over all of it."""
+    rng = np.random.default_rng(8)
+    scl = np.full(WIDE.shape, 5, dtype=np.uint8)
+    for cloud in CLOUDS:
+        scl[cloud] = 9
+    scl[:, 295:] = 0
+    bands = []
+    for band, level in {"blue": 0.05, "green": 0.07, "red": 0.09, "nir": 0.2, "swir16": 0.25, "scl": None}.items():
+        if level is None:
+            pixels = scl
+        else:
+            reflectance = level + (haze if band == "blue" else 0) + rng.normal(0, 0.004, WIDE.shape)
+            pixels = np.round(reflectance * 1e4).astype(np.uint16)
+        bands.append(
+            StoredBand(band, str(write_band(folder / f"{band}.tif", pixels)), "", 0, "", "reference", None, None, 0.0)
+        )
+    scene = Scene("cloudy", dt.datetime(2022, 5, 1, 2, tzinfo=dt.UTC), None, None, None, (an_item("cloudy"),))
+    return PreparedScene(StoredScene(scene, (tuple(bands),)), Calibration(), 150.0, used=True)
+
+
+def a_site():
+    rows, columns = INSIDE
+    corners = LEFT + 10 * columns.start, TOP - 10 * rows.stop, LEFT + 10 * columns.stop, TOP - 10 * rows.start
+    return Site("wide", "Wide", "camp", "hard", reproject(box(*corners), EPSG, 4326))
+
+
+@pytest.mark.parametrize("block_px", [64, 100, 1024])
+def test_the_clear_fraction_is_counted_alike_whatever_the_blocks(tmp_path, block_px):
+    rows, columns = np.indices(WIDE.shape)
+    hidden = np.zeros(WIDE.shape, dtype=bool)
+    for top, left in CLOUDS:  # within 100 m of a cloud, by hand: of a rectangle
+        down = np.maximum(np.maximum(top.start - rows, rows - (top.stop - 1)), 0)
+        right = np.maximum(np.maximum(left.start - columns, columns - (left.stop - 1)), 0)
+        hidden |= np.hypot(down, right) <= 10
+    config = Config(limits={"block_px": block_px})
+    surveyed = survey(a_cloudy_scene(tmp_path), a_site(), WIDE, config)
+    assert surveyed.clear_fraction == round(1 - hidden[INSIDE].mean(), 4)
+    assert surveyed.used
+
+
+@pytest.mark.parametrize("block_px", [64, 1024])
+def test_a_veil_is_measured_on_all_blocks(tmp_path, block_px):
+    config = Config(limits={"block_px": block_px})
+    # The darkest quarter in red lies 1.27 standard deviations lower: 0.05 + 0.06 - 0.5 x 0.085.
+    veiled = survey(a_cloudy_scene(tmp_path, haze=0.06), a_site(), WIDE, config)
+    assert not veiled.used
+    assert re.fullmatch(r"veiled: haze of 0\.06[678] over dark ground, limit 0\.043", veiled.reason)
+    below = survey(a_cloudy_scene(tmp_path, haze=0.02), a_site(), WIDE, config)
+    assert below.used
+
+
+def test_a_site_the_scene_does_not_reach_has_no_data(tmp_path):
+    elsewhere = Grid(EPSG, LEFT + 2960, TOP, 300, 260)
+    config = Config(limits={"block_px": 64})
+    assert survey(a_cloudy_scene(tmp_path), a_site(), elsewhere, config).reason == "no data over the AOI"
+    partly = Grid(EPSG, LEFT + 1000, TOP, 300, 260)
+    assert survey(a_cloudy_scene(tmp_path), a_site(), partly, config).used

@@ -3,12 +3,13 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from pipeline.align import Shift, estimate_shift
+from pipeline.align import edges, match
 from pipeline.band_check import band_faults
 from pipeline.clear import CLEAR, SHADOW, VEIL_BANDS, classify, sun_position, veil
 from pipeline.config import ClearConfig, Config
@@ -25,7 +26,7 @@ from pipeline.radiometry import (
     declared_offset_dn,
     gather_evidence,
 )
-from pipeline.types import PIXEL_M, Bool, Float32, Grid, Site
+from pipeline.types import Bool, Float32, Grid, Site
 
 BANDS = ("blue", "green", "red", "nir", "nir08", "swir16", "swir22", "scl")
 """Every band that is fetched."""
@@ -192,18 +193,33 @@ def choose_reference(scenes: Sequence[PreparedScene]) -> PreparedScene | None:
     )
 
 
-def register(scene: PreparedScene, reference: PreparedScene | None, grid: Grid, config: Config) -> PreparedScene:
+@dataclass(frozen=True)
+class Reference:
+    """The scene all others of a site are aligned to; ``path`` holds what it shows, for all tasks: see :func:`draw`."""
+
+    scene: PreparedScene
+    path: Path
+
+
+def draw(scene: PreparedScene | None, grid: Grid, config: Config, folder: Path) -> Reference | None:
+    """Draw the edges of the reference scene once for all others; written as bands of edges, then 1 where clear."""
+    if scene is None:
+        return None
+    found, clear = _edges(scene, grid, config)
+    path = folder / "reference.npy"
+    np.save(path, np.concatenate([found, clear[np.newaxis]], dtype=np.float32))
+    return Reference(scene, path)
+
+
+def register(scene: PreparedScene, reference: Reference | None, grid: Grid, config: Config) -> PreparedScene:
     """Measure one scene's shift against the reference; scenes that cannot be placed are not used."""
-    if not scene.used or reference is None or scene.stored.scene == reference.stored.scene:
+    if not scene.used or reference is None or scene.stored.scene == reference.scene.stored.scene:
         return replace(scene, registered=scene.used)
-    part = middle(grid)[2]
-    bands = _clear_bands(config.clear)
-    image, fixed = (read_image(s.stored, part, bands, s.calibration) for s in (scene, reference))
-    clear = np.ones(part.shape, dtype=bool)
-    for s, i in ((scene, image), (reference, fixed)):
-        clear &= np.isin(scene_codes(i, s.sun_azimuth_deg, config.clear), (CLEAR, SHADOW))
-    shift = _shift(fixed, image, clear, _REGISTER_BANDS, PIXEL_M)
-    check = _shift(fixed, image, clear, (_CHECK_BAND,), _CHECK_PIXEL_M)
+    moving, clear = _edges(scene, grid, config)
+    fixed: Float32 = np.asarray(np.load(reference.path, mmap_mode="r"))
+    clear &= fixed[-1] > 0
+    first = len(_REGISTER_BANDS)
+    shift, check = match(fixed[:first], moving[:first], clear), match(fixed[first:-1], moving[first:], clear)
     if shift is None or check is None:
         return scene.refuse("cannot be registered: too little in common with the reference scene")
     residual_m = round(float(np.hypot(shift.x_m - check.x_m, shift.y_m - check.y_m)) / 2, 2)
@@ -220,10 +236,12 @@ def register(scene: PreparedScene, reference: PreparedScene | None, grid: Grid, 
     return replace(placed, calibration=calibration, registered=True)
 
 
-def _shift(fixed: Image, image: Image, clear: Bool, bands: Sequence[str], pixel_m: float) -> Shift | None:
-    """Return the shift of some bands against the reference's."""
-    reference, scene = (np.stack([i.bands[band] for band in bands]) for i in (fixed, image))
-    return estimate_shift(reference, scene, clear, pixel_m)
+def _edges(scene: PreparedScene, grid: Grid, config: Config) -> tuple[Float32, Bool]:
+    """Edges of the bands a shift is measured in, the check band last, and where the middle of a scene is clear."""
+    image = read_image(scene.stored, middle(grid)[2], _clear_bands(config.clear), scene.calibration)
+    codes = scene_codes(image, scene.sun_azimuth_deg, config.clear)
+    fine, coarse = (np.stack([image.bands[b] for b in bands]) for bands in (_REGISTER_BANDS, (_CHECK_BAND,)))
+    return np.concatenate([edges(fine), edges(coarse, _CHECK_PIXEL_M)]), (codes == CLEAR) | (codes == SHADOW)
 
 
 def middle(grid: Grid) -> tuple[slice, slice, Grid]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from models._rank_kernels import quantile
 from pipeline.clear import CLEAR, classify
 from pipeline.config import Config
 from pipeline.drift import BANDS, MIN_PIXELS, SceneDeparture, steady_ground
@@ -69,6 +70,6 @@ def scene_departure(scene: PreparedScene, path: Path, grid: Grid, config: Config
     seen = steady & (classify(image, scene.sun_azimuth_deg, config.clear) == CLEAR)
     if seen.sum() < MIN_PIXELS:
         return None
-    departure = {b: float(np.median(image.bands[b][seen] - level[n][seen])) for n, b in enumerate(BANDS)}
+    departure = {b: quantile(image.bands[b] - level[n], seen, 0.5) for n, b in enumerate(BANDS)}
     about = scene.stored.scene
     return SceneDeparture(about.scene_id, about.date.year, about.platform, int(seen.sum()), departure)
