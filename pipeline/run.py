@@ -179,7 +179,7 @@ def measure_site(
         claims=[(claim, finding) for claim, finding in judged if finding is not None],
         baseline_year=base,
         reference_scene=reference_scene.stored.scene.scene_id if reference_scene else None,
-        departures=departures(site, grid, (maps, used), (config, pool), place),
+        departures=departures(site, grid, (maps, used), config, pool, memory),
     )
 
 
