@@ -4,8 +4,9 @@ from rasterio.crs import CRS
 from rasterio.errors import RasterioError
 
 from pipeline.addresses import file_name
+from pipeline.decoded import keep, path_of
 from pipeline.errors import SceneRefusedError
-from pipeline.imagery import StoredBand, StoredScene
+from pipeline.imagery import Scratch, StoredBand, StoredScene
 from pipeline.pixels import check_part, read_part, why
 from pipeline.types import Grid
 
@@ -16,7 +17,7 @@ def unreadable(stored: StoredScene, grid: Grid) -> str | None:
     for band in (band for item in stored.bands for band in item):
         try:
             # A copy was read when it was made; of a file of another's archive all that is needed must be there.
-            system = check_part(band.path, grid) if band.evidence == "copy" else read_part(band.path, grid).crs
+            system = check_part(band.path, grid) if band.evidence == "copy" else _decoded(band, grid, stored.scratch)
         except RasterioError as error:
             return f"file {file_name(band.href)} is broken ({why(error)})"
         except SceneRefusedError as refused:
@@ -26,6 +27,14 @@ def unreadable(stored: StoredScene, grid: Grid) -> str | None:
             one, other = (f"file {file_name(b.href)} is in {_title(s)}" for b, s in (first, (band, system)))
             return f"{one}, {other}"
     return None
+
+
+def _decoded(band: StoredBand, grid: Grid, scratch: Scratch | None) -> CRS:
+    """Decode a file, and keep its pixels for the passes; its coordinate system."""
+    part = read_part(band.path, grid)
+    if scratch is not None:
+        keep(part, path_of(band, scratch))
+    return part.crs
 
 
 def _title(system: CRS) -> str:

@@ -81,26 +81,29 @@ def run_site(site: Site, batch: Batch, log: Log) -> Published:
     # 2 fetch
     store = open_store(config, batch.line)
     fetched = pool.map(partial(bring, store), planned.scenes, planned.grid, BANDS)
-    stored, broken = _readable([s for s in fetched if isinstance(s, StoredScene)], planned.grid, pool, memory)
-    refused = [*planned.refused, *(s for s in fetched if isinstance(s, Refusal)), *broken]
-    _need_scenes(site, stored, refused)
-    for line in fetch_facts(stored):
-        log(line)
-    inputs = ManifestInputs(
-        site=site.id,
-        simulated=any(s.scene.simulated for s in stored),
-        config=config,
-        site_sha256=site.sha256,
-        claims_sha256=batch.claims_sha256,
-        scenes=stored,
-        refused=refused,
-        evidence_root=store.root,
-        archive_root=archive_root(config.source.url, stored),
-    )
-    if not batch.force and is_current(out / site.id, content_key(inputs)):
-        log("up to date: same scenes, settings and code")
-        return Published(out / site.id, inputs.simulated, skipped=True)
+    stored = [s for s in fetched if isinstance(s, StoredScene)]
+    refused = [*planned.refused, *(s for s in fetched if isinstance(s, Refusal))]
     with _work_folder(out, site) as work:
+        kept = with_scratch(stored, work / "decoded", planned.grid, config.limits.max_scratch_gb)
+        stored, broken = _readable(kept, planned.grid, pool, memory)
+        refused += broken
+        _need_scenes(site, stored, refused)
+        for line in fetch_facts(stored):
+            log(line)
+        inputs = ManifestInputs(
+            site=site.id,
+            simulated=any(s.scene.simulated for s in stored),
+            config=config,
+            site_sha256=site.sha256,
+            claims_sha256=batch.claims_sha256,
+            scenes=stored,
+            refused=refused,
+            evidence_root=store.root,
+            archive_root=archive_root(config.source.url, stored),
+        )
+        if not batch.force and is_current(out / site.id, content_key(inputs)):
+            log("up to date: same scenes, settings and code")
+            return Published(out / site.id, inputs.simulated, skipped=True)
         if batch.force:
             memory.forget()
         found = measure_site(site, planned.grid, (stored, refused), batch, Place(memory, work), log)
@@ -132,7 +135,7 @@ def measure_site(
     log : Log
     """
     config, pool, memory = batch.config, batch.pool, place.memory
-    stored, refused = with_scratch(fetched[0], place.work / "decoded", grid, config.limits.max_scratch_gb), fetched[1]
+    stored, refused = fetched
     # 3 calibrate, mask, align
     known = memory.map(pool, inspect, stored, grid, config)
     scenes = memory.map(pool, survey, calibrate(stored, known, site, config), site, grid, config)

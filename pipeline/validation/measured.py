@@ -11,6 +11,7 @@ from shapely.strtree import STRtree
 
 from pipeline.compare import Z95
 from pipeline.config import Config, LimitsConfig, SourceConfig, YearsConfig
+from pipeline.decoded import with_scratch
 from pipeline.findings import PileSeries, PileYear
 from pipeline.grid import areal_scale
 from pipeline.imagery import Refusal, StoredScene
@@ -84,6 +85,7 @@ def findings_of(made: Made) -> Findings:
     refused = [*planned.refused, *(s for s in fetched if isinstance(s, Refusal))]
     work = config.out / "work"
     work.mkdir(parents=True)
+    stored = with_scratch(stored, work / "decoded", planned.grid, config.limits.max_scratch_gb)
     return measure_site(
         site, planned.grid, (stored, refused), batch, Place(Memory(work / "memory", made_with()), work), _quiet
     )
