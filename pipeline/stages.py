@@ -25,6 +25,8 @@ from pipeline.rules import SiteRules, score_rules, site_rules
 from pipeline.types import Bool, Grid, Site, Zone
 from pipeline.zones import measured_ground
 
+_COMPOSITES = Path("composites")
+
 
 @dataclass(frozen=True)
 class Place:
@@ -73,15 +75,14 @@ def map_years(
         ]
 
     maps = place.memory.map(pool, join, years, grid, rules, config, files=True, prepare=scored)
+    (place.work / _COMPOSITES).mkdir()
     for path, one in zip(maps, years, strict=True):
-        target = place.work / _composite(one.year)
-        target.parent.mkdir(exist_ok=True)
-        shutil.copyfile(path.parent / _composite(one.year), target)
+        shutil.copyfile(path.parent / _composite(one.year), place.work / _composite(one.year))
     return {one.year: path for path, one in zip(maps, years, strict=True)}
 
 
 def _composite(year: int) -> Path:
-    return Path("composites") / f"{year}.tif"
+    return _COMPOSITES / f"{year}.tif"
 
 
 def join(job: YearJob, grid: Grid, rules: tuple[ScoreRules, SiteRules], _: Config, folder: Path) -> Path:
