@@ -27,11 +27,11 @@ class Counting(SerialPool):
     def __init__(self) -> None:
         self.tasks = Counter()
 
-    def map(self, function, items, *shared):
+    def map(self, function, items, *shared, **told):
         listed = list(items)
         # A partial has no name of its own; the flow uses one, to bring scenes from a store.
         self.tasks[getattr(function, "__name__", "bring")] += len(listed)
-        return super().map(function, listed, *shared)
+        return super().map(function, listed, *shared, **told)
 
 
 @pytest.fixture
