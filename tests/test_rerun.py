@@ -114,7 +114,8 @@ def test_scenes_come_and_go_and_change_and_settings_too(archive, tmp_path, run):
     assert tasks["inspect"] == tasks["survey"] == tasks["register"] == 1
     assert tasks["join"] == 1
     assert tasks["score_block"] == first["score_block"] // 2
-    assert tasks["measure_piles"] == first["measure_piles"] // 2
+    # Its new pixels change where a pile lies in any year, and so what is measured in the others.
+    assert 1 <= tasks["measure_piles"] <= first["measure_piles"]
 
     without(archive, ADDED)
     run("out")
