@@ -138,6 +138,16 @@ class Memory:
         (result,) = self.map(pool, function, [first], *shared, files=files)
         return result
 
+    def earlier(self, function: Callable[..., Out], fits: Callable[[Out], bool]) -> Out | None:
+        """Return any result of a function, whatever it was made from, that serves as well; None where none fits."""
+        for record in sorted((self.folder / function.__name__).glob(f"*{_RESULT}")):
+            place = record.with_name(record.name.removesuffix(_RESULT))
+            known = self._recall(place)
+            if known is not None and fits(known[0]):
+                self._needed.add(place)
+                return known[0]  # type: ignore[no-any-return]
+        return None
+
     def forget(self) -> None:
         """Remove everything."""
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -24,8 +24,8 @@ def unreadable(stored: StoredScene, grid: Grid) -> str | None:
             return str(refused)
         first = first or (band, system)
         if system != first[1]:
-            one, other = (f"file {file_name(b.href)} is in {_title(s)}" for b, s in (first, (band, system)))
-            return f"{one}, {other}"
+            names = file_name(first[0].href), file_name(band.href)
+            return f"file {names[0]} is in {_title(first[1])}, file {names[1]} in {_title(system)}"
     return None
 
 

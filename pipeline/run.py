@@ -74,6 +74,8 @@ def run_site(site: Site, batch: Batch, log: Log) -> Published:
     started = dt.datetime.now(dt.UTC)
     config, pool, out = batch.config, batch.pool, batch.config.out
     memory = Memory(out / ".memory" / site.id, made_with())
+    if batch.force:
+        memory.forget()
     # 1 search
     batch.line.ledger.opened()
     planned = plan_site(site, config, batch.line)
@@ -104,8 +106,6 @@ def run_site(site: Site, batch: Batch, log: Log) -> Published:
         if not batch.force and is_current(out / site.id, content_key(inputs)):
             log("up to date: same scenes, settings and code")
             return Published(out / site.id, inputs.simulated, skipped=True)
-        if batch.force:
-            memory.forget()
         found = measure_site(site, planned.grid, (stored, refused), batch, Place(memory, work), log)
         # 10 publish
         published = publish(found, inputs, config, (started, pool.workers), work)
@@ -183,7 +183,7 @@ def measure_site(
         claims=[(claim, finding) for claim, finding in judged if finding is not None],
         baseline_year=base,
         reference_scene=reference_scene.stored.scene.scene_id if reference_scene else None,
-        departures=departures(site, grid, (maps, used), (config, pool), place),
+        departures=departures(site, grid, (maps, used), config, pool, memory),
     )
 
 

@@ -20,10 +20,12 @@ from pipeline.passes.ground import measure_year
 from pipeline.passes.history import Years, remember
 from pipeline.passes.join import YearJob, join_year
 from pipeline.passes.scene import HALO_PX
-from pipeline.passes.steady import choose_steady, scene_departure
+from pipeline.passes.steady import Shown, around, choose_steady, covers, read_clear, scene_departure
 from pipeline.rules import SiteRules, score_rules, site_rules
 from pipeline.types import Bool, Grid, Site, Zone
 from pipeline.zones import measured_ground
+
+_COMPOSITES = Path("composites")
 
 
 @dataclass(frozen=True)
@@ -73,15 +75,14 @@ def map_years(
         ]
 
     maps = place.memory.map(pool, join, years, grid, rules, config, files=True, prepare=scored)
+    (place.work / _COMPOSITES).mkdir()
     for path, one in zip(maps, years, strict=True):
-        target = place.work / _composite(one.year)
-        target.parent.mkdir(exist_ok=True)
-        shutil.copyfile(path.parent / _composite(one.year), target)
+        shutil.copyfile(path.parent / _composite(one.year), place.work / _composite(one.year))
     return {one.year: path for path, one in zip(maps, years, strict=True)}
 
 
 def _composite(year: int) -> Path:
-    return Path("composites") / f"{year}.tif"
+    return _COMPOSITES / f"{year}.tif"
 
 
 def join(job: YearJob, grid: Grid, rules: tuple[ScoreRules, SiteRules], _: Config, folder: Path) -> Path:
@@ -190,15 +191,35 @@ def departures(
     site: Site,
     grid: Grid,
     seen: tuple[Mapping[int, Path], Sequence[PreparedScene]],
-    batch: tuple[Config, Pool],
-    place: Place,
+    config: Config,
+    pool: Pool,
+    memory: Memory,
 ) -> list[SceneDeparture]:
-    """Choose the steady ground of a site and measure how far each scene reads it from its level."""
-    (maps, used), (config, pool) = seen, batch
+    """Choose the steady ground of a site and measure how far each scene reads it from its level.
+
+    Every new scene moves that level, of all years: what scenes show there is kept, so that they are not read again.
+    """
+    maps, used = seen
     ground = burn(measured_ground(site, grid), grid)
-    steady = place.memory.one(pool, steady_of, maps, ground, grid, config, files=True)
-    found = place.memory.map(pool, scene_departure, used, steady, grid, config)
+    steady = memory.one(pool, steady_of, maps, ground, grid, config, files=True)
+    margin = memory.earlier(around_of, lambda known: covers(known, steady))
+    if margin is None:
+        margin = memory.one(pool, around_of, steady, files=True)
+    paths = memory.map(pool, clear_of, used, margin, grid, config, files=True)
+    about = [(path, scene.stored.scene) for path, scene in zip(paths, used, strict=True)]
+    shown = [Shown(path, scene.scene_id, scene.date.year, scene.platform) for path, scene in about]
+    found = memory.map(pool, scene_departure, shown, margin, steady)
     return [departure for departure in found if departure is not None]
+
+
+def around_of(steady: Path, folder: Path) -> Path:
+    """Widen steady ground, in a folder of its own."""
+    return around(steady, folder / "around.npy")
+
+
+def clear_of(scene: PreparedScene, margin: Path, grid: Grid, config: Config, folder: Path) -> Path:
+    """Keep what a scene shows of steady ground and its margin, in a folder of its own."""
+    return read_clear(scene, margin, grid, config, folder / "clear.npz")
 
 
 def steady_of(maps: Mapping[int, Path], measured: Bool, grid: Grid, config: Config, folder: Path) -> Path:

@@ -22,7 +22,7 @@ from pipeline import cli
 from pipeline.products import atomic
 from pipeline.products.geopackage import read_tables
 
-NOT_RESULTS = (".lock", "batch.json", ".work", "evidence")
+NOT_RESULTS = (".lock", "batch.json", ".work", ".memory", "evidence")
 
 
 @pytest.fixture

@@ -288,6 +288,19 @@ def test_what_the_last_finished_run_did_not_need_is_removed(memory, pool):
     assert again(memory).map(None, write, [11], files=True) == [kept]
 
 
+def test_an_earlier_result_may_serve_whatever_it_was_made_from(memory, pool):
+    memory.map(POOL, write, [11, 21], files=True)
+    later = again(memory, "code 2")
+    assert later.earlier(add, lambda _: True) is None
+    assert later.earlier(write, lambda _: False) is None
+    path = later.earlier(write, lambda path: (path / "a.npy").read_bytes() == b"\x02")
+    assert later.map(pool, size, [path], "note") == [(1, "note")]
+    later.prune()
+    assert [p.parent for p in memory.folder.glob("write/*/maps")] == [path.parent], "kept, the other is not"
+    another_byte(path / "a.npy")
+    assert again(memory).earlier(write, lambda _: True) is None
+
+
 def test_nothing_is_known_after_forgetting(memory, pool):
     memory.map(POOL, add, [1], 10)
     later = again(memory)

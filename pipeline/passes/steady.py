@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy import ndimage
 
-from models._rank_kernels import quantile
 from pipeline.clear import CLEAR, classify
 from pipeline.config import Config
 from pipeline.drift import BANDS, MIN_PIXELS, SceneDeparture, steady_ground
@@ -17,6 +17,8 @@ from pipeline.pixels import read_image
 from pipeline.products.cog import read_cog
 from pipeline.types import Bool, Float32, Grid
 
+_MARGIN_PX = 2
+"""A new scene makes some pixels beside steady ground steady too; ground farther away is read from the scenes again."""
 _NO_DATA = 65535
 _TO_REFLECTANCE = np.float32(1e-4)
 
@@ -60,16 +62,57 @@ def choose_steady(maps: Mapping[int, Path], measured: Bool, grid: Grid, config: 
     return path
 
 
-def scene_departure(scene: PreparedScene, path: Path, grid: Grid, config: Config) -> SceneDeparture | None:
-    """Measure how far one scene's steady ground lies from its level; None where it shows too little of it."""
-    with np.load(path) as arrays:
-        steady, level = arrays["steady"], arrays["level"]
-    if steady.sum() < MIN_PIXELS:
-        return None
+def around(steady: Path, path: Path) -> Path:
+    """Write steady ground with a margin: scenes are kept there, so that they need not be read again when it changes."""
+    with np.load(steady) as arrays:
+        np.save(path, ndimage.binary_dilation(arrays["steady"], np.ones((3, 3)), iterations=_MARGIN_PX))
+    return path
+
+
+def covers(margin: Path, steady: Path) -> bool:
+    """Whether ground of :func:`around` holds all steady ground, perhaps chosen later."""
+    with np.load(steady) as arrays:
+        chosen, wide = arrays["steady"], np.load(margin)
+    return chosen.shape == wide.shape and not np.any(chosen & ~wide)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What one scene shows of the ground of :func:`around`, and which scene it is."""
+
+    path: Path
+    scene_id: str
+    year: int
+    platform: str | None
+
+
+def read_clear(scene: PreparedScene, margin: Path, grid: Grid, config: Config, path: Path) -> Path:
+    """Write what a scene shows of the ground of :func:`around`: where it is clear, and the reflectance there.
+
+    ``clear`` has a value for each pixel of that ground, ``values`` the shape (bands, clear pixels), bands as in BANDS.
+    """
+    wide = np.load(margin)
+    if wide.sum() < MIN_PIXELS:
+        np.savez(path, clear=np.zeros(wide.sum(), dtype=bool), values=np.zeros((len(BANDS), 0), dtype=np.float32))
+        return path
     image = read_image(scene.stored, middle(grid)[2], (*BANDS, "scl"), scene.calibration)
-    seen = steady & (classify(image, scene.sun_azimuth_deg, config.clear) == CLEAR)
+    seen = wide & (classify(image, scene.sun_azimuth_deg, config.clear) == CLEAR)
+    np.savez(path, clear=seen[wide], values=np.stack([image.bands[band][seen] for band in BANDS]))
+    return path
+
+
+def scene_departure(shown: Shown, margin: Path, steady: Path) -> SceneDeparture | None:
+    """Measure how far one scene's steady ground lies from its level; None where it shows too little of it."""
+    wide = np.load(margin)
+    with np.load(steady) as arrays:
+        chosen, level = arrays["steady"], arrays["level"]
+    with np.load(shown.path) as arrays:
+        clear, values = arrays["clear"], arrays["values"]
+    seen = np.zeros_like(wide)
+    seen[wide] = clear
+    of_shown = chosen[seen]
+    seen &= chosen
     if seen.sum() < MIN_PIXELS:
         return None
-    departure = {b: quantile(image.bands[b] - level[n], seen, 0.5) for n, b in enumerate(BANDS)}
-    about = scene.stored.scene
-    return SceneDeparture(about.scene_id, about.date.year, about.platform, int(seen.sum()), departure)
+    departure = {b: float(np.median(values[n][of_shown] - level[n][seen])) for n, b in enumerate(BANDS)}
+    return SceneDeparture(shown.scene_id, shown.year, shown.platform, int(seen.sum()), departure)
