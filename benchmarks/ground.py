@@ -3,6 +3,7 @@
 python -m benchmarks.ground [worlds] [dates a year]
 """
 
+import datetime as dt
 import sys
 import tempfile
 from collections.abc import Callable
@@ -15,16 +16,20 @@ from scipy import stats
 from shapely import box
 
 from benchmarks.worlds import EDGE_M, GRID, YEARS, Season, World, make_world, render_year, to_grid
+from models.stockpile import ScoreRules
 from pipeline.compare import CompareRules, compare
 from pipeline.config import Config
 from pipeline.findings import BoundaryPiece, YearDates
+from pipeline.kernels.dates import BANDS
 from pipeline.measure import boundary_measurements, ground_measurements
-from pipeline.passes.block import YearLayers, _fill_ground, _median
+from pipeline.passes.block import YearLayers, reduce_dates
 from pipeline.passes.boundary import measure_boundary
 from pipeline.passes.ground import measure_year, year_pairs
 from pipeline.passes.history import remember
 from pipeline.passes.join import create_layers, find_ground, put_layers
 from pipeline.passes.label import YearMaps, read_maps
+from pipeline.passes.mask import BlockDates, DateMask
+from pipeline.passes.stack import DateStack
 from pipeline.rules import site_rules
 from pipeline.types import Change, Zone
 
@@ -33,12 +38,14 @@ LEAST_M2 = 5e3
 
 
 def year_layers(season: Season, config: Config) -> YearLayers:
-    """Count a season as the block pass does."""
-    layers = YearLayers.empty(GRID)
-    _fill_ground(layers, season, config)
-    values = [np.mean([d.image.bands[b] for b in ("blue", "green", "red", "nir08")], axis=0) for d in season]
-    layers.brightness[:] = _median(values, [d.ok for d in season])
-    return layers
+    """Reduce a season as the block pass does."""
+    values = DateStack(len(season), GRID.shape, Path(tempfile.gettempdir()))
+    for number, date in enumerate(season):
+        values.put(number, {band: date.bands.get(band, date.bands["swir16"]) for band in BANDS})
+    dates = BlockDates(values, [DateMask(date.clear, np.zeros_like(date.clear)) for date in season])
+    # In the footprint windows, and outside those of the stockpiles.
+    days = [dt.date(2020, 8, 1)] * len(season)
+    return reduce_dates(dates, days, GRID, ScoreRules(0.0, 0.0, 0.0, 0.0, 0.0), config)
 
 
 ZONES = (
@@ -176,7 +183,7 @@ def _plain(season: Season, config: Config) -> YearMaps:
         ("ndvi_max", lambda b: (b["nir"] - b["red"]) / (b["nir"] + b["red"])),
         ("dvi_max", lambda b: b["nir"] - b["red"]),
     ):
-        stack = np.stack([np.where(d.ok, bands(d.image.bands), -9.0) for d in season])
+        stack = np.stack([np.where(d.clear, bands(d.bands), -9.0) for d in season])
         getattr(layers, field)[0] = np.where(stack.max(axis=0) > -9.0, stack.max(axis=0), np.nan)  # noqa: PLR2004 - below any
     return year_maps(layers, config)
 

@@ -5,8 +5,7 @@
 and season. Written apart from the simulated archive, so that one does not inherit the other's errors.
 """
 
-import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,10 +16,18 @@ from scipy import ndimage
 from shapely import Polygon, affinity, box
 from shapely.geometry.base import BaseGeometry
 
-from pipeline.passes.block import _Date
 from pipeline.types import Grid
 
-Season = Sequence[_Date]
+
+@dataclass(frozen=True)
+class Day:
+    """One date of a season: reflectance by band, and what of it is clear."""
+
+    bands: Mapping[str, NDArray[np.float32]]
+    clear: NDArray[np.bool_]
+
+
+Season = Sequence[Day]
 """Dates, and where each is clear."""
 SIZE_PX, FINE = 200, 4
 """Pixels of 10 m on an edge, and cells on a pixel's edge."""
@@ -193,7 +200,7 @@ def _layers(world: World, year: int) -> dict[str, dict[str, NDArray[np.float32]]
     return found
 
 
-def render_year(world: World, year: int, dates: int, tag: int = 0) -> list[_Date]:
+def render_year(world: World, year: int, dates: int, tag: int = 0) -> list[Day]:
     """Render the dates of a season with where each is clear; ``tag`` draws another season of the same ground."""
     layers = _layers(world, year)
     rng = np.random.default_rng([world.seed, year, dates, tag, 4])
@@ -216,8 +223,7 @@ def render_year(world: World, year: int, dates: int, tag: int = 0) -> list[_Date
                 )
             gain = common * rng.normal(1, 0.01)
             bands[band] = (gain * total + path + veil + rng.normal(0, NOISE, total.shape)).astype(np.float32)
-        image = types.SimpleNamespace(bands=bands)
-        found.append(_Date(image, clear, in_stockpile=False, in_footprint=True))
+        found.append(Day(bands, clear))
     return found
 
 
