@@ -23,6 +23,7 @@ FILES = ("B02", "B03", "B04", "B08", "B8A", "B11", "B12")
 COARSE = ("B8A", "B11", "B12")
 UNUSABLE = (0, 1, 3, 8, 9, 10, 11)
 """Scene classes: no data, saturated, shadow, cloud, cloud, cirrus, snow."""
+Seen = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 STRIP_PX = 512
 """Rows of the archive's tiles: each is decoded once, and a file is opened once for each row of them."""
 
@@ -55,23 +56,21 @@ def annual_median(folder: Path, workers: int) -> tuple[NDArray[np.float32], int]
     return out, len(strips) + len(jobs)
 
 
-def _usable(scenes: Sequence[Path], rows: slice) -> NDArray[np.uint8]:
-    """Whether the scene class of every date lets a 20 m pixel be used, shape (dates, rows, columns)."""
+def _usable(scenes: Sequence[Path], rows: slice) -> Seen:
+    """Whether the scene class of every date lets a pixel be used, (dates, rows, columns), of 10 m and of 20 m."""
     good = np.array([code not in UNUSABLE for code in range(256)], dtype=np.uint8)
-    return good[_read(scenes, "SCL", slice(rows.start // 2, rows.stop // 2))]
+    coarse = good[_read(scenes, "SCL", slice(rows.start // 2, rows.stop // 2))]
+    return coarse.repeat(2, axis=1).repeat(2, axis=2), coarse
 
 
-def _reduce(scenes: Sequence[Path], out: NDArray[np.float32], job: tuple[slice, NDArray[np.uint8], int]) -> None:
+def _reduce(scenes: Sequence[Path], out: NDArray[np.float32], job: tuple[slice, Seen, int]) -> None:
     """Write the median of one band over some rows; 20 m bands are reduced at 20 m and then repeated."""
     rows, usable, place = job
     coarse = FILES[place] in COARSE
     step = 2 if coarse else 1
     values = _read(scenes, FILES[place], slice(rows.start // step, rows.stop // step))
-    # The kernel's whole numbers end at 32,767; the archive's at about 15,000, a cloud's median never counts.
-    np.minimum(values, 32000, out=values)
-    seen = usable if coarse else usable.repeat(2, axis=1).repeat(2, axis=2)
     median = np.empty(values.shape[1:], dtype=np.uint16)
-    median_of_dates(values.view(np.int16), seen, 0, sorting_network(len(scenes)), median)
+    median_of_dates(values, usable[coarse], 0, sorting_network(len(scenes)), median)
     whole = np.where(median == 0, np.float32(np.nan), median.astype(np.float32))
     out[place, rows] = whole.repeat(2, axis=0).repeat(2, axis=1) if coarse else whole
 

@@ -68,23 +68,27 @@ def quantise(band: Float32, out: Int16) -> None:
 
 @compiled
 def median_of_dates(
-    values: Int16, usable: Flags, no_data: int, network: NDArray[np.int64], out: NDArray[np.uint16]
+    values: Int16 | NDArray[np.uint16], usable: Flags, no_data: int, network: NDArray[np.int64], out: NDArray[np.uint16]
 ) -> None:
     """Median over the usable dates as whole numbers, halves to even, at least 1; 0 where there is none.
 
     ``values`` and ``usable`` have shape (dates, rows, columns), ``out`` (rows, columns); ``no_data`` is never used.
+    Values above 32,766 count as that.
     """
     dates, rows, columns = values.shape
     lines = np.empty((dates, columns), dtype=np.int16)
-    count = np.empty(columns, dtype=np.int64)
+    count = np.empty(columns, dtype=np.int16)
+    lacking, last = np.int32(no_data), np.int32(_LAST)
     for row in range(rows):
         count[:] = 0
         for date in range(dates):
+            source, seen, line = values[date, row], usable[date, row], lines[date]
+            # Arithmetic of few bits and no branch, so that many pixels go at a time.
             for column in range(columns):
-                value = values[date, row, column]
-                used = (usable[date, row, column] != 0) & (value != no_data)
-                lines[date, column] = value if used else _LAST
-                count[column] += used
+                value = np.int32(source[column])
+                used = (seen[column] != 0) & (value != lacking)
+                line[column] = np.int16(min(value, last - np.int32(1)) if used else last)
+                count[column] += np.int16(used)
         _sort(lines, network)
         for column in range(columns):
             n = count[column]
@@ -128,7 +132,7 @@ def departures(
     middle = np.empty((3, 4, columns), dtype=np.int16)
     after = np.empty((3, dates, columns), dtype=np.int16)
     before = np.empty((3, columns), dtype=np.int16)
-    count = np.empty(columns, dtype=np.int64)
+    count = np.empty(columns, dtype=np.int16)
     often = np.empty(columns, dtype=np.int64)
     flags = np.empty(columns, dtype=np.uint8)
     for row in range(rows):
@@ -138,7 +142,8 @@ def departures(
         before[:] = _LAST
         often[:] = 0
         for date in range(dates):
-            _may_depart(values, at, usable, date, row, middle, limits, flags)
+            seen = usable[date, row]
+            _may_depart(values[at[0], date, row], values[at[1], date, row], seen, middle, limits, flags)
             for column in range(columns):
                 if flags[column] == 0 or count[column] < max(min_dates, 2):
                     continue
@@ -154,9 +159,7 @@ def departures(
                 sure[1, date, row, column] = found >> 3 & 1
                 often[column] += found >> 4
             for band in range(3):
-                for column in range(columns):
-                    used = usable[date, row, column] != 0
-                    before[band, column] = values[at[band], date, row, column] if used else before[band, column]
+                _renew(before[band], values[at[band], date, row], seen)
         for column in range(columns):
             if often[column] > 1:
                 for date in range(dates):
@@ -165,31 +168,36 @@ def departures(
 
 
 @compiled
-def _may_depart(
-    values: Int16, at: NDArray[np.int64], usable: Flags, date: int, row: int, middle: Int16,
-    limits: NDArray[np.float32], flags: Flags,
-) -> None:  # fmt: skip
+def _may_depart(blue: Int16, nir: Int16, seen: Flags, middle: Int16, limits: NDArray[np.float32], flags: Flags) -> None:
     """Flag the pixels of a line that a date may depart from, by one band each; few do, and only they are looked at."""
+    veil, shade = limits[1], limits[4]
     for column in range(flags.size):
-        blue, nir = values[at[0], date, row, column], values[at[1], date, row, column]
-        bright = _reflectance(blue) - _other(middle, 0, column, blue) > limits[1]
-        dark = _reflectance(nir) < limits[4] * _other(middle, 1, column, nir)
-        flags[column] = (usable[date, row, column] != 0) & (bright | dark)
+        bright = _reflectance(blue[column]) - _other(middle, 0, column, blue[column]) > veil
+        dark = _reflectance(nir[column]) < shade * _other(middle, 1, column, nir[column])
+        flags[column] = (seen[column] != 0) & (bright | dark)
+
+
+@compiled
+def _renew(last: Int16, values: Int16, seen: Flags) -> None:
+    """Put a date's values in the place of those before it, where it is usable."""
+    for column in range(last.size):
+        last[column] = values[column] if seen[column] != 0 else last[column]
 
 
 @compiled
 def _sorted_middle(
-    values: Int16, usable: Flags, row: int, network: NDArray[np.int64], lines: Int16, count: NDArray[np.int64],
-    middle: Int16,
+    values: Int16, usable: Flags, row: int, network: NDArray[np.int64], lines: Int16, count: Int16, middle: Int16
 ) -> None:  # fmt: skip
     """Count the usable dates of a line's pixels, and give the four values among which the others' median lies."""
     dates, columns = lines.shape
     count[:] = 0
+    last = np.int16(_LAST)
     for date in range(dates):
+        source, seen, line = values[date, row], usable[date, row], lines[date]
         for column in range(columns):
-            used = usable[date, row, column] != 0
-            lines[date, column] = values[date, row, column] if used else _LAST
-            count[column] += used
+            used = seen[column] != 0
+            line[column] = source[column] if used else last
+            count[column] += np.int16(used)
     _sort(lines, network)
     for column in range(columns):
         others = max(count[column] - 1, 0)
@@ -206,10 +214,8 @@ def _next_used(values: Int16, usable: Flags, row: int, after: Int16) -> None:
     following = np.full(columns, _LAST, dtype=np.int16)
     for back in range(dates):
         date = dates - 1 - back
-        for column in range(columns):
-            after[date, column] = following[column]
-            used = usable[date, row, column] != 0
-            following[column] = values[date, row, column] if used else following[column]
+        after[date] = following
+        _renew(following, values[date, row], usable[date, row])
 
 
 @compiled
