@@ -95,13 +95,10 @@ def _look_up(pixels: Float32, rows: bytes, columns: bytes, method: Method) -> Fl
     if method == "nearest":
         kernels.look_up_nearest(pixels, row, column, (above, beside), out)
         return out
-    down, across = (_linear(*axis) for axis in axes)
-    if method == "cubic":
-        lacking = kernels.weigh(pixels, *_cubic(*axes[0]), *_cubic(*axes[1]), out)
-    else:
-        lacking = kernels.weigh(pixels, *down, *across, out)
+    taps = _cubic if method == "cubic" else _linear
+    lacking = kernels.weigh(pixels, *taps(*axes[0], np.nan), *taps(*axes[1], np.nan), out)
     if lacking or any(edge.any() for edge in (above, beside)):
-        kernels.fill_linear(pixels, *down, *across, out, _LEAST_WEIGHT)
+        kernels.fill_linear(pixels, *_linear(*axes[0], 0.0), *_linear(*axes[1], 0.0), out, _LEAST_WEIGHT)
         kernels.hide_unknown(pixels, row, column, (above, beside), out)
     return out
 
@@ -113,20 +110,20 @@ def _nearest(places: bytes, length: int) -> tuple[NDArray[np.int64], NDArray[np.
 
 
 @functools.lru_cache(maxsize=256)
-def _linear(places: bytes, length: int) -> _Taps:
+def _linear(places: bytes, length: int, outside: float) -> _Taps:
     place = np.frombuffer(places)
     base = np.floor(place)
     part = place - base
-    return _taps(base.astype(np.int64), {0: 1.0 - part, 1: part}, length, 0.0)
+    return _taps(base.astype(np.int64), {0: 1.0 - part, 1: part}, length, outside)
 
 
 @functools.lru_cache(maxsize=256)
-def _cubic(places: bytes, length: int) -> _Taps:
+def _cubic(places: bytes, length: int, outside: float) -> _Taps:
     place = np.frombuffer(places)
     base = np.floor(place)
     part = place - base
     weights = {-1: _far(1.0 + part), 0: _near(part), 1: _near(1.0 - part), 2: _far(2.0 - part)}
-    return _taps(base.astype(np.int64), weights, length, np.nan)
+    return _taps(base.astype(np.int64), weights, length, outside)
 
 
 def _near(distance: Float64) -> Float64:

@@ -21,6 +21,7 @@ from pipeline.passes.history import Years, remember
 from pipeline.passes.join import YearJob, join_year
 from pipeline.passes.scene import HALO_PX
 from pipeline.passes.steady import Shown, around, choose_steady, covers, read_clear, scene_departure
+from pipeline.products.atomic import atomic_path
 from pipeline.rules import SiteRules, score_rules, site_rules
 from pipeline.types import Bool, Grid, Site, Zone
 from pipeline.zones import measured_ground
@@ -77,7 +78,9 @@ def map_years(
     maps = place.memory.map(pool, join, years, grid, rules, config, files=True, prepare=scored)
     (place.work / _COMPOSITES).mkdir()
     for path, one in zip(maps, years, strict=True):
-        shutil.copyfile(path.parent / _composite(one.year), place.work / _composite(one.year))
+        # It goes into the products as it is: a disk that runs full late must be noticed here.
+        with atomic_path(place.work / _composite(one.year)) as written:
+            shutil.copyfile(path.parent / _composite(one.year), written)
     return {one.year: path for path, one in zip(maps, years, strict=True)}
 
 

@@ -3,7 +3,6 @@
 import json
 import shutil
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +15,8 @@ from hypothesis import strategies as st
 from servers import opened_line
 from shapely import affinity
 
+from models._delineate import place_of
+from models._disk_kernels import within_steps
 from models._indices import brightness
 from pipeline import cli
 from pipeline.clear import sun_position
@@ -206,12 +207,12 @@ def test_an_outline_needs_its_surroundings_usable_and_its_pile_not_hidden_by_mor
     at = tuple(slice((axis.min() - 16) // 2 * 2, (axis.max() + 16) // 2 * 2) for axis in (rows, columns))
     part, member = window(grid, *at), burn(pile, grid)[at]
     nothing, everything = np.zeros_like(member), np.ones_like(member)
-    maps = SimpleNamespace(water=nothing)
+    place, around, seen = place_of(member, nothing), within_steps(member, 4), np.full(member.shape, 9, np.uint8)
     scene = scenes[0]  # of a day without cloud
 
     def drawn(usable, suspected):
         masks = {scene.stored.scene.scene_id: DateMask(usable, suspected)}
-        return _observe(scene, _Ground(part, member, nothing, maps, masks), member, "hard", config)
+        return _observe(scene, _Ground(part, member, place, around, seen, masks), "hard", config)
 
     assert drawn(everything, nothing).area_m2 == pytest.approx(pile.area, rel=0.1)
     assert drawn(~member, member).area_m2 == pytest.approx(pile.area, rel=0.1)

@@ -22,8 +22,8 @@ def look_up(pixels: Float32, rows: Float64, columns: Float64, method: Method) ->
     if method == "nearest":
         return here
     taps = _cubic if method == "cubic" else _linear
-    value = _weigh(pixels, *(taps(p, n) for p, n in zip((rows, columns), pixels.shape, strict=True)))
-    linear = [_linear(p, n) for p, n in zip((rows, columns), pixels.shape, strict=True)]
+    value = _weigh(pixels, *(taps(p, n, np.nan) for p, n in zip((rows, columns), pixels.shape, strict=True)))
+    linear = [_linear(p, n, 0.0) for p, n in zip((rows, columns), pixels.shape, strict=True)]
     known = np.isfinite(pixels)
     total = _weigh(np.where(known, pixels, np.float32(0.0)), *linear)
     weight = np.maximum(_weigh(known.astype(np.float32), *linear), np.float32(_LEAST_WEIGHT))
@@ -36,17 +36,17 @@ def _nearest(place: Float64, length: int) -> tuple[NDArray[np.intp], NDArray[np.
     return np.clip(index, 0, length - 1), (index < 0) | (index >= length)
 
 
-def _linear(place: Float64, length: int) -> list[_Tap]:
+def _linear(place: Float64, length: int, outside: float) -> list[_Tap]:
     base = np.floor(place)
     part = place - base
-    return _taps(base.astype(np.intp), {0: 1.0 - part, 1: part}, length, 0.0)
+    return _taps(base.astype(np.intp), {0: 1.0 - part, 1: part}, length, outside)
 
 
-def _cubic(place: Float64, length: int) -> list[_Tap]:
+def _cubic(place: Float64, length: int, outside: float) -> list[_Tap]:
     base = np.floor(place)
     part = place - base
     weights = {-1: _far(1.0 + part), 0: _near(part), 1: _near(1.0 - part), 2: _far(2.0 - part)}
-    return _taps(base.astype(np.intp), weights, length, np.nan)
+    return _taps(base.astype(np.intp), weights, length, outside)
 
 
 def _near(distance: Float64) -> Float64:
