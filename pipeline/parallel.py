@@ -18,7 +18,7 @@ from typing import Any, Protocol, TypeVar
 
 from pipeline.errors import InputError, WorkersError
 from pipeline.tasks import Check, ask_all, call, same, stage_of, wave
-from pipeline.threads import Calls, Hands, settle
+from pipeline.threads import Calls, Hands, hand_back, settle
 
 Out = TypeVar("Out")
 _CONNECT_S = "10s"
@@ -66,6 +66,7 @@ class SerialPool:
         for item in todo:
             found.append(function(item, *shared))
             tell(Progress(len(found), len(todo), len(found)))
+        hand_back()
         return found
 
     def stop(self) -> None:
@@ -98,6 +99,8 @@ class ThreadPool:
             if isinstance(error, Exception) and first is not None:
                 raise first from None
             raise
+        finally:
+            hand_back()
         return calls.found
 
     def stop(self) -> None:

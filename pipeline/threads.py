@@ -41,6 +41,13 @@ def _keep_memory() -> None:
         mallopt(_M_MMAP_THRESHOLD, _MMAP_BYTES)
 
 
+def hand_back() -> None:
+    """Give free memory back to the system: outlines leave it in small pieces that the next stage has no use for."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:  # only glibc has it
+        trim(0)
+
+
 class Hands:
     """The threads, as Dask takes them; what it waits for can be given up while a thread is still at it."""
 
