@@ -18,6 +18,7 @@ from pipeline.maps import read_map
 from pipeline.outlines import tight, to_polygons
 from pipeline.overlays import ZoneCutter, beyond, edge_inside_m
 from pipeline.passes.history import Years, brief, occupied, read_site_map, strips
+from pipeline.threads import hand_back
 from pipeline.types import PIXEL_M, Grid, Zone
 
 STAIRCASE = np.pi / 4
@@ -56,7 +57,12 @@ def measure_year(year: int, years: Years, zones: Sequence[Zone], grid: Grid, con
     eps = positional_noise_m(config.boundary)
     first, second = ((marks & mark) > 0 for mark in (FIRST, SECOND))
     chance = [beyond(second, first, grid, eps)[0], beyond(first, second, grid, eps)[0]]
-    return [_measure_zone(zone, (marks, chance), years.maps[year], grid, config) for zone in zones]
+    found = []
+    for zone in zones:
+        # What the overlays of one zone leave is not kept through all of them.
+        hand_back()
+        found.append(_measure_zone(zone, (marks, chance), years.maps[year], grid, config))
+    return found
 
 
 def _marks(year: int, years: Years, grid: Grid, config: Config) -> NDArray[np.uint8]:
