@@ -128,11 +128,10 @@ def cut(path: str, grid: Grid, margin_m: float) -> Part | None:
 
 def _window(path: str, header: _Header, rows: slice, columns: slice) -> NDArray[Any]:
     """Copy a window; mapped for this one only: what stays mapped counts as memory of the process."""
-    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:  # noqa: PTH123
-        whole = np.frombuffer(mapped, dtype=header.dtype).reshape(header.shape)
-        pixels = whole[rows, columns].copy()
-        del whole
-    return pixels
+    with open(path, "rb") as file:  # noqa: PTH123 - a window of a pile is read in less time than a Path is made
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    # Not closed by hand: that fails while the array looks at it, and would hide an interrupt.
+    return np.frombuffer(mapped, dtype=header.dtype).reshape(header.shape)[rows, columns].copy()
 
 
 def _span(first: float, last: float, length: int) -> slice:
