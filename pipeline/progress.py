@@ -90,6 +90,7 @@ class Bar:
         self._tell = tell
         self._bar: rich.progress.Progress | None = None
         self._rows: dict[str, rich.progress.TaskID] = {}
+        self._stages: dict[str, str] = {}
         console = Console(stderr=True)
         if console.is_terminal:
             # No markup: a name may hold brackets.
@@ -117,7 +118,10 @@ class Bar:
         """Tell how far a stage of a site is, where that can be seen."""
         if self._bar is not None:
             row, done = self._row(site_id), progress.done
-            self._bar.update(row, description=f"{site_id}: {stage}", completed=done, total=progress.total)
+            # Drawn at once when it is new: a short stage would else be over before the bar is drawn again.
+            new = self._stages.get(site_id) != stage
+            self._stages[site_id] = stage
+            self._bar.update(row, description=f"{site_id}: {stage}", completed=done, total=progress.total, refresh=new)
 
     def _row(self, site_id: str) -> "rich.progress.TaskID":
         if self._bar is not None and site_id not in self._rows:

@@ -15,6 +15,8 @@ from conftest import PROJECT, call, command_line, environment, hashes, products
 from servers import FileServer
 
 from pipeline import __version__, cli
+from pipeline.parallel import Progress
+from pipeline.progress import Bar
 
 COMMANDS = ("run", "plan", "report", "verify", "sites", "simulate", "status")
 
@@ -295,6 +297,14 @@ def on_a_terminal(arguments):
     output = process.stdout.read().decode()
     process.stdout.close()
     return process.wait(), output, seen.decode(errors="replace")
+
+
+def test_a_bar_shows_a_stage_however_short(monkeypatch, capsys):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    with Bar(print) as bar:
+        for number in range(20):
+            bar.show("port", f"stage {number:02d}", Progress(1, 2, 1))
+    assert set(re.findall(r"port: stage (\d\d)", capsys.readouterr().err)) == {f"{n:02d}" for n in range(20)}
 
 
 def test_a_terminal_gets_a_bar_and_a_file_gets_plain_lines(port, small, settings):
