@@ -1,17 +1,17 @@
 """A SIMULATED archive of any size and number of scenes, to measure time and memory on; no truth, no accuracy.
 
-    python -m benchmarks.archive FOLDER SIZE_PX SCENES [YEARS] [DIFFERENT]
+    python -m benchmarks.archive FOLDER SIZE_PX SCENES [--years N] [--different N] [--sites-per-edge N]
 
 Ground, clouds and piles repeat every 2,048 pixels, so that a large archive is made as fast as it is written. Files are
 as public archives have them: tiled, deflated, 16 bit, with a predictor; 20 m bands and scene classes at 20 m.
-With DIFFERENT, no more than that many scenes have pixels of their own (twice as many when the archive changes its
+With --different, no more than that many scenes have pixels of their own (twice as many when the archive changes its
 offset within); the others are links to those, with dates of their own. For memory only: a program that notices
-equal files is faster than it should be.
+equal files is faster than it should be. With --sites-per-edge, the area is a batch of so many sites squared.
 """
 
+import argparse
 import datetime as dt
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -118,7 +118,12 @@ def days(scenes: int, years: tuple[int, ...]) -> list[dt.date]:
 
 
 def write_archive(
-    folder: Path, size_px: int, scenes: int, years: tuple[int, ...] = (2020,), different: int | None = None
+    folder: Path,
+    size_px: int,
+    scenes: int,
+    years: tuple[int, ...] = (2020,),
+    different: int | None = None,
+    sites_per_edge: int = 1,
 ) -> None:
     """Write an archive, its catalogue, site file and configuration; what is there already is left."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -143,7 +148,8 @@ def write_archive(
                 (place / path.name).unlink(missing_ok=True)
                 (place / path.name).hardlink_to(path)
             _write_item(place, size_px, dates[number])
-    _write_catalogue(folder, size_px, years, names)
+    _write_catalogue(folder, years, names)
+    _write_sites(folder, size_px, sites_per_edge)
 
 
 def originals_of(dates: Sequence[dt.date], different: int) -> list[int]:
@@ -152,25 +158,32 @@ def originals_of(dates: Sequence[dt.date], different: int) -> list[int]:
     return [first.setdefault((n % different, day >= OFFSET_SINCE), n) for n, day in enumerate(dates)]
 
 
-def _write_catalogue(folder: Path, size_px: int, years: Sequence[int], names: Sequence[str]) -> None:
+def _write_catalogue(folder: Path, years: Sequence[int], names: Sequence[str]) -> None:
     links = [{"rel": "item", "href": f"./{n}/{n}.json", "type": "application/geo+json"} for n in names]
     _json(
         folder / "catalog.json",
         {"type": "Catalog", "id": SITE, "description": NOTICE, "stac_version": "1.1.0", "links": links},
     )
-    edge = box(LEFT_M, TOP_M - size_px * 10, LEFT_M + size_px * 10, TOP_M).buffer(-100, join_style="mitre")
-    about = {"role": "aoi", "id": SITE, "name": "SIMULATED: benchmark", "kind": "mine", "coal_rank": "hard",
-             "source": "SIMULATED, benchmarks/archive.py", "note": NOTICE}  # fmt: skip
-    site = {"type": "Feature", "properties": about, "geometry": mapping(reproject(edge, EPSG, 4326))}
-    (folder / "aoi").mkdir(exist_ok=True)
-    _json(folder / "aoi" / f"{SITE}.geojson", {"type": "FeatureCollection", "features": [site]})
     (folder / "config.yaml").write_text(
         "# SIMULATED\nsites: aoi\nout: results\n"
         "source: {kind: stac, preset: null, url: catalog.json, collection: null, sign_url: null}\n"
         f"years: {{first: {min(years)}, last: {max(years)}}}\n"
-        f"limits: {{max_aoi_km2: {size_px**2 / 1e4:.0f}}}\n",
+        "limits: {max_aoi_km2: 10000}\n",
         encoding="utf-8",
     )
+
+
+def _write_sites(folder: Path, size_px: int, per_edge: int) -> None:
+    (folder / "aoi").mkdir(exist_ok=True)
+    step_m = size_px * 10 / per_edge
+    for number in range(per_edge**2):
+        left, top = LEFT_M + number % per_edge * step_m, TOP_M - number // per_edge * step_m
+        edge = box(left, top - step_m, left + step_m, top).buffer(-100, join_style="mitre")
+        name = SITE if per_edge == 1 else f"{SITE}-{number + 1}"
+        about = {"role": "aoi", "id": name, "name": "SIMULATED: benchmark", "kind": "mine", "coal_rank": "hard",
+                 "source": "SIMULATED, benchmarks/archive.py", "note": NOTICE}  # fmt: skip
+        site = {"type": "Feature", "properties": about, "geometry": mapping(reproject(edge, EPSG, 4326))}
+        _json(folder / "aoi" / f"{name}.geojson", {"type": "FeatureCollection", "features": [site]})
 
 
 def _write_pixels(place: Path, size_px: int, bands: Mapping[str, NDArray[np.uint16] | NDArray[np.uint8]]) -> None:
@@ -233,13 +246,19 @@ def _json(path: Path, document: object) -> None:
     path.write_text(json.dumps(document), encoding="utf-8", newline="\n")
 
 
-def main(arguments: Sequence[str]) -> None:
+def main() -> None:
     """Write the archive the command line asks for."""
-    folder, size_px, scenes, *more = arguments
-    span = int(more[0]) if more else 1
-    different = int(more[1]) if more[1:] else None
-    write_archive(Path(folder), int(size_px), int(scenes), tuple(range(_FIRST_YEAR, _FIRST_YEAR + span)), different)
+    parser = argparse.ArgumentParser(prog="benchmarks.archive")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("size_px", type=int)
+    parser.add_argument("scenes", type=int)
+    parser.add_argument("--years", type=int, default=1)
+    parser.add_argument("--different", type=int)
+    parser.add_argument("--sites-per-edge", type=int, default=1)
+    asked = parser.parse_args()
+    years = tuple(range(_FIRST_YEAR, _FIRST_YEAR + asked.years))
+    write_archive(asked.folder, asked.size_px, asked.scenes, years, asked.different, asked.sites_per_edge)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

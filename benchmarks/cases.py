@@ -6,27 +6,34 @@ from pathlib import Path
 
 MEDIAN = "median"
 """The group of the masked annual median: peers, ours, decoding alone, and the whole run beside them."""
+WORKERS = "workers"
+"""Groups of one worker against two begin with this."""
+ONE_WORKER, TWO_WORKERS = "1 worker", "2 workers"
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A simulated archive: edge in pixels, number of scenes, years, how many scenes have pixels of their own."""
+    """A simulated archive: edge in pixels, number of scenes, years, how many scenes have pixels of their own, sites."""
 
     size_px: int
     scenes: int
     years: int = 1
     different: int | None = None
+    sites_per_edge: int = 1
 
     @property
     def name(self) -> str:
         """Folder of the archive."""
         alone = "" if self.different is None else f"-{self.different}"
-        return f"{self.size_px}px-{self.scenes}x{self.years}y{alone}"
+        sites = "" if self.sites_per_edge == 1 else f"-{self.sites_per_edge**2}sites"
+        return f"{self.size_px}px-{self.scenes}x{self.years}y{alone}{sites}"
 
     @property
-    def pixel_dates(self) -> int:
-        """Pixels at 10 m times scenes."""
-        return self.size_px**2 * self.scenes
+    def arguments(self) -> Sequence[str]:
+        """What `benchmarks/archive.py` is asked for after the folder."""
+        more = [] if self.different is None else ["--different", str(self.different)]
+        edge = ["--sites-per-edge", str(self.sites_per_edge)]
+        return [str(self.size_px), str(self.scenes), "--years", str(self.years), *more, *edge]
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,7 @@ class Case:
     name : str
         Unique within its group.
     archive : Archive
-    kind : {'peer', 'decode', 'median', 'run'}
+    kind : {'peer', 'decode', 'median', 'run', 'processes'}
     form : str
         The form of a peer (`benchmarks/peers.py`).
     workers : int
@@ -61,8 +68,10 @@ class Case:
             return [python, "-m", "benchmarks.median", "--decode", archive, str(self.workers)]
         if self.kind == "median":
             return [python, "-m", "benchmarks.median", archive, str(self.workers)]
-        run = [python, "-m", "pipeline.cli", "run", "--config", archive / "config.yaml", "--out", out]
-        return [*run, "--workers", str(self.workers)]
+        run = ["run", "--config", archive / "config.yaml", "--out", out]
+        if self.kind == "processes":
+            return [python, "-m", "benchmarks.processes", str(self.workers), *run]
+        return [python, "-m", "pipeline.cli", *run, "--workers", str(self.workers)]
 
 
 @dataclass(frozen=True)
@@ -91,8 +100,14 @@ def _median(archive: Archive, forms: Sequence[str], repeats: int) -> Group:
     )
 
 
-def _workers(archive: Archive, repeats: int) -> Group:
-    return Group("workers", [Case(f"{n} workers", archive, "run", workers=n) for n in (1, 2)], repeats)
+def _workers(name: str, archive: Archive, repeats: int) -> Group:
+    """One worker, two threads, two local processes."""
+    cases = [
+        Case(ONE_WORKER, archive, "run", workers=1),
+        Case(TWO_WORKERS, archive, "run", workers=2),
+        Case("2 processes", archive, "processes", workers=2),
+    ]
+    return Group(name, cases, repeats)
 
 
 def _compiled(archive: Archive, repeats: int) -> Group:
@@ -102,22 +117,23 @@ def _compiled(archive: Archive, repeats: int) -> Group:
 
 YEAR = Archive(2048, 24)
 SMALL = Archive(256, 8)
-NINE_YEARS = Archive(512, 90, 9)
+NINE_YEARS = Archive(512, 90, 9), Archive(2048, 90, 9)
 """What re-runs are measured on (`benchmarks/rerun.py`)."""
 RERUN = "rerun"
 PEER_FORMS = (
     "odc-plain", "odc-chunked", "odc-bottleneck", "stackstac-plain", "stackstac-chunked", "stackstac-bottleneck",
 )  # fmt: skip
 STANDARD = (
-    _median(YEAR, PEER_FORMS, 3),
-    _workers(YEAR, 3),
-    _runs("growth", 2, [Archive(1024, 24), YEAR, Archive(1024, 96), Archive(2048, 96), Archive(4096, 24)]),
+    _median(YEAR, PEER_FORMS, 2),
+    _workers(WORKERS, YEAR, 2),
+    _workers(f"{WORKERS}, four sites", Archive(2048, 24, sites_per_edge=2), 2),
+    _runs("growth", 1, [Archive(1024, 24), YEAR, Archive(1024, 96), Archive(2048, 96), Archive(4096, 24)]),
     _runs("memory", 1, [Archive(2048, 240, 10, 24), Archive(6144, 24, 1, 4)]),
     _compiled(SMALL, 2),
 )
 QUICK = (
     _median(SMALL, ("odc-chunked", "stackstac-chunked"), 1),
-    _workers(SMALL, 1),
+    _workers(WORKERS, SMALL, 1),
     _runs("growth", 1, [SMALL, Archive(256, 16)]),
 )
 """Enough to see that the tool works."""

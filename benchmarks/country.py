@@ -17,6 +17,7 @@ from typing import Any
 
 from shapely.geometry import box
 
+from benchmarks.cases import ONE_WORKER, WORKERS
 from benchmarks.tables import markdown
 from pipeline import sources
 from pipeline.imagery import Asset, Item
@@ -142,11 +143,11 @@ def measured_from(results: Mapping[str, Any]) -> Measured:
     """
     cases = {(g["name"], e["name"]): e for g in results["groups"] for e in g["cases"] if e["runs"]}
     growth = [entry for (group, _), entry in cases.items() if group == "growth"]
-    if not growth or ("workers", "1 workers") not in cases:
+    if not growth or (WORKERS, ONE_WORKER) not in cases:
         raise ValueError("the results hold no growth or no run with one worker: benchmarks.speed without --only")
     largest = max(growth, key=lambda entry: _block_dates(entry["case"]["archive"]))
     cpu = sorted(run["cpu_s"] for run in largest["runs"])[len(largest["runs"]) // 2]
-    memory = max(run["peak_bytes"] for run in cases["workers", "1 workers"]["runs"])
+    memory = max(run["peak_bytes"] for run in cases[WORKERS, ONE_WORKER]["runs"])
     return Measured(cpu / _block_dates(largest["case"]["archive"]), memory)
 
 
