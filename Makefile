@@ -57,7 +57,7 @@ $(PEERS)/.stamp: benchmarks/peers.txt
 	fi
 	@touch $@
 
-bench: setup setup-peers ## time, memory and growth, against others (SIMULATED archives; 25 minutes, 10 GB of disk)
+bench: setup setup-peers ## time, memory and growth, against others (SIMULATED archives; 30 minutes, 25 GB of disk)
 	@$(VENV)/bin/python -m benchmarks.speed $(BENCH)
 	@$(VENV)/bin/python -m benchmarks.country $(BENCH)/results.json
 

@@ -24,8 +24,8 @@ COARSE = ("B8A", "B11", "B12")
 UNUSABLE = (0, 1, 3, 8, 9, 10, 11)
 """Scene classes: no data, saturated, shadow, cloud, cloud, cirrus, snow."""
 Seen = tuple[NDArray[np.uint8], NDArray[np.uint8]]
-STRIP_PX = 512
-"""Rows of the archive's tiles: each is decoded once, and a file is opened once for each row of them."""
+STRIP_PX = 1024
+"""Two rows of the archive's tiles: each is decoded once, and a file is opened once for both."""
 
 
 def annual_median(folder: Path, workers: int) -> tuple[NDArray[np.float32], int]:
