@@ -6,13 +6,12 @@ no area but turns every outline into a false gain on one side.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models._disk_kernels import within_steps
-from pipeline.kernels.align import add_moments, add_slopes, correlate, ranked, weigh_around
+from pipeline.kernels.align import add_moments, add_slopes, correlate, level, ranked, sum_around, weigh_around
 from pipeline.types import PIXEL_M, Bool, Float32
 
 _REACH_PX = 3
@@ -33,6 +32,8 @@ _EDGE_SIGMA = 1.0
 """Smoothing before the gradient in pixels of the band; half as much lets noise in, twice as much doubles the error."""
 _EDGE_REACH_PX = 5
 """A masked pixel reaches this far into the edges around it: their filter and the cubic lookup."""
+_ENOUGH_PX = 1 << 18
+"""As many pixels tell the best of few whole displacements; of a larger image rows are left out."""
 _LEVELLED_PX = 27
 """Edges are measured against the mean of a square of this edge, so that lit slopes do not outweigh the fields."""
 _FAINT = 0.2
@@ -86,7 +87,7 @@ def estimate_shift(reference: Float32, scene: Float32, clear: Bool, pixel_m: flo
     Shift or None
         None when too little is in common or the solution runs away.
     """
-    return match(edges(reference, pixel_m), edges(scene, pixel_m), clear)
+    return match([(edges(reference, pixel_m), edges(scene, pixel_m))], clear)[0]
 
 
 def edges(image: Float32, pixel_m: float = PIXEL_M) -> Float32:
@@ -113,9 +114,37 @@ def edges(image: Float32, pixel_m: float = PIXEL_M) -> Float32:
     return found
 
 
-def match(reference: Float32, scene: Float32, clear: Bool) -> Shift | None:
-    """Estimate the shift of a scene from the :func:`edges` of both; else as :func:`estimate_shift`."""
-    common = _Common.of(clear & np.isfinite(reference).all(axis=0) & np.isfinite(scene).all(axis=0))
+def match(images: Sequence[tuple[Float32, Float32]], clear: Bool) -> list[Shift | None]:
+    """Estimate the shift of a scene from the :func:`edges` of both.
+
+    Parameters
+    ----------
+    images : sequence of (Float32, Float32)
+        Edges of the reference and of the scene in some bands, and again in others: a shift is found for each.
+    clear : Bool
+        As of :func:`estimate_shift`.
+
+    Returns
+    -------
+    list of (Shift or None)
+        One for each pair.
+    """
+    shown = [_shown(clear, (*reference, *scene)) for reference, scene in images]
+    # Mostly all bands show the same ground.
+    alike = all(np.array_equal(usable, shown[0]) for usable in shown[1:])
+    common = [_Common.of(usable) for usable in (shown[:1] if alike else shown)] * (len(shown) if alike else 1)
+    return [_match(reference, scene, of) for (reference, scene), of in zip(images, common, strict=True)]
+
+
+def _shown(clear: Bool, bands: Sequence[Float32]) -> Bool:
+    """Where all bands have data and can be used."""
+    usable = clear.copy()
+    for band in bands:
+        usable &= np.isfinite(band)
+    return usable
+
+
+def _match(reference: Float32, scene: Float32, common: "_Common") -> Shift | None:
     if common.pixels < _MIN_PIXELS or common.parts < _MIN_BLOCKS:
         return None
     fixed, moving = ([_levelled(band, common) for band in image] for image in (reference, scene))
@@ -137,7 +166,7 @@ class _Common:
     on : Float32
         Shape (rows, columns): 1 where both can be used and nothing masked reaches the edges, 0 elsewhere.
     around : Float32
-        Same shape: how many such pixels there are around each.
+        Same shape: how many such pixels there are around each, 1 where there is none.
     """
 
     on: Float32
@@ -153,24 +182,29 @@ class _Common:
             inner[side] = False
             inner[:, side] = False
         on = inner.astype(np.float32)
-        parts = np.count_nonzero(_by_part(_by_part(on, 0), 1))
-        return cls(on, _summed_around(on), int(np.count_nonzero(inner)), int(parts))
+        shown = inner
+        for axis in (0, 1):
+            shown = np.logical_or.reduceat(shown, np.arange(0, inner.shape[axis], _BLOCK_PX), axis=axis)
+        around = np.empty_like(on)
+        sum_around(on, on, _LEVELLED_PX, around)
+        np.maximum(around, np.float32(1.0), out=around)
+        return cls(on, around, int(np.count_nonzero(inner)), int(np.count_nonzero(shown)))
 
 
-def _by_part(values: NDArray[np.floating[Any]], axis: int) -> Float64:
-    """Sum over the parts of the picture along an axis."""
-    starts = np.arange(0, values.shape[axis], _BLOCK_PX)
-    return np.asarray(np.add.reduceat(values, starts, axis=axis, dtype=np.float64))
+def _by_part(values: Float32) -> Float64:
+    """Sum over the parts of the picture along the last axis."""
+    starts = np.arange(0, values.shape[-1], _BLOCK_PX)
+    return np.asarray(np.add.reduceat(values, starts, axis=-1, dtype=np.float64))
 
 
 def _levelled(edges: Float32, common: _Common) -> Float32:
     """Edges of one band against those around them, up to a limit: they stay where they are all year; 0 where flat."""
-    known = np.where(np.isfinite(edges), edges, np.float32(0.0))
-    mean = _summed_around(known * common.on)
-    mean /= np.maximum(common.around, np.float32(1.0))
-    known /= np.maximum(mean + np.float32(_FAINT * _quantile(mean, common, 0.5)), np.float32(_FLAT))
+    mean, known = np.empty((2, *edges.shape), dtype=np.float32)
+    sum_around(edges, common.on, _LEVELLED_PX, mean)
+    mean /= common.around
+    level(edges, mean, _FAINT * _quantile(mean, common, 0.5), known)
     limit = _quantile(known, common, _STRONGEST)
-    return np.minimum(known, np.float32(limit if limit > _FLAT else 0.0))
+    return np.minimum(known, np.float32(limit if limit > _FLAT else 0.0), out=known)
 
 
 def _gradient(image: Float32, sigma_px: float) -> Float32:
@@ -185,12 +219,6 @@ def _gradient(image: Float32, sigma_px: float) -> Float32:
     down = _weighed(np.diff(padded, axis=0), slope, smooth)
     right = _weighed(np.diff(padded, axis=1), smooth, slope)
     return np.sqrt(down * down + right * right)
-
-
-def _summed_around(image: Float32) -> Float32:
-    """Sum over the neighbourhood edges are levelled in."""
-    ones = np.ones(_LEVELLED_PX)
-    return _weighed(np.pad(image, _LEVELLED_PX // 2, mode="symmetric"), ones, ones)
 
 
 def _weighed(padded: Float32, down: Float64, across: Float64) -> Float32:
@@ -211,12 +239,15 @@ def _whole_pixels(fixed: Float32, moving: Float32, common: _Common) -> Float64:
     edge = 2 * _REACH_PX + 1
     sums = np.zeros((3, edge, edge, fixed.shape[1]), dtype=np.float32)
     fixed = fixed * common.on
-    correlate(fixed, moving, common.on, _REACH_PX, sums)
-    first, second, product = sums.sum(axis=-1, dtype=np.float64) / common.pixels
-    mean = float(fixed.sum(dtype=np.float64)) / common.pixels
+    step = max(fixed.size // _ENOUGH_PX, 1)
+    rows = slice(_REACH_PX, -_REACH_PX, step)
+    pixels = max(np.count_nonzero(common.on[rows]), 1)
+    correlate(fixed, moving, common.on, (_REACH_PX, step), sums)
+    first, second, product = sums.sum(axis=-1, dtype=np.float64) / pixels
+    mean = float(fixed[rows].sum(dtype=np.float64)) / pixels
     correlation = (product - first * mean) / np.sqrt(np.maximum(second - first**2, _FLAT))
-    rows, columns = np.unravel_index(np.argmax(correlation), correlation.shape)
-    return np.array([rows - _REACH_PX, columns - _REACH_PX], dtype=np.float64)
+    best = np.unravel_index(np.argmax(correlation), correlation.shape)
+    return np.array(best, dtype=np.float64) - _REACH_PX
 
 
 def _spline(image: Float32) -> Float32:
@@ -272,7 +303,7 @@ def _step(fixed: Float32, moving: Float32, common: _Common, shift: Float64) -> t
     curvature = np.array([[along_rows, both], [both, along_columns]])
     if np.linalg.eigvalsh(curvature)[0] <= 0:
         return None
-    by_part = _by_part(sums[3:], 2).reshape(2, -1).T
+    by_part = _by_part(sums[3:]).reshape(2, -1).T
     inverse = np.linalg.inv(curvature)
     # A part that is fitted shows less of its error than it has: the usual correction for few parts.
     few = np.sqrt(common.parts / (common.parts - 1))

@@ -219,7 +219,7 @@ def register(scene: PreparedScene, reference: Reference | None, grid: Grid, conf
     fixed: Float32 = np.asarray(np.load(reference.path, mmap_mode="r"))
     clear &= fixed[-1] > 0
     first = len(_REGISTER_BANDS)
-    shift, check = match(fixed[:first], moving[:first], clear), match(fixed[first:-1], moving[first:], clear)
+    shift, check = match([(fixed[:first], moving[:first]), (fixed[first:-1], moving[first:])], clear)
     if shift is None or check is None:
         return scene.refuse("cannot be registered: too little in common with the reference scene")
     residual_m = round(float(np.hypot(shift.x_m - check.x_m, shift.y_m - check.y_m)) / 2, 2)
