@@ -147,7 +147,7 @@ def correlate(fixed: Float32, moving: Float32, on: Float32, steps: tuple[int, in
 
 
 @compiled
-def ranked(here: Float32, there: Float32, on: Float32, fit: Float32, rank: float) -> float:
+def ranked(here: Float32, there: Float32, on: Float32, fit: Float32, step: int, rank: float) -> float:
     """Value of a rank among what a fit leaves of the usable pixels, without its sign.
 
     Parameters
@@ -155,8 +155,10 @@ def ranked(here: Float32, there: Float32, on: Float32, fit: Float32, rank: float
     here, there, on : Float32
     fit : Float32
         Gain and offset of ``here`` on ``there``; with (0, 0) the values of ``here`` themselves are ranked.
+    step : int
+        How many rows on the next one is that is looked at.
     rank : float
-        From 0 for the least, between two ranks interpolated.
+        From 0 for the least of these rows, between two ranks interpolated.
 
     Returns
     -------
@@ -168,7 +170,7 @@ def ranked(here: Float32, there: Float32, on: Float32, fit: Float32, rank: float
     counts = np.zeros(_BINS, np.int32)
     left = np.empty(max(columns, 2), np.float32)
     bits = left.view(np.uint32)
-    for row in range(rows):
+    for row in range(0, rows, step):
         for column in range(columns):
             off = abs(here[row, column] - offset - gain * there[row, column])
             left[column] = off + (_ONE - on[row, column]) * _OUT_OF_RANK

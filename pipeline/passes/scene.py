@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from pipeline.align import edges, match
+from pipeline.align import match
 from pipeline.band_check import band_faults
 from pipeline.clear import CLEAR, SHADOW, VEIL_BANDS, classify, sun_position, veil
 from pipeline.config import ClearConfig, Config
+from pipeline.edges import edges
 from pipeline.findings import PreparedScene
 from pipeline.grid import Block, blocks, burn, reproject, window
 from pipeline.imagery import Calibration, Image, StoredScene
