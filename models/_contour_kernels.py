@@ -151,3 +151,46 @@ def rings_of(field: Float64, level: float, labels: Int32, count: int, size: int)
             ends[rings], parts[rings] = place, part
             rings += 1
     return points[:place], ends[:rings], parts[:rings]
+
+
+@compiled
+def all_rings(fields: Float64, levels: Float64, seeds: Bool) -> tuple[Float64, Int64, Int64]:
+    """Contours of some fields at some levels, each round the points that hang together with a seed.
+
+    Parameters
+    ----------
+    fields : Float64
+        Shape (fields, rows, columns).
+    levels : Float64
+        Shape (fields, levels).
+    seeds : Bool
+        Shape (rows, columns).
+
+    Returns
+    -------
+    points : Float64
+        Shape (points, 2), as of :func:`rings_of`.
+    ends : Int64
+        Shape (rings): place after a ring's last point.
+    owners : Int64
+        Shape (rings, 2): which contour a ring belongs to, field by field and level by level, and which part of it.
+    """
+    found, size, rings = [], 0, 0
+    for number in range(levels.size):
+        field, level = fields[number // levels.shape[1]], levels[number // levels.shape[1], number % levels.shape[1]]
+        labels, count, labelled = parts_of(field, level, seeds)
+        if count:
+            points, ends, parts = rings_of(field, level, labels, count, labelled)
+            found.append((number, points, ends, parts))
+            size += points.shape[0]
+            rings += ends.size
+    all_points, all_ends, owners = np.empty((size, 2)), np.empty(rings, np.int64), np.empty((rings, 2), np.int64)
+    place, ring = 0, 0
+    for number, points, ends, parts in found:
+        all_points[place : place + points.shape[0]] = points
+        for one in range(ends.size):
+            all_ends[ring] = place + ends[one]
+            owners[ring, 0], owners[ring, 1] = number, parts[one]
+            ring += 1
+        place += points.shape[0]
+    return all_points, all_ends, owners

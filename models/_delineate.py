@@ -16,13 +16,15 @@ still make it too small, and each is taken back by what causes it:
 from dataclasses import dataclass
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 from scipy import ndimage
 from shapely.geometry.base import BaseGeometry
 
-from models._contour import contour
+from models._contour import contours
 from models._delineate_kernels import CORE, FREE, OWN, PSF_SIGMA_PX, SEEN, unmixed
-from models._indices import Bands, Bool
+from models._indices import Bands, Bool, Float32
+from models._morphology import grown
 from models._spline_kernels import FINE, magnified
 
 OUTLINE_BANDS = ("blue", "green", "red", "nir")
@@ -48,6 +50,8 @@ _SHORT_PX, _LONG_PX = 12.0, 28.0
 """Of an outline this short noise alone looks like dust; from the longer length (0.5 ha) on the sign is trusted."""
 _MAX_HALO_PX = 0.25
 """Dust moves the contour by 2 m on implants; much more is another thing beside the pile."""
+_AT_ONCE_PX = 1 << 15
+"""Pixels of all dates that are outlined at once: some 8 MB of fractions on fine points and what they come from."""
 
 Float64 = NDArray[np.float64]
 
@@ -144,24 +148,59 @@ def outline(bands: Bands, clear: Bool, place: Place, level: float) -> Outline | 
         pile, or when the contour ends at its reach and not at a change of the ground.
     """
     pixels = np.array([bands[band] for band in OUTLINE_BANDS], dtype=np.float32)
-    seen = clear & np.isfinite(pixels).all(axis=0)
-    if not place.edge.any() or (place.edge & ~seen).any():
-        return None
+    return outlines(pixels[np.newaxis], clear[np.newaxis], place, level)[0]
+
+
+def outlines(pixels: Float32, clear: Bool, place: Place, level: float) -> list[Outline | None]:
+    """Outline a pile on some dates, each as :func:`outline` does.
+
+    Parameters
+    ----------
+    pixels : Float32
+        Shape (dates, bands, rows, columns): reflectance of OUTLINE_BANDS; NaN is no data.
+    clear : Bool
+        Shape (dates, rows, columns).
+    place : Place
+    level : float
+    """
+    seen = clear & np.isfinite(pixels).all(axis=1)
+    whole = ~(place.edge & ~seen).any(axis=(1, 2)) & place.edge.any()
+    found: list[Outline | None] = [None] * len(pixels)
+    shown = np.flatnonzero(whole)
+    # As many at a time as small windows have: what is made of a date is larger than the date.
+    step = max(_AT_ONCE_PX // place.member.size, 1)
+    for first in range(0, shown.size, step):
+        some = shown[first : first + step]
+        for date, drawn in zip(some, _outlines(pixels[some], seen[some], place, level), strict=True):
+            found[date] = drawn
+    return found
+
+
+def _outlines(pixels: Float32, seen: Bool, place: Place, level: float) -> list[Outline | None]:
+    """Outline a pile on dates that show it whole."""
     role = np.where(seen, place.role, np.uint8(0))
-    levels = np.zeros((len(OUTLINE_BANDS), 3))
-    levels[:, 0] = np.median(pixels[:, (role & CORE) > 0], axis=1)
-    values = pixels.astype(np.float64)
-    shape = place.member.repeat(FINE, axis=0).repeat(FINE, axis=1)
-    fraction, fine = np.zeros(seen.shape), np.zeros(shape.shape)
+    levels = np.zeros((*pixels.shape[:2], 3))
+    levels[:, :, 0] = np.median(pixels[:, :, (place.role & CORE) > 0], axis=2)
+    values, enough = pixels.astype(np.float64), np.ones(len(pixels), dtype=bool)
+    member = place.member.repeat(FINE, axis=0).repeat(FINE, axis=1)
+    shape, fraction = np.repeat(member[np.newaxis], len(pixels), axis=0), np.zeros(seen.shape)
+    fine = np.zeros(shape.shape)
     for _ in range(_ROUNDS):
-        enough, fraction, held = unmixed(values, shape, role, levels, level)
-        if not enough:
-            return None
+        fraction, held = unmixed(values, shape, role, levels, level, enough)
         fine = magnified(held)
         shape = fine > level
-    geometry, halo_px = _without_halo(fine, level, place.member)
-    cut = _cut_px((fraction > level) & seen & ~place.others, place.reach)
-    if geometry.is_empty or cut > _MAX_CUT * geometry.length:
+    geometries, halos_px = _without_halo(fine, level, place.member)
+    return [
+        _judged(geometry, float(halo_px), levels[date], (fraction[date] > level) & seen[date], place)
+        if enough[date]
+        else None
+        for date, (geometry, halo_px) in enumerate(zip(geometries, halos_px, strict=True))
+    ]
+
+
+def _judged(geometry: BaseGeometry, halo_px: float, levels: Float64, dark: Bool, place: Place) -> Outline | None:
+    """Put an outline together; None where there is none, or where it ends at its reach."""
+    if geometry.is_empty or _cut_px(dark & ~place.others, place.reach) > _MAX_CUT * geometry.length:
         return None
     pile, middle, sigma = levels.T
     contrast = float(np.linalg.norm(np.maximum(middle - pile, 0.0) / sigma))
@@ -180,11 +219,11 @@ def _core(member: Bool) -> Bool:
 
 def _cut_px(dark: Bool, reach: Bool) -> int:
     """Pixels just beyond the reach in which the pile goes on."""
-    return int((ndimage.binary_dilation(dark & reach) & dark & ~reach).sum())
+    return int(np.count_nonzero(grown(dark & reach) & dark & ~reach))
 
 
-def _without_halo(fine: Float64, level: float, member: Bool) -> tuple[BaseGeometry, float]:
-    """Contour of the pile, drawn in where dust round it has drawn it out.
+def _without_halo(fine: Float64, level: float, member: Bool) -> tuple[NDArray[np.object_], Float64]:
+    """Contours of the pile, drawn in where dust round it has drawn them out.
 
     A sharp edge smeared by the point spread is symmetric: from the level a quarter below to this one the
     contour moves as far as from this one to a quarter above. Dust beside a pile moves the lower contours out
@@ -193,20 +232,21 @@ def _without_halo(fine: Float64, level: float, member: Bool) -> tuple[BaseGeomet
 
     Returns
     -------
-    geometry : BaseGeometry
-    moved_px : float
-        0 where there is no sign of dust.
+    geometries : NDArray[np.object_]
+        Shape (dates).
+    moved_px : Float64
+        Shape (dates): 0 where there is no sign of dust.
     """
-    middle = contour(fine, level, member)
-    low, high = (contour(fine, level + step, member).area for step in (-_STEP, _STEP))
-    length = middle.length
-    if middle.is_empty or not low or not high:
-        return middle, 0.0
-    excess_px = ((low - middle.area) - (middle.area - high) - _BEND_PX2) / length - _CLEAN_EXCESS_PX
-    trust = min(max((length - _SHORT_PX) / (_LONG_PX - _SHORT_PX), 0.0), 1.0)
-    moved_px = float(min(max(trust * _HALO_GAIN * excess_px, 0.0), _MAX_HALO_PX))
-    if moved_px == 0.0:
-        return middle, 0.0
-    # Between the contours of two levels the edge moves evenly with the level.
-    step = _STEP * moved_px * length / max(middle.area - high, 1e-6)
-    return contour(fine, level + min(step, _STEP), member), moved_px
+    drawn = contours(fine, np.tile([level - _STEP, level, level + _STEP], (len(fine), 1)), member)
+    geometries, (low, middle, high), length = drawn[:, 1], shapely.area(drawn).T, shapely.length(drawn[:, 1])
+    known = (low > 0) & (middle > 0) & (high > 0)
+    excess_px = ((low - middle) - (middle - high) - _BEND_PX2) / np.where(known, length, 1.0) - _CLEAN_EXCESS_PX
+    trust = np.clip((length - _SHORT_PX) / (_LONG_PX - _SHORT_PX), 0.0, 1.0)
+    moved_px = np.where(known, np.clip(trust * _HALO_GAIN * excess_px, 0.0, _MAX_HALO_PX), 0.0)
+    dusty = np.flatnonzero(moved_px)
+    if dusty.size:
+        # Between the contours of two levels the edge moves evenly with the level.
+        step = _STEP * moved_px * length / np.maximum(middle - high, 1e-6)
+        levels = level + np.minimum(step[dusty], _STEP)
+        geometries[dusty] = contours(fine[dusty], levels[:, np.newaxis], member)[:, 0]
+    return geometries, moved_px

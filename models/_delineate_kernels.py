@@ -206,32 +206,10 @@ def _fraction(values: Float64, grounds: Float64, levels: Float64) -> Float64:
 
 
 @compiled
-def unmixed(values: Float64, shape: Bool, role: UInt8, levels: Float64, level: float) -> tuple[bool, Float64, Float64]:
-    """Fraction of pile in each pixel by two-endmember unmixing, given the outline so far.
-
-    Parameters
-    ----------
-    values : Float64
-        Shape (bands, rows, columns).
-    shape : Bool
-        Shape (3 x rows, 3 x columns): the pile so far on fine points.
-    role : UInt8
-        Shape (rows, columns): bits of what each pixel is; the ring is marked in it anew.
-    levels : Float64
-        Shape (bands, 3): level of the pile; median level of the ground, and its spread about the level near by.
-        Found anew.
-    level : float
-        Fraction at which the contour is drawn.
-
-    Returns
-    -------
-    enough : bool
-        Whether there is enough ground beside the pile; the fractions are else nothing.
-    fraction : Float64
-        Shape (rows, columns); NaN where a band is.
-    held : Float64
-        The same, on the pile's own ground; beyond it no pile.
-    """
+def _unmixed(
+    values: Float64, shape: Bool, role: UInt8, levels: Float64, level: float, fraction: Float64, held: Float64
+) -> bool:
+    """Do on one date what :func:`unmixed` does on all; False where there is not enough ground beside the pile."""
     bands, rows, columns = values.shape
     ring = np.empty((rows, columns))
     drawn, grounds = np.empty(shape.shape), np.empty((bands, rows, columns))
@@ -240,17 +218,55 @@ def unmixed(values: Float64, shape: Bool, role: UInt8, levels: Float64, level: f
             drawn[row, column] = 1.0 if shape[row, column] else 0.0
     share = _blurred(_blurred(drawn, _BLUR, rows), _BLUR, columns)
     if _mark_ring(role, share, level, ring) < MIN_RING:
-        return False, share, share
+        return False
     weight = _blurred(_blurred(ring, _SMOOTH, rows), _SMOOTH, columns)
     for band in range(bands):
         _ground(values[band], share, weight, role, levels[band], grounds[band])
         low, high = _pile(values[band], share, grounds[band], role, level)
         levels[band, 0] = (low + high) / 2
-    fraction = _fraction(values, grounds, levels)
-    held = share
+    fraction[:] = _fraction(values, grounds, levels)
     for row in range(rows):
         for column in range(columns):
             # Beyond its own ground bright ground may still say that it is bright; what is not seen says nothing.
             beyond = min(fraction[row, column], 0.0) if role[row, column] & SEEN else 0.0
             held[row, column] = fraction[row, column] if role[row, column] & OWN else beyond
-    return True, fraction, held
+    return True
+
+
+@compiled
+def unmixed(
+    values: Float64, shape: Bool, role: UInt8, levels: Float64, level: float, enough: Bool
+) -> tuple[Float64, Float64]:
+    """Fraction of pile in each pixel on some dates by two-endmember unmixing, given the outlines so far.
+
+    Parameters
+    ----------
+    values : Float64
+        Shape (dates, bands, rows, columns).
+    shape : Bool
+        Shape (dates, 3 x rows, 3 x columns): the pile so far on fine points.
+    role : UInt8
+        Shape (dates, rows, columns): bits of what each pixel is; the ring is marked in it anew.
+    levels : Float64
+        Shape (dates, bands, 3): level of the pile; median level of the ground, and its spread about the level near by.
+        Found anew.
+    level : float
+        Fraction at which the contour is drawn.
+    enough : Bool
+        Shape (dates): dates that are False are left out; set to False where there is too little ground beside the pile.
+
+    Returns
+    -------
+    fraction : Float64
+        Shape (dates, rows, columns); NaN where a band is, 0 on dates left out.
+    held : Float64
+        The same, on the pile's own ground; beyond it no pile.
+    """
+    dates, _, rows, columns = values.shape
+    fraction, held = np.zeros((dates, rows, columns)), np.zeros((dates, rows, columns))
+    for date in range(dates):
+        if enough[date]:
+            enough[date] = _unmixed(
+                values[date], shape[date], role[date], levels[date], level, fraction[date], held[date]
+            )
+    return fraction, held

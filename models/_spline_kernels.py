@@ -63,18 +63,22 @@ def _finer(values: Float64) -> Float64:
 
 @compiled
 def magnified(values: Float64) -> Float64:
-    """Interpolate pixels onto FINE times as many points along each axis.
+    """Interpolate the pixels of some images onto FINE times as many points along each axis.
 
     Beyond the edges the values go on for ever as they are there.
 
     Parameters
     ----------
     values : Float64
-        Shape (rows, columns), finite.
+        Shape (images, rows, columns), finite.
 
     Returns
     -------
     Float64
-        Shape (FINE x rows, FINE x columns); point i lies at (i + 0.5) / FINE pixels from the edge.
+        Shape (images, FINE x rows, FINE x columns); point i lies at (i + 0.5) / FINE pixels from the edge.
     """
-    return _finer(_finer(values))
+    images, rows, columns = values.shape
+    out = np.empty((images, rows * FINE, columns * FINE))
+    for image in range(images):
+        out[image] = _finer(_finer(values[image]))
+    return out

@@ -6,44 +6,27 @@ no area but turns every outline into a false gain on one side.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models._disk_kernels import within_steps
-from pipeline.kernels.align import add_moments, add_slopes, correlate, ranked, weigh_around
+from pipeline.edges import FLAT, MIN_PIXELS, PART_PX, Common, edges, levelled, weighed
+from pipeline.kernels.align import add_moments, add_slopes, correlate, ranked
 from pipeline.types import PIXEL_M, Bool, Float32
 
 _REACH_PX = 3
 """Whole pixels tried in each direction: 30 m."""
 _ITERATIONS = 12
 _CONVERGED_PX = 0.002
-_MIN_PIXELS = 400
-"""Fewer pixels common to both scenes than a square of 200 m cannot hold a scene in place."""
 _MIN_BLOCKS = 4
 """Fewer independent parts of the picture cannot tell how well the shift is known."""
-_BLOCK_PX = 24
-"""Parts of 240 m count as independent: smaller ones share errors, and the truth falls outside too often."""
 _WIDER = 1.2
 """Factor on the standard error: weights that follow the residuals make it too small, 89 % inside where 95 are meant."""
 _FLOOR_PX = 0.02
 """Standard error of the best match: light and season move edges themselves, alike in all parts of the picture."""
-_EDGE_SIGMA = 1.0
-"""Smoothing before the gradient in pixels of the band; half as much lets noise in, twice as much doubles the error."""
-_EDGE_REACH_PX = 5
-"""A masked pixel reaches this far into the edges around it: their filter and the cubic lookup."""
-_LEVELLED_PX = 27
-"""Edges are measured against the mean of a square of this edge, so that lit slopes do not outweigh the fields."""
-_FAINT = 0.2
-"""Share of the median edge below which a neighbourhood is flat, and is not blown up."""
-_STRONGEST = 0.95
-"""Quantile at which edges are levelled: one new field or roof outshines a thousand lasting edges."""
 _MIN_GAIN = 0.05
 """Below it the two images have no edges in common."""
 
-_FLAT = 1e-12
-"""What is less is nothing but rounding; keeps divisions finite."""
 _SPLINE_POLE = np.sqrt(3.0) - 2.0
 _SPLINE_REACH_PX = 12
 """What a pixel adds to the coefficients of a cubic spline falls to 1e-7 so far away (Unser 1999)."""
@@ -86,39 +69,43 @@ def estimate_shift(reference: Float32, scene: Float32, clear: Bool, pixel_m: flo
     Shift or None
         None when too little is in common or the solution runs away.
     """
-    return match(edges(reference, pixel_m), edges(scene, pixel_m), clear)
+    return match([(edges(reference, pixel_m), edges(scene, pixel_m))], clear)[0]
 
 
-def edges(image: Float32, pixel_m: float = PIXEL_M) -> Float32:
-    """Gradient magnitude of every band; what :func:`estimate_shift` needs of one image, whatever the other is.
+def match(images: Sequence[tuple[Float32, Float32]], clear: Bool) -> list[Shift | None]:
+    """Estimate the shift of a scene from the :func:`edges` of both.
 
     Parameters
     ----------
-    image : Float32
-        Shape (bands, rows, columns); NaN is no data.
-    pixel_m : float
-        Pixel the bands were delivered with.
+    images : sequence of (Float32, Float32)
+        Edges of the reference and of the scene in some bands, and again in others: a shift is found for each.
+    clear : Bool
+        As of :func:`estimate_shift`.
 
     Returns
     -------
-    Float32
-        Same shape, per pixel of 10 m; NaN where the band has no data.
+    list of (Shift or None)
+        One for each pair.
     """
-    found = np.full_like(image, np.nan)
-    for band, values in zip(found, image, strict=True):
-        known = np.isfinite(values)
-        if known.any():
-            filled = values if known.all() else np.where(known, values, np.mean(values, where=known))
-            np.copyto(band, _gradient(filled, _EDGE_SIGMA * pixel_m / PIXEL_M), where=known)
-    return found
+    shown = [_shown(clear, (*reference, *scene)) for reference, scene in images]
+    # Mostly all bands show the same ground.
+    alike = all(np.array_equal(usable, shown[0]) for usable in shown[1:])
+    common = [Common.of(usable) for usable in (shown[:1] if alike else shown)] * (len(shown) if alike else 1)
+    return [_match(reference, scene, of) for (reference, scene), of in zip(images, common, strict=True)]
 
 
-def match(reference: Float32, scene: Float32, clear: Bool) -> Shift | None:
-    """Estimate the shift of a scene from the :func:`edges` of both; else as :func:`estimate_shift`."""
-    common = _Common.of(clear & np.isfinite(reference).all(axis=0) & np.isfinite(scene).all(axis=0))
-    if common.pixels < _MIN_PIXELS or common.parts < _MIN_BLOCKS:
+def _shown(clear: Bool, bands: Sequence[Float32]) -> Bool:
+    """Where all bands have data and can be used."""
+    usable = clear.copy()
+    for band in bands:
+        usable &= np.isfinite(band)
+    return usable
+
+
+def _match(reference: Float32, scene: Float32, common: Common) -> Shift | None:
+    if common.pixels < MIN_PIXELS or common.parts < _MIN_BLOCKS:
         return None
-    fixed, moving = ([_levelled(band, common) for band in image] for image in (reference, scene))
+    fixed, moving = ([levelled(band, common) for band in image] for image in (reference, scene))
     if not all(band.any() for band in (*fixed, *moving)):
         return None
     solved = _refine(fixed, moving, common, _whole_pixels(np.sum(fixed, axis=0), np.sum(moving, axis=0), common))
@@ -128,113 +115,43 @@ def match(reference: Float32, scene: Float32, clear: Bool) -> Shift | None:
     return Shift(*(float(px * PIXEL_M) for px in (columns, -rows, sigma_columns, sigma_rows)))
 
 
-@dataclass(frozen=True)
-class _Common:
-    """What two scenes both show: ``pixels``, in so many ``parts`` of the picture.
-
-    Attributes
-    ----------
-    on : Float32
-        Shape (rows, columns): 1 where both can be used and nothing masked reaches the edges, 0 elsewhere.
-    around : Float32
-        Same shape: how many such pixels there are around each.
-    """
-
-    on: Float32
-    around: Float32
-    pixels: int
-    parts: int
-
-    @classmethod
-    def of(cls, usable: Bool) -> "_Common":
-        """Draw back from what is masked, and from the border: what lies beyond the image is masked."""
-        inner = usable & ~within_steps(~usable, _EDGE_REACH_PX)
-        for side in (np.s_[:_EDGE_REACH_PX], np.s_[-_EDGE_REACH_PX:]):
-            inner[side] = False
-            inner[:, side] = False
-        on = inner.astype(np.float32)
-        parts = np.count_nonzero(_by_part(_by_part(on, 0), 1))
-        return cls(on, _summed_around(on), int(np.count_nonzero(inner)), int(parts))
+def _by_part(values: Float32) -> Float64:
+    """Sum over the parts of the picture along the last axis."""
+    starts = np.arange(0, values.shape[-1], PART_PX)
+    return np.asarray(np.add.reduceat(values, starts, axis=-1, dtype=np.float64))
 
 
-def _by_part(values: NDArray[np.floating[Any]], axis: int) -> Float64:
-    """Sum over the parts of the picture along an axis."""
-    starts = np.arange(0, values.shape[axis], _BLOCK_PX)
-    return np.asarray(np.add.reduceat(values, starts, axis=axis, dtype=np.float64))
-
-
-def _levelled(edges: Float32, common: _Common) -> Float32:
-    """Edges of one band against those around them, up to a limit: they stay where they are all year; 0 where flat."""
-    known = np.where(np.isfinite(edges), edges, np.float32(0.0))
-    mean = _summed_around(known * common.on)
-    mean /= np.maximum(common.around, np.float32(1.0))
-    known /= np.maximum(mean + np.float32(_FAINT * _quantile(mean, common, 0.5)), np.float32(_FLAT))
-    limit = _quantile(known, common, _STRONGEST)
-    return np.minimum(known, np.float32(limit if limit > _FLAT else 0.0))
-
-
-def _gradient(image: Float32, sigma_px: float) -> Float32:
-    """Magnitude of the gradient of an image smoothed by a Gaussian."""
-    reach = int(4 * sigma_px + 0.5)
-    places = np.arange(-reach, reach + 1)
-    smooth = np.exp(-0.5 * (places / sigma_px) ** 2)
-    smooth /= smooth.sum()
-    # Its slope as sums of the steps from pixel to pixel: where there is no step there is exactly no gradient.
-    slope = np.cumsum(places * smooth)[:-1] / sigma_px**2
-    padded = np.pad(image, reach, mode="symmetric")
-    down = _weighed(np.diff(padded, axis=0), slope, smooth)
-    right = _weighed(np.diff(padded, axis=1), smooth, slope)
-    return np.sqrt(down * down + right * right)
-
-
-def _summed_around(image: Float32) -> Float32:
-    """Sum over the neighbourhood edges are levelled in."""
-    ones = np.ones(_LEVELLED_PX)
-    return _weighed(np.pad(image, _LEVELLED_PX // 2, mode="symmetric"), ones, ones)
-
-
-def _weighed(padded: Float32, down: Float64, across: Float64) -> Float32:
-    """Correlate a padded image with a kernel of as many taps along rows and columns."""
-    rows, columns = padded.shape
-    out = np.empty((rows - down.size + 1, columns - across.size + 1), dtype=np.float32)
-    weigh_around(padded, down.astype(np.float32), across.astype(np.float32), out)
-    return out
-
-
-def _quantile(values: Float32, common: _Common, share: float) -> float:
-    """Quantile of the usable values, none of them below 0."""
-    return ranked(values, values, common.on, np.zeros(3, dtype=np.float32), share * (common.pixels - 1))
-
-
-def _whole_pixels(fixed: Float32, moving: Float32, common: _Common) -> Float64:
+def _whole_pixels(fixed: Float32, moving: Float32, common: Common) -> Float64:
     """Best displacement in whole pixels (rows, columns) by correlation over the usable pixels."""
     edge = 2 * _REACH_PX + 1
     sums = np.zeros((3, edge, edge, fixed.shape[1]), dtype=np.float32)
     fixed = fixed * common.on
-    correlate(fixed, moving, common.on, _REACH_PX, sums)
-    first, second, product = sums.sum(axis=-1, dtype=np.float64) / common.pixels
-    mean = float(fixed.sum(dtype=np.float64)) / common.pixels
-    correlation = (product - first * mean) / np.sqrt(np.maximum(second - first**2, _FLAT))
-    rows, columns = np.unravel_index(np.argmax(correlation), correlation.shape)
-    return np.array([rows - _REACH_PX, columns - _REACH_PX], dtype=np.float64)
+    rows = slice(_REACH_PX, -_REACH_PX, common.step)
+    pixels = max(int(np.count_nonzero(common.on[rows])), 1)
+    correlate(fixed, moving, common.on, (_REACH_PX, common.step), sums)
+    first, second, product = sums.sum(axis=-1, dtype=np.float64) / pixels
+    mean = float(fixed[rows].sum(dtype=np.float64)) / pixels
+    correlation = (product - first * mean) / np.sqrt(np.maximum(second - first**2, FLAT))
+    best = np.unravel_index(np.argmax(correlation), correlation.shape)
+    return np.array(best, dtype=np.float64) - _REACH_PX
 
 
 def _spline(image: Float32) -> Float32:
     """Coefficients of the cubic spline through an image, with the margin that moving it asks for."""
     places = np.abs(np.arange(-_SPLINE_REACH_PX, _SPLINE_REACH_PX + 1))
     taps = -6.0 * _SPLINE_POLE / (1.0 - _SPLINE_POLE**2) * _SPLINE_POLE**places
-    return np.pad(_weighed(np.pad(image, _SPLINE_REACH_PX, mode="reflect"), taps, taps), _MOVE_REACH_PX, mode="edge")
+    return np.pad(weighed(np.pad(image, _SPLINE_REACH_PX, mode="reflect"), taps, taps), _MOVE_REACH_PX, mode="edge")
 
 
 def _moved(spline: Float32, shift: Float64) -> Float32:
     """Image of a spline, its content moved by (rows, columns)."""
     distance = np.abs(np.arange(-_MOVE_REACH_PX, _MOVE_REACH_PX + 1) + shift[:, None])
     near, far = 2.0 / 3.0 - distance**2 + distance**3 / 2.0, (2.0 - np.minimum(distance, 2.0)) ** 3 / 6.0
-    return _weighed(spline, *np.where(distance < 1.0, near, far))
+    return weighed(spline, *np.where(distance < 1.0, near, far))
 
 
 def _refine(
-    fixed: Sequence[Float32], moving: Sequence[Float32], common: _Common, start: Float64
+    fixed: Sequence[Float32], moving: Sequence[Float32], common: Common, start: Float64
 ) -> tuple[Float64, Float64] | None:
     """Displacement (rows, columns) and its standard errors in pixels by iterated robust least squares."""
     shift, spread = start, np.full(2, np.inf)
@@ -257,7 +174,7 @@ def _refine(
     return shift, spread
 
 
-def _step(fixed: Float32, moving: Float32, common: _Common, shift: Float64) -> tuple[Float64, Float64] | None:
+def _step(fixed: Float32, moving: Float32, common: Common, shift: Float64) -> tuple[Float64, Float64] | None:
     """Step of one band (rows, columns), and how far each part of the picture pulls it, shape (parts, 2)."""
     # Each image goes half of the way: moving one alone would smooth its noise only, and so pull the match.
     here, there = _moved(fixed, shift / 2), _moved(moving, -shift / 2)
@@ -265,21 +182,21 @@ def _step(fixed: Float32, moving: Float32, common: _Common, shift: Float64) -> t
     if not np.isfinite(fit[0]) or fit[0] <= _MIN_GAIN:
         return None
     rows, columns = here.shape
-    sums = np.zeros((5, -(-rows // _BLOCK_PX), columns), dtype=np.float32)
-    add_slopes(here, there, common.on, fit, _BLOCK_PX, sums)
+    sums = np.zeros((5, -(-rows // PART_PX), columns), dtype=np.float32)
+    add_slopes(here, there, common.on, fit, PART_PX, sums)
     # The product of the two dates' slopes: noise is in one or the other, and would count as slope in a square.
     along_rows, both, along_columns = fit[0] * sums[:3].sum(axis=(1, 2), dtype=np.float64)
     curvature = np.array([[along_rows, both], [both, along_columns]])
     if np.linalg.eigvalsh(curvature)[0] <= 0:
         return None
-    by_part = _by_part(sums[3:], 2).reshape(2, -1).T
+    by_part = _by_part(sums[3:]).reshape(2, -1).T
     inverse = np.linalg.inv(curvature)
     # A part that is fitted shows less of its error than it has: the usual correction for few parts.
     few = np.sqrt(common.parts / (common.parts - 1))
     return by_part.sum(axis=0) @ inverse, few * by_part @ inverse
 
 
-def _robust_fit(here: Float32, there: Float32, common: _Common) -> Float32:
+def _robust_fit(here: Float32, there: Float32, common: Common) -> Float32:
     """Gain and offset of ``here`` on ``there``, and the steepness of the weights; what changed is let go."""
     fit = np.zeros(3, dtype=np.float32)
     for _ in range(3):
@@ -287,9 +204,9 @@ def _robust_fit(here: Float32, there: Float32, common: _Common) -> Float32:
         add_moments(here, there, common.on, fit, sums)
         total, centre, aim, square, product = sums.sum(axis=1, dtype=np.float64)
         centre, aim = centre / total, aim / total
-        gain = (product - total * centre * aim) / max(square - total * centre**2, _FLAT)
+        gain = (product - total * centre * aim) / max(square - total * centre**2, FLAT)
         fit[:2] = gain, aim - gain * centre
-        scale = 1.4826 * ranked(here, there, common.on, fit, (common.pixels - 1) / 2) + _FLAT
+        scale = 1.4826 * ranked(here, there, common.on, fit, common.step, (common.ranked_px - 1) / 2) + FLAT
         # Cauchy's function.
         fit[2] = 1.0 / (2.0 * scale)
     return fit

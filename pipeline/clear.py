@@ -15,7 +15,7 @@ from models._disk_kernels import within, within_steps
 from models._rank_kernels import quantile
 from pipeline.config import ClearConfig
 from pipeline.imagery import Image
-from pipeline.kernels.clear import count_shaded, find_white, shade_along
+from pipeline.kernels.clear import count_shaded, drop_unknown, find_white, hide, shade_along, sort_classes
 from pipeline.types import PIXEL_M, Bool, Float32
 
 NO_DATA, CLEAR, SHADOW, CLOUD, SNOW, DIM = 0, 1, 2, 3, 4, 5
@@ -23,6 +23,8 @@ NO_DATA, CLEAR, SHADOW, CLOUD, SNOW, DIM = 0, 1, 2, 3, 4, 5
 
 _SCL_MEANS = np.full(256, CLEAR, dtype=np.uint8)
 _SCL_MEANS[[0, 1]], _SCL_MEANS[3], _SCL_MEANS[[8, 9, 10]], _SCL_MEANS[11] = NO_DATA, SHADOW, CLOUD, SNOW
+_HIDE = np.array([CLOUD, SNOW, SHADOW], dtype=np.uint8)
+"""What hides a pixel, in order: the first that does gives it its code."""
 VEIL_BANDS = ("blue", "green", "red", "swir16")
 """What a veil is measured in."""
 _BANDS = ("blue", "green", "red", "nir", "swir16")
@@ -83,27 +85,27 @@ def classify(
     NDArray[np.uint8]
         Shape ``image.grid.shape``.
     """
-    valid = np.ones(image.grid.shape, dtype=bool)
+    codes = np.full(image.grid.shape, CLEAR, dtype=np.uint8)
     for band in image.bands.values():
-        valid &= np.isfinite(band)
-    white, snow = _white(image.bands)
+        drop_unknown(band, codes)
+    cloud, snow = _white(image.bands)
+    shadow = np.zeros(codes.shape, dtype=bool)
     if image.scl is not None:
-        means = _SCL_MEANS[image.scl]
-        valid &= means != NO_DATA
         # Thin snow is often class 5 or 7; by colour nothing on the ground is taken for it.
-        cloud, shadow, snow = means == CLOUD, means == SHADOW, snow | (means == SNOW)
+        sort_classes(image.scl, _SCL_MEANS, codes, (cloud, shadow, snow))
     elif found is not None:
         cloud, shadow = found
     else:
-        cloud = _opened(white)
-        shadow = spectral_shadow(image.bands, cloud, valid & ~cloud & ~snow, sun_azimuth_deg, config.shadow_reach_m)
+        cloud = _opened(cloud)
+        ground = (codes == CLEAR) & ~cloud & ~snow
+        shadow = spectral_shadow(image.bands, cloud, ground, sun_azimuth_deg, config.shadow_reach_m)
     if shadow.any():
         shadow = shadow & can_be_shaded(cloud, sun_azimuth_deg, config.shadow_reach_m)
-    codes = np.full(image.grid.shape, CLEAR, dtype=np.uint8)
-    codes[within(shadow, config.shadow_dilate_m / PIXEL_M)] = SHADOW
-    codes[snow] = SNOW
-    codes[within(cloud, config.cloud_dilate_m / PIXEL_M)] = CLOUD
-    codes[~valid] = NO_DATA
+    near_shadow, near_cloud = (
+        within(mask, reach_m / PIXEL_M)
+        for mask, reach_m in ((shadow, config.shadow_dilate_m), (cloud, config.cloud_dilate_m))
+    )
+    hide((near_cloud, snow, near_shadow), _HIDE, codes)
     return codes
 
 

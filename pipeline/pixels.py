@@ -104,7 +104,7 @@ def read_image(stored: StoredScene, grid: Grid, bands: Sequence[str], calibratio
             found[band] = _read_band(layers, grid, calibration, stored.scratch)
     scl = found.pop("scl", None)
     reflectance = {band: to_reflectance(dn, calibration) for band, dn in found.items()}
-    return Image(grid, reflectance, None if scl is None else np.nan_to_num(scl).astype(np.uint8))
+    return Image(grid, reflectance, None if scl is None else np.where(np.isnan(scl), 0, scl).astype(np.uint8))
 
 
 def read_raw(stored: StoredScene, grid: Grid, bands: Sequence[str]) -> dict[str, Float32]:

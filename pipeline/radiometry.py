@@ -38,7 +38,9 @@ _OFFSET_SAID: Mapping[PixelWord, float] = {"present": OFFSET_DN, "absent": 0.0}
 
 def to_reflectance(dn: Float32, calibration: Calibration) -> Float32:
     """Reflectance ``(DN + offset) * scale``; negative values are kept, NaN stays NaN."""
-    return ((dn + np.float32(calibration.offset_dn)) * np.float32(calibration.scale)).astype(np.float32)
+    reflectance: Float32 = dn + np.float32(calibration.offset_dn)
+    reflectance *= np.float32(calibration.scale)
+    return reflectance
 
 
 def declared_offset_dn(item: Item, asset: Asset, raw_dn: bool | None) -> float | None:

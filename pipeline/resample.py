@@ -90,23 +90,49 @@ def _places(cells: int, start: float, step: float) -> bytes:
 def _look_up(pixels: Float32, rows: bytes, columns: bytes, method: Method) -> Float32:
     """Values at places of a raster, one for each of rows and columns."""
     axes = (rows, pixels.shape[0]), (columns, pixels.shape[1])
-    (row, above), (column, beside) = (_nearest(*axis) for axis in axes)
-    out = np.empty((row.size, column.size), dtype=np.float32)
+    covered = [_covered(*axis) for axis in axes]
+    out = np.empty([cells for cells, _, _ in covered], dtype=np.float32)
+    if any(inside != slice(0, cells) for cells, inside, _ in covered):
+        (_, here, row), (_, there, column) = covered
+        out[:] = np.nan
+        if row and column:
+            out[here, there] = _look_up(pixels, row, column, method)
+        return out
+    # A lattice that fits is copied.
+    down, right = _unbroken(rows), _unbroken(columns)
+    if down is not None and right is not None:
+        out[:] = pixels[down, right]
+        return out
+    nearest = _nearest(rows), _nearest(columns)
     if method == "nearest":
-        kernels.look_up_nearest(pixels, row, column, (above, beside), out)
+        kernels.look_up_nearest(pixels, *nearest, out)
         return out
     taps = _cubic if method == "cubic" else _linear
-    lacking = kernels.weigh(pixels, *taps(*axes[0], np.nan), *taps(*axes[1], np.nan), out)
-    if lacking or any(edge.any() for edge in (above, beside)):
+    if kernels.weigh(pixels, *taps(*axes[0], np.nan), *taps(*axes[1], np.nan), out):
         kernels.fill_linear(pixels, *_linear(*axes[0], 0.0), *_linear(*axes[1], 0.0), out, _LEAST_WEIGHT)
-        kernels.hide_unknown(pixels, row, column, (above, beside), out)
+        kernels.hide_unknown(pixels, *nearest, out)
     return out
 
 
 @functools.lru_cache(maxsize=256)
-def _nearest(places: bytes, length: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    index = np.floor(np.frombuffer(places) + 0.5).astype(np.int64)
-    return np.clip(index, 0, length - 1), (index < 0) | (index >= length)
+def _covered(places: bytes, length: int) -> tuple[int, slice, bytes]:
+    """How many cells an axis has, which of them fall into the raster, and the places of those."""
+    index = _nearest(places)
+    first, last = (int(place) for place in np.searchsorted(index, [0, length]))
+    return index.size, slice(first, last), places[8 * first : 8 * last]
+
+
+@functools.lru_cache(maxsize=256)
+def _unbroken(places: bytes) -> slice | None:
+    """Pixels of an axis, where its places are those of one after the other; else None."""
+    index = _nearest(places)
+    fits = np.array_equal(np.frombuffer(places), np.arange(index[0], index[0] + index.size))
+    return slice(int(index[0]), int(index[-1]) + 1) if fits else None
+
+
+@functools.lru_cache(maxsize=256)
+def _nearest(places: bytes) -> NDArray[np.int64]:
+    return np.floor(np.frombuffer(places) + 0.5).astype(np.int64)
 
 
 @functools.lru_cache(maxsize=256)

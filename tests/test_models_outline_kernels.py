@@ -12,7 +12,7 @@ from skimage.measure import find_contours
 from specification import outline as plain
 from specification import spectrum as plain_spectrum
 
-from models._contour import contour
+from models._contour import contours
 from models._contour_kernels import parts_of, rings_of
 from models._delineate import OUTLINE_BANDS, outline, place_of
 from models._spectrum import object_levels
@@ -97,7 +97,7 @@ def test_most_of_these_windows_have_an_outline_and_some_have_none():
 def test_splines_are_those_of_scipy(seed, rows, columns):
     values = np.random.default_rng(seed).normal(0, 1, (rows, columns))
     wanted = ndimage.zoom(values, FINE, order=3, mode="nearest", grid_mode=True)
-    np.testing.assert_allclose(magnified(values), wanted, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(magnified(values[np.newaxis])[0], wanted, rtol=0, atol=1e-12)
 
 
 @given(SEEDS, st.integers(1, 30), st.integers(1, 30), st.sampled_from([0.3, 0.5, 1.0]))
@@ -163,9 +163,9 @@ def test_a_contour_closes_at_the_edge_at_any_level(value, level):
 def test_a_point_hardly_above_the_level_has_no_outline():
     fine, member = np.zeros((9, 9)), np.ones((3, 3), dtype=bool)
     fine[4, 4] = np.nextafter(0.5, 1.0)
-    assert contour(fine, 0.5, member).is_empty
+    assert contours(fine[np.newaxis], np.array([[0.5]]), member)[0, 0].is_empty
     fine[1, 1] = 1.0
-    assert contour(fine, 0.5, member).area > 0
+    assert contours(fine[np.newaxis], np.array([[0.5]]), member)[0, 0].area > 0
 
 
 def shape_of(seed):

@@ -10,6 +10,8 @@ from models._compiled import compiled
 from pipeline.types import Float32
 
 _ZERO, _HALF, _ONE = np.float32(0.0), np.float32(0.5), np.float32(1.0)
+_FLAT = np.float32(1e-12)
+"""What is less is nothing but rounding; keeps divisions finite."""
 _OUT_OF_RANK = np.float32(1e30)
 """Added to what is not usable: more than any value that is ranked."""
 _COARSE_BITS = np.uint32(14)
@@ -46,21 +48,92 @@ def weigh_around(padded: Float32, down: Float32, across: Float32, out: Float32) 
 
 
 @compiled
-def correlate(fixed: Float32, moving: Float32, on: Float32, reach: int, sums: Float32) -> None:
+def _mirrored(place: int, length: int) -> int:
+    """Place of an axis that one before its first or after its last mirrors."""
+    inside = place % (2 * length)
+    return int(min(inside, 2 * length - 1 - inside))
+
+
+@compiled
+def sum_around(image: Float32, on: Float32, size: int, out: Float32) -> None:
+    """Sum of the usable pixels in the square around every pixel; beyond the edges the image is mirrored.
+
+    Parameters
+    ----------
+    image : Float32
+        NaN counts as 0.
+    on : Float32
+    size : int
+        Edge of the square, odd.
+    out : Float32
+        Result.
+    """
+    rows, columns = image.shape
+    reach, wide = size // 2, columns + size - 1
+    down, sums = np.zeros(columns, np.float64), np.empty((2, wide), np.float32)
+    # Views: an index that might be below 0 would keep the loops from being done many columns at a time.
+    for row in range(rows + size - 1):
+        of, use = image[_mirrored(row - reach, rows)], on[_mirrored(row - reach, rows)]
+        for column in range(columns):
+            value = of[column] * use[column]
+            down[column] += value if np.isfinite(value) else _ZERO
+        if row >= size:
+            of, use = image[_mirrored(row - size - reach, rows)], on[_mirrored(row - size - reach, rows)]
+            for column in range(columns):
+                value = of[column] * use[column]
+                down[column] -= value if np.isfinite(value) else _ZERO
+        if row < size - 1:
+            continue
+        middle = sums[0, reach:]
+        for column in range(columns):
+            middle[column] = down[column]
+        for column in range(reach):
+            sums[0, column] = down[_mirrored(column - reach, columns)]
+            sums[0, wide - 1 - column] = down[_mirrored(columns + reach - 1 - column, columns)]
+        # Sums of 1, 2, 4, 8 ... in a row; those whose lengths make up the square's are laid end to end.
+        to, first, doubled = out[row - size + 1], 0, 0
+        to[:] = _ZERO
+        while 1 << doubled <= size:
+            length, line, longer = 1 << doubled, sums[doubled % 2], sums[1 - doubled % 2]
+            if size & length:
+                part = line[first:]
+                for column in range(columns):
+                    to[column] += part[column]
+                first += length
+            beside = line[length:]
+            for column in range(wide - length):
+                longer[column] = line[column] + beside[column]
+            doubled += 1
+
+
+@compiled
+def level(edges: Float32, mean: Float32, faint: float, out: Float32) -> None:
+    """Write edges as a share of the mean of those around them and ``faint`` into ``out``; NaN as 0."""
+    rows, columns = edges.shape
+    least = np.float32(faint)
+    for row in range(rows):
+        for column in range(columns):
+            share = edges[row, column] / max(mean[row, column] + least, _FLAT)
+            out[row, column] = share if np.isfinite(edges[row, column]) else _ZERO
+
+
+@compiled
+def correlate(fixed: Float32, moving: Float32, on: Float32, steps: tuple[int, int], sums: Float32) -> None:
     """Add up what the correlation of two images needs, for every displacement by whole pixels.
 
     Parameters
     ----------
     fixed, moving, on : Float32
-        ``on`` is 0 within ``reach`` of the edge, and ``fixed`` where ``on`` is.
-    reach : int
-        Pixels in each direction.
+        ``on`` is 0 within the reach of the edge, and ``fixed`` where ``on`` is.
+    steps : (int, int)
+        Reach: pixels in each direction; and how many rows on the next one is that is looked at.
     sums : Float32
         Shape (3, 2 reach + 1, 2 reach + 1, columns), 0 before: sums of ``moving`` as displaced by (rows, columns), of
         its square, and of its product with ``fixed``.
     """
     rows, columns = fixed.shape
-    for row in range(reach, rows - reach):
+    reach, step = steps
+    for row in range(reach, rows - reach, step):
         still, seen = fixed[row, reach:], on[row, reach:]
         for down in range(2 * reach + 1):
             for right in range(2 * reach + 1):
@@ -74,7 +147,7 @@ def correlate(fixed: Float32, moving: Float32, on: Float32, reach: int, sums: Fl
 
 
 @compiled
-def ranked(here: Float32, there: Float32, on: Float32, fit: Float32, rank: float) -> float:
+def ranked(here: Float32, there: Float32, on: Float32, fit: Float32, step: int, rank: float) -> float:
     """Value of a rank among what a fit leaves of the usable pixels, without its sign.
 
     Parameters
@@ -82,8 +155,10 @@ def ranked(here: Float32, there: Float32, on: Float32, fit: Float32, rank: float
     here, there, on : Float32
     fit : Float32
         Gain and offset of ``here`` on ``there``; with (0, 0) the values of ``here`` themselves are ranked.
+    step : int
+        How many rows on the next one is that is looked at.
     rank : float
-        From 0 for the least, between two ranks interpolated.
+        From 0 for the least of these rows, between two ranks interpolated.
 
     Returns
     -------
@@ -95,7 +170,7 @@ def ranked(here: Float32, there: Float32, on: Float32, fit: Float32, rank: float
     counts = np.zeros(_BINS, np.int32)
     left = np.empty(max(columns, 2), np.float32)
     bits = left.view(np.uint32)
-    for row in range(rows):
+    for row in range(0, rows, step):
         for column in range(columns):
             off = abs(here[row, column] - offset - gain * there[row, column])
             left[column] = off + (_ONE - on[row, column]) * _OUT_OF_RANK

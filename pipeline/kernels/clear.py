@@ -7,6 +7,7 @@ from models._compiled import compiled
 from pipeline.types import Bool, Float32
 
 Offsets = NDArray[np.int64]
+Codes = NDArray[np.uint8]
 
 # Reflectance is float32, and so is every number it is compared with.
 _NDSI_SNOW = np.float32(0.4)
@@ -16,6 +17,9 @@ _CLOUD_VISIBLE = np.float32(0.12)
 _BRIGHT_VISIBLE = np.float32(0.30)
 _NDVI_CLOUD = np.float32(0.25)
 _HALF, _THREE, _ZERO = np.float32(0.5), np.float32(3.0), np.float32(0.0)
+
+# As in pipeline.clear, which imports this module.
+_NO_DATA, _SHADOW, _CLOUD, _SNOW = np.uint8(0), np.uint8(2), np.uint8(3), np.uint8(4)
 
 
 @compiled
@@ -42,6 +46,65 @@ def find_white(bands: tuple[Float32, Float32, Float32, Float32, Float32], cloud:
             bright = (visible > _BRIGHT_VISIBLE) & (n + r > _ZERO) & ((n - r) / (n + r) < _NDVI_CLOUD)
             snow[row, column] = is_snow
             cloud[row, column] = (hazy | bright) & (not is_snow)
+
+
+@compiled
+def drop_unknown(band: Float32, codes: Codes) -> None:
+    """Make every code 0 where a band is not known."""
+    rows, columns = codes.shape
+    for row in range(rows):
+        for column in range(columns):
+            codes[row, column] = codes[row, column] if np.isfinite(band[row, column]) else _NO_DATA
+
+
+@compiled
+def sort_classes(scl: Codes, means: Codes, codes: Codes, found: tuple[Bool, Bool, Bool]) -> None:
+    """Sort pixels by their scene class.
+
+    Parameters
+    ----------
+    scl : Codes
+    means : Codes
+        Shape (256,): code of every class.
+    codes : Codes
+        Made 0 where the class means so.
+    found : tuple of Bool
+        Results: cloud; shadow; snow, to what is True there before.
+    """
+    cloud, shadow, snow = found
+    rows, columns = codes.shape
+    line = np.empty(columns, np.uint8)
+    for row in range(rows):
+        for column in range(columns):
+            line[column] = means[scl[row, column]]
+        for column in range(columns):
+            codes[row, column] = _NO_DATA if line[column] == _NO_DATA else codes[row, column]
+            cloud[row, column] = line[column] == _CLOUD
+            shadow[row, column] = line[column] == _SHADOW
+            snow[row, column] |= line[column] == _SNOW
+
+
+@compiled
+def hide(masks: tuple[Bool, Bool, Bool], of: Codes, codes: Codes) -> None:
+    """Give every pixel that is known the code of the first mask it is in; without one it keeps its own.
+
+    Parameters
+    ----------
+    masks : tuple of Bool
+    of : Codes
+        Shape (masks,): the code of each.
+    codes : Codes
+    """
+    rows, columns = codes.shape
+    first, second, third = masks
+    of_first, of_second, of_third = of[0], of[1], of[2]
+    for row in range(rows):
+        for column in range(columns):
+            code = codes[row, column]
+            hidden = of_third if third[row, column] else code
+            hidden = of_second if second[row, column] else hidden
+            hidden = of_first if first[row, column] else hidden
+            codes[row, column] = hidden if code != _NO_DATA else code
 
 
 @compiled

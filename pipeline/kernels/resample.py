@@ -9,8 +9,6 @@ from models._compiled import compiled
 from pipeline.types import Float32
 
 Index: TypeAlias = NDArray[np.int64]
-Edges: TypeAlias = tuple[NDArray[np.bool_], NDArray[np.bool_]]
-"""Cells of the rows and of the columns that lie outside the raster."""
 
 
 @compiled
@@ -100,30 +98,17 @@ def fill_linear(
 
 
 @compiled
-def look_up_nearest(
-    pixels: NDArray[Any],
-    rows: Index,
-    columns: Index,
-    outside: Edges,
-    out: Float32,
-) -> None:
-    """Write the pixel each cell falls into; NaN outside the raster."""
+def look_up_nearest(pixels: NDArray[Any], rows: Index, columns: Index, out: Float32) -> None:
+    """Write the pixel each cell falls into."""
     for row in range(rows.size):
         for cell in range(columns.size):
-            beyond = outside[0][row] or outside[1][cell]
-            out[row, cell] = np.nan if beyond else pixels[rows[row], columns[cell]]
+            out[row, cell] = pixels[rows[row], columns[cell]]
 
 
 @compiled
-def hide_unknown(
-    pixels: NDArray[Any],
-    rows: Index,
-    columns: Index,
-    outside: Edges,
-    out: Float32,
-) -> None:
-    """Make every cell NaN that falls into a NaN pixel or outside the raster."""
+def hide_unknown(pixels: NDArray[Any], rows: Index, columns: Index, out: Float32) -> None:
+    """Make every cell NaN that falls into a NaN pixel."""
     for row in range(rows.size):
         for cell in range(columns.size):
-            if outside[0][row] or outside[1][cell] or np.isnan(pixels[rows[row], columns[cell]]):
+            if np.isnan(pixels[rows[row], columns[cell]]):
                 out[row, cell] = np.nan

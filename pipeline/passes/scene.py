@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
-from pipeline.align import edges, match
+from pipeline.align import match
 from pipeline.band_check import band_faults
 from pipeline.clear import CLEAR, SHADOW, VEIL_BANDS, classify, sun_position, veil
 from pipeline.config import ClearConfig, Config
+from pipeline.edges import edges
 from pipeline.findings import PreparedScene
 from pipeline.grid import Block, blocks, burn, reproject, window
 from pipeline.imagery import Calibration, Image, StoredScene
@@ -219,7 +220,7 @@ def register(scene: PreparedScene, reference: Reference | None, grid: Grid, conf
     fixed: Float32 = np.asarray(np.load(reference.path, mmap_mode="r"))
     clear &= fixed[-1] > 0
     first = len(_REGISTER_BANDS)
-    shift, check = match(fixed[:first], moving[:first], clear), match(fixed[first:-1], moving[first:], clear)
+    shift, check = match([(fixed[:first], moving[:first]), (fixed[first:-1], moving[first:])], clear)
     if shift is None or check is None:
         return scene.refuse("cannot be registered: too little in common with the reference scene")
     residual_m = round(float(np.hypot(shift.x_m - check.x_m, shift.y_m - check.y_m)) / 2, 2)
