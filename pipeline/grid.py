@@ -169,8 +169,9 @@ def burn(geometry: BaseGeometry, grid: Grid) -> Bool:
     """Mask of the cells whose centre lies in the polygons of a geometry of the grid's CRS; True inside."""
     mask = np.zeros(grid.shape, dtype=bool)
     areal = geometry if geometry.geom_type in {"Polygon", "MultiPolygon"} else polygons_only(geometry)
-    _, points, (starts, firsts, *_) = shapely.to_ragged_array([areal])
-    fill_polygons(_in_cells(points, grid), starts.astype(np.int64), firsts.astype(np.int64), mask)
+    if not areal.is_empty:
+        _, points, (starts, firsts, *_) = shapely.to_ragged_array([areal])
+        fill_polygons(_in_cells(points, grid), starts.astype(np.int64), firsts.astype(np.int64), mask)
     return mask
 
 
