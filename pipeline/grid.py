@@ -168,21 +168,35 @@ def geodesic_area_m2(geometry: BaseGeometry, epsg: int) -> float:
 def burn(geometry: BaseGeometry, grid: Grid) -> Bool:
     """Mask of the cells whose centre lies in the polygons of a geometry of the grid's CRS; True inside."""
     mask = np.zeros(grid.shape, dtype=bool)
-    rings, of = shapely.get_rings(shapely.get_parts(polygons_only(geometry)), return_index=True)
-    firsts = np.append(np.flatnonzero(np.diff(of, prepend=-1)), len(of))
-    fill_polygons(*_in_cells(rings, grid), firsts, mask)
+    areal = geometry if geometry.geom_type in {"Polygon", "MultiPolygon"} else polygons_only(geometry)
+    if not areal.is_empty:
+        _, points, (starts, firsts, *_) = shapely.to_ragged_array([areal])
+        fill_polygons(_in_cells(points, grid), starts.astype(np.int64), firsts.astype(np.int64), mask)
     return mask
 
 
-def touched(line: BaseGeometry, grid: Grid) -> Bool:
-    """Mask of the cells a line passes or runs along, and of few others; True there."""
+def touched(polygons: BaseGeometry, grid: Grid) -> Bool:
+    """Mask of the cells the edges of polygons pass or run along, and of few others; True there."""
+    return _passed(polygons, grid, _BESIDE)
+
+
+def crossed(polygons: BaseGeometry, grid: Grid) -> Bool:
+    """Mask of the cells the edges of polygons pass, and of few others, without those they only run along; True there.
+
+    All others lie wholly inside or outside.
+    """
+    return _passed(polygons, grid, -_BESIDE)
+
+
+def _passed(polygons: BaseGeometry, grid: Grid, beside: float) -> Bool:
     mask = np.zeros(grid.shape, dtype=bool)
-    touch_lines(*_in_cells(shapely.get_parts(line), grid), _BESIDE, mask)
+    _, points, (starts, *_) = shapely.to_ragged_array([polygons])
+    touch_lines(_in_cells(points, grid), starts.astype(np.int64), beside, mask)
     return mask
 
 
-def _in_cells(lines: NDArray[np.object_], grid: Grid) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Columns and rows of the points of lines, and where each line starts and the last one ends."""
-    points = (shapely.get_coordinates(lines) - [grid.left_m, grid.top_m]) / [PIXEL_M, -PIXEL_M]
-    lengths = shapely.get_num_coordinates(lines)
-    return points, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+def _in_cells(points: NDArray[np.float64], grid: Grid) -> NDArray[np.float64]:
+    """Points of the grid's CRS as its columns and rows, in place."""
+    points -= [grid.left_m, grid.top_m]
+    points /= [PIXEL_M, -PIXEL_M]
+    return points

@@ -3,11 +3,10 @@
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from scipy import ndimage
 from shapely.geometry import MultiPolygon
 from shapely.geometry.base import BaseGeometry
 
-from pipeline.kernels.outlines import count_corners, walk_rings
+from pipeline.kernels.outlines import count_corners, find_holes, own_rings, walk_rings
 from pipeline.types import PIXEL_M, Bool, Grid
 
 
@@ -41,35 +40,39 @@ def to_polygons(mask: Bool, grid: Grid, at: tuple[slice, slice] | None = None) -
     rows, columns = tight(mask)
     if rows.start == rows.stop:
         return MultiPolygon()
-    part = np.pad(mask[rows, columns], 1)
+    part = np.pad(mask[rows, columns].view(np.uint8), 1)
     corners = count_corners(part)
     vertices = np.empty((corners, 2), dtype=np.int32)
     starts, first_of = np.empty(corners // 4 + 2, dtype=np.int32), np.empty((corners // 4 + 1, 2), dtype=np.int32)
     rings = walk_rings(part, vertices, starts, first_of)
-    labels, _ = ndimage.label(part[1:-1, 1:-1])
-    owner = labels[tuple(first_of[:rings].T)]
+    owner, hole = np.empty(rings, dtype=np.int32), np.empty(rings, dtype=np.bool_)
+    own_rings(part, first_of[:rings], owner)
+    find_holes(vertices, starts, hole)
     row, column = (0, 0) if at is None else (at[0].start, at[1].start)
-    origin = np.array([grid.left_m + (column + columns.start) * PIXEL_M, grid.top_m - (row + rows.start) * PIXEL_M])
-    points = origin + vertices[:, ::-1] * np.array([PIXEL_M, -PIXEL_M])
-    return _assembled(points, starts[: rings + 1].astype(np.int64), owner)
+    corner = grid.left_m + (column + columns.start) * PIXEL_M, grid.top_m - (row + rows.start) * PIXEL_M
+    return _assembled(vertices, starts[: rings + 1].astype(np.int64), (owner, hole), corner)
 
 
-def _assembled(points: NDArray[np.float64], starts: NDArray[np.int64], owner: NDArray[np.int32]) -> BaseGeometry:
-    """Put rings together: of one owner the outer one first, then its holes."""
-    after = np.arange(len(points)) + 1
-    after[starts[1:] - 1] = starts[:-1]
-    (x, y), (x_next, y_next) = (points - points[0]).T, (points - points[0])[after].T
-    # Ground lies to the right: seen with y upwards an outer ring runs clockwise, its area is negative.
-    hole = np.add.reduceat(x * y_next - x_next * y, starts[:-1]) > 0
+def _assembled(
+    vertices: NDArray[np.int32],
+    starts: NDArray[np.int64],
+    of: tuple[NDArray[np.int32], Bool],
+    corner: tuple[float, float],
+) -> BaseGeometry:
+    """Put rings together: of one owner the outer one first, then its holes; ``of`` says whose a ring is, and a hole."""
+    owner, hole = of
     order = np.lexsort((hole, owner))
     lengths = np.diff(starts)[order] + 1
     ends = np.concatenate([[0], np.cumsum(lengths)])
     # Every ring ends where it starts.
-    index = np.arange(ends[-1]) - np.repeat(ends[:-1], lengths) + np.repeat(starts[:-1][order], lengths)
+    index = np.arange(ends[-1]) - np.repeat(ends[:-1] - starts[:-1][order], lengths)
     index[ends[1:] - 1] = starts[:-1][order]
+    points = np.empty((len(index), 2))
+    points[:, 0] = corner[0] + vertices[index, 1] * PIXEL_M
+    points[:, 1] = corner[1] - vertices[index, 0] * PIXEL_M
     outer = np.flatnonzero(~hole[order])
     polygons = shapely.from_ragged_array(
-        shapely.GeometryType.POLYGON, points[index], (ends, np.concatenate([outer, [len(order)]]))
+        shapely.GeometryType.POLYGON, points, (ends, np.concatenate([outer, [len(order)]]))
     )
     return polygons[0] if len(polygons) == 1 else multipolygon(polygons)
 

@@ -1,6 +1,8 @@
 """Ground of two dates laid over each other, and over a zone, without touching what both share. Pure."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import shapely
@@ -9,14 +11,167 @@ from shapely.geometry import MultiLineString, MultiPolygon
 from shapely.geometry.base import BaseGeometry
 
 from models._morphology import grown, shrunk
-from pipeline.grid import touched
+from pipeline.grid import burn, crossed, touched, window
+from pipeline.kernels.zones import CROSSED, INSIDE, TOUCHED, tally_beside
 from pipeline.outlines import multipolygon, polygons_only, to_polygons
 from pipeline.types import PIXEL_M, Bool, Grid
+
+Window = tuple[slice, slice]
+UInt8 = NDArray[np.uint8]
 
 _QUAD_SEGS = 4
 """Chords of a quarter circle: of 8 m radius they are off by 15 cm at most."""
 _TILE_M = 10_000.0
 """What starts in one tile is laid over at once."""
+_TILE_PX = 512
+"""What is drawn at once where a zone's edge passes: GEOS takes a kilobyte for every corner."""
+_MARGIN_PX = 4
+"""Ground this near to the edge of a zone may matter: whether it is farther than a pixel from the ground's outline."""
+
+
+@dataclass(frozen=True)
+class Laid:
+    """A zone laid over a grid.
+
+    Attributes
+    ----------
+    geometry : BaseGeometry
+        The zone.
+    at : tuple of slice
+        Rows and columns of the grid that hold it, with a margin.
+    marks : UInt8
+        Marks of the pixels there (:mod:`pipeline.kernels.zones`).
+    """
+
+    geometry: BaseGeometry
+    at: Window
+    marks: UInt8
+
+
+def lay(zone: BaseGeometry, grid: Grid) -> Laid:
+    """Lay a zone, of polygons that are not empty, over a grid."""
+    at = _even(_pixels(zone, grid, _MARGIN_PX), grid)
+    part = window(grid, *at)
+    marks = burn(zone, part).view(np.uint8)
+    marks[touched(zone, part)] |= TOUCHED
+    marks[crossed(zone, part)] |= CROSSED
+    return Laid(zone, at, marks)
+
+
+def of_zone(laid: Laid, marked: UInt8, mark: int) -> Bool:
+    """Pixels of a zone that bear a mark; ``marked`` is of the zone's window."""
+    held = marked & np.uint8(mark)
+    held *= laid.marks & np.uint8(INSIDE)
+    return np.not_equal(held, 0, out=held.view(np.bool_))
+
+
+def beyond_m2(laid: Laid, marked: UInt8, marks: tuple[int, int], grid: Grid, eps_m: float) -> float:
+    """Area of later ground in a zone farther than ``eps_m`` from earlier ground, in the plane of the grid.
+
+    It is that of :func:`beyond`. What is left of a pixel follows from which of its neighbours are earlier ground, so
+    that pixels are counted; only those that the zone's edge crosses are drawn.
+
+    Parameters
+    ----------
+    laid : Laid
+    marked : UInt8
+        Marks of the grid's pixels.
+    marks : (int, int)
+        All marks of later ground, and that of earlier.
+    grid : Grid
+    eps_m : float
+        Beyond a pixel more than neighbours matter, and all is drawn.
+    """
+    counts, drawn = np.zeros(256, dtype=np.int64), INSIDE | TOUCHED
+    if eps_m <= PIXEL_M:
+        drawn = CROSSED
+        tally_beside(laid.marks, marked[laid.at], marks, counts)
+    area_m2 = float(sum(int(counts[code]) * _left_m2(int(code), eps_m) for code in np.flatnonzero(counts)))
+    later, earlier = marks
+    reach = int(np.ceil(eps_m / PIXEL_M))
+    for part in _tiles(laid.marks.shape):
+        at = _moved(part, laid.at, 0, grid)
+        fresh = ((laid.marks[part] & drawn) > 0) & ((marked[at] & (later | earlier)) == later)
+        if fresh.any():
+            wide = _moved(part, laid.at, reach, grid)
+            near = _placed(fresh, at, wide)
+            for _ in range(reach):
+                near = grown(near, corners=True)
+            near &= (marked[wide] & earlier) > 0
+            held = to_polygons(near, grid, wide).buffer(eps_m, quad_segs=_QUAD_SEGS)
+            area_m2 += to_polygons(fresh, grid, at).difference(held).intersection(laid.geometry).area
+    return area_m2
+
+
+def _placed(mask: Bool, at: Window, wide: Window) -> Bool:
+    """Put a mask into a wider window."""
+    offs = [(inner.start - outer.start, outer.stop - inner.stop) for inner, outer in zip(at, wide, strict=True)]
+    return np.pad(mask, offs)
+
+
+@lru_cache(maxsize=1024)
+def _left_m2(beside: int, eps_m: float) -> float:
+    """Area of a pixel farther than ``eps_m`` from those beside it (as :func:`tally_beside` numbers them)."""
+    around = np.insert((beside >> np.arange(8)) & 1, 4, 0).astype(bool).reshape(3, 3)
+    grid = Grid(32600, 0.0, 0.0, 3, 3)
+    held = to_polygons(around, grid).buffer(eps_m, quad_segs=_QUAD_SEGS)
+    return float(shapely.box(PIXEL_M, -2 * PIXEL_M, 2 * PIXEL_M, -PIXEL_M).difference(held).area)
+
+
+def edge_inside_m(laid: Laid, marked: UInt8, mark: int, grid: Grid) -> float:
+    """Length of a zone's own edge that lies in ground, of a mark, farther than a pixel from the ground's outline."""
+    line, length_m = laid.geometry.boundary, 0.0
+    for part in _tiles(laid.marks.shape):
+        wide = tuple(
+            slice(max(span.start - _MARGIN_PX, 0), min(span.stop + _MARGIN_PX, size))
+            for span, size in zip(part, laid.marks.shape, strict=True)
+        )
+        ground = (marked[laid.at][wide] & mark) > 0
+        # Nothing of a pixel with other than ground on a side of it is farther.
+        passed = shrunk(ground) & ((laid.marks[wide] & TOUCHED) > 0)
+        if passed.any():
+            near = ground & grown(grown(passed, corners=True), corners=True)
+            inner = to_polygons(near, grid, _moved(wide, laid.at, 0, grid)).buffer(-PIXEL_M)
+            length_m += shapely.clip_by_rect(inner.intersection(line), *_bounds(part, laid.at, grid)).length
+    return float(length_m)
+
+
+def _tiles(shape: tuple[int, ...]) -> Iterator[Window]:
+    """Windows that part an array."""
+    for row in range(0, shape[0], _TILE_PX):
+        for column in range(0, shape[1], _TILE_PX):
+            yield slice(row, min(row + _TILE_PX, shape[0])), slice(column, min(column + _TILE_PX, shape[1]))
+
+
+def _moved(part: Window, at: Window, margin_px: int, grid: Grid) -> Window:
+    """Rows and columns of the grid of a part of a window, with a margin."""
+    rows, columns = (
+        slice(max(within.start + span.start - margin_px, 0), min(within.start + span.stop + margin_px, size))
+        for span, within, size in zip(part, at, grid.shape, strict=True)
+    )
+    return rows, columns
+
+
+def _bounds(part: Window, at: Window, grid: Grid) -> tuple[float, float, float, float]:
+    """Left, bottom, right and top of a part of a window; off the pixel edges, on which the edges of zones may lie."""
+    off_m = PIXEL_M * (np.sqrt(2) - 1)
+    (top, bottom), (left, right) = ((w.start + p.start, w.start + p.stop) for p, w in zip(part, at, strict=True))
+    return (
+        grid.left_m + left * PIXEL_M - off_m,
+        grid.top_m - bottom * PIXEL_M - off_m,
+        grid.left_m + right * PIXEL_M - off_m,
+        grid.top_m - top * PIXEL_M - off_m,
+    )
+
+
+def _even(at: Window, grid: Grid) -> Window:
+    """Widen a window to corners a grid may have."""
+    rows, columns = (
+        slice(min(span.start, size - 1) // 2 * 2, min(span.stop, size))
+        for span, size in zip(at, grid.shape, strict=True)
+    )
+    return rows, columns
+
 
 
 def beyond(later: Bool, earlier: Bool, grid: Grid, eps_m: float) -> tuple[MultiPolygon, BaseGeometry]:
@@ -86,12 +241,3 @@ class ZoneCutter:
         parts = shapely.get_parts(geometry)
         inside = shapely.contains_properly(self._zone, parts)
         return parts[inside], parts[~inside & shapely.intersects(self._zone, parts)]
-
-
-def edge_inside_m(ground: Bool, zone: BaseGeometry, grid: Grid) -> float:
-    """Length of a zone's own edge that lies in ground farther than a pixel from the ground's outline."""
-    line = zone.boundary
-    # Nothing of a pixel with other than ground on a side of it is farther.
-    crossed = shrunk(ground) & touched(line, grid)
-    near = ground & grown(grown(crossed, corners=True), corners=True)
-    return float(to_polygons(near, grid).buffer(-PIXEL_M).intersection(line).length)

@@ -12,11 +12,11 @@ from models.footprint import CLASSES, classes
 from pipeline.compare import Z95
 from pipeline.config import BoundaryConfig, Config
 from pipeline.findings import ZoneGround
-from pipeline.grid import areal_scale, burn
+from pipeline.grid import areal_scale
 from pipeline.kernels.zones import count_edges, tally
 from pipeline.maps import read_map
-from pipeline.outlines import tight, to_polygons
-from pipeline.overlays import ZoneCutter, beyond, edge_inside_m
+from pipeline.outlines import to_polygons
+from pipeline.overlays import beyond_m2, edge_inside_m, lay, of_zone
 from pipeline.passes.history import Years, brief, occupied, read_site_map, strips
 from pipeline.threads import hand_back
 from pipeline.types import PIXEL_M, Grid, Zone
@@ -54,14 +54,11 @@ def measure_year(year: int, years: Years, zones: Sequence[Zone], grid: Grid, con
     it may be there or not. So does ground that was bared for a short time, or in the last year alone.
     """
     marks = _marks(year, years, grid, config)
-    eps = positional_noise_m(config.boundary)
-    first, second = ((marks & mark) > 0 for mark in (FIRST, SECOND))
-    chance = [beyond(second, first, grid, eps)[0], beyond(first, second, grid, eps)[0]]
     found = []
     for zone in zones:
-        # What the overlays of one zone leave is not kept through all of them.
+        # What the outlines of one zone leave is not kept through all of them.
         hand_back()
-        found.append(_measure_zone(zone, (marks, chance), years.maps[year], grid, config))
+        found.append(_measure_zone(zone, marks, years.maps[year], grid, config))
     return found
 
 
@@ -86,38 +83,35 @@ def _marks(year: int, years: Years, grid: Grid, config: Config) -> NDArray[np.ui
     return marks
 
 
-def _measure_zone(
-    zone: Zone, found: tuple[NDArray[np.uint8], Sequence[BaseGeometry]], folder: Path, grid: Grid, config: Config
-) -> ZoneGround:
-    """Measure the ground of one zone, given the marks of all pixels and the chance gains of the site."""
-    marks, chance = found
-    inside = burn(zone.geometry, grid)
-    at = tight(inside)
-    here, marked = inside[at], marks[at]
+def _measure_zone(zone: Zone, marks: NDArray[np.uint8], folder: Path, grid: Grid, config: Config) -> ZoneGround:
+    """Measure the ground of one zone, given the marks of all pixels."""
+    laid, eps = lay(zone.geometry, grid), positional_noise_m(config.boundary)
+    marked = marks[laid.at]
     counts = np.zeros((3, 256), dtype=np.int64)
-    tally(here, (marked, read_map(folder, "ground_clear", at), read_map(folder, "clear", at)), counts)
+    dates = (read_map(folder, name, laid.at) for name in ("ground_clear", "clear"))
+    tally(laid.marks, (marked, *dates), counts)
     cell_m2 = PIXEL_M**2 / zone_scale(zone, grid)
 
     def count(mark: int) -> int:
         return int(counts[0, (np.arange(256) & mark) > 0].sum())
 
-    outline_m = float(count_edges(here, marked, OCCUPIED)) * PIXEL_M * STAIRCASE
+    outline_m = float(count_edges(laid.marks, marked, OCCUPIED)) * PIXEL_M * STAIRCASE
     # Where the zone's own edge cuts ground, the position of the whole series counts, and that pixels are whole.
-    cut_m = edge_inside_m((marks & OCCUPIED) > 0, zone.geometry, grid)
+    cut_m = edge_inside_m(laid, marks, OCCUPIED, grid)
     cut_sigma_m = np.hypot(config.boundary.sigma_absolute_m, PIXEL_M / np.sqrt(12))
     sigma = outline_sigma_m2(outline_m, PIXEL_M, config.uncertainty.c, config.boundary.sigma_edge_m)
     # Below the smallest patch that is mapped nothing is known, also where nothing was found.
     smallest = config.footprint.min_px * PIXEL_M**2 / Z95
     doubt = [count(mark) * cell_m2 for mark in (HIDDEN, DOUBTFUL)]
-    cutter = ZoneCutter(zone.geometry)
+    chance_m2 = [beyond_m2(laid, marks, halves, grid, eps) for halves in ((SECOND, FIRST), (FIRST, SECOND))]
     return ZoneGround(
         zone.zone_id,
         count(OCCUPIED) * cell_m2,
         float(np.linalg.norm([max(sigma, smallest), cut_m * cut_sigma_m, *doubt])),
         outline_m,
         *_seen(counts, config.min_dates, count(SEEN)),
-        {name: to_polygons(here & ((marked & mark) > 0), grid, at) for name, mark in CLASS_MARKS.items()},
-        tuple(cutter.cut(c).area * cell_m2 / PIXEL_M**2 for c in chance),
+        {name: to_polygons(of_zone(laid, marked, mark), grid, laid.at) for name, mark in CLASS_MARKS.items()},
+        tuple(chance * cell_m2 / PIXEL_M**2 for chance in chance_m2),
     )
 
 
