@@ -1,5 +1,6 @@
 """Steady pass: the ground drift is watched on, and each scene's departure from it."""
 
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,17 +25,22 @@ _TO_REFLECTANCE = np.float32(1e-4)
 
 
 @dataclass(frozen=True)
-class _Composites:
-    """A window of the years' composites, read one after the other: reflectance, NaN unseen."""
+class _Windows:
+    """A window of the years' composites, mapped one after the other: reflectance, NaN unseen."""
 
     paths: Sequence[Path]
-    at: tuple[slice, slice]
 
     def __iter__(self) -> Iterator[Float32]:
         for path in self.paths:
-            bands, _, _ = read_cog(path, self.at, bands=BANDS)
-            pixels = np.stack([bands[name] for name in BANDS])
-            yield np.where(pixels == _NO_DATA, np.float32(np.nan), pixels * _TO_REFLECTANCE)
+            yield np.load(path, mmap_mode="r")
+
+
+def _unpacked(composite: Path, at: tuple[slice, slice], path: Path) -> Path:
+    """Write a window of a composite so that a few rows of it can be read, many times."""
+    bands, _, _ = read_cog(composite, at, bands=BANDS)
+    pixels = np.stack([bands[name] for name in BANDS])
+    np.save(path, np.where(pixels == _NO_DATA, np.float32(np.nan), pixels * _TO_REFLECTANCE))
+    return path
 
 
 def choose_steady(maps: Mapping[int, Path], measured: Bool, grid: Grid, config: Config, path: Path) -> Path:
@@ -56,8 +62,10 @@ def choose_steady(maps: Mapping[int, Path], measured: Bool, grid: Grid, config: 
     piles = np.zeros((rows.stop - rows.start, columns.stop - columns.start), dtype=bool)
     for folder in maps.values():
         piles |= read_map(folder, "objects", at)
-    years = _Composites([maps[year].parent / "composites" / f"{year}.tif" for year in sorted(maps)], at)
-    steady, level = steady_ground(years, piles, config.footprint.ndvi_max_bare, config.footprint.dark_brightness)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        composites = [maps[year].parent / "composites" / f"{year}.tif" for year in sorted(maps)]
+        years = _Windows([_unpacked(one, at, Path(folder) / f"{one.stem}.npy") for one in composites])
+        steady, level = steady_ground(years, piles, config.footprint.ndvi_max_bare, config.footprint.dark_brightness)
     np.savez(path, steady=steady & measured[rows, columns], level=level)
     return path
 
