@@ -145,7 +145,7 @@ def measure_site(
     used = [s for s in scenes if s.used]
     log(f"{len(used)} scenes used, {len(scenes) - len(used)} refused by their pixels")
     # 4 score
-    maps = map_years(site, grid, used, config, pool, place)
+    maps, composites = map_years(site, grid, used, config, pool, place)
     # 5 outline
     piles = _find_piles(site, grid, (maps, used), batch, memory, log)
     unassessed = UNASSESSED_RANKS.get(site.coal_rank)
@@ -183,7 +183,7 @@ def measure_site(
         claims=[(claim, finding) for claim, finding in judged if finding is not None],
         baseline_year=base,
         reference_scene=reference_scene.stored.scene.scene_id if reference_scene else None,
-        departures=departures(site, grid, (maps, used), config, pool, memory),
+        departures=departures(site, grid, (maps, composites, used), config, pool, memory),
     )
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from specification import drift as specification
 
 from pipeline.config import Config
 from pipeline.drift import (
@@ -17,7 +18,6 @@ from pipeline.drift import (
     steady_ground,
 )
 from pipeline.products.geopackage import read_tables
-from specification import drift as specification
 
 LIMIT = Config().radiometry.max_drift
 YEARS = range(2018, 2024)
