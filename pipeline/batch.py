@@ -145,7 +145,7 @@ def _lock(out: Path) -> Iterator[None]:
 
 def findings_of(folder: Path, site_id: str) -> tuple[list[str], dict[str, ClaimFinding]]:
     """Headline verdicts of a finished site in words, and its claims' verdicts by id."""
-    tables = read_tables(folder / f"{site_id}.gpkg")
+    tables = read_tables(folder / f"{site_id}.gpkg", ("run", "changes", "claims"))
     base = next((r.value for r in tables["run"] if isinstance(r, RunRow) and r.key == "baseline_year"), "")
     changes = [c for c in tables["changes"] if isinstance(c, ChangeRow) and c.zone_id == "site"]
     lines = [line for metric in _HEADLINES if (line := _headline(metric, changes, base))]

@@ -27,6 +27,8 @@ _WATER_NIR = 0.08
 """Steady ground reflects more in nir; water, wet ground and shadow do not (science 1.1)."""
 _MAX_SPREAD = 0.015
 """Standard deviation of a pixel's years, after what all pixels share is taken off: that of unchanged bare ground."""
+_STRIP_PX = 64
+"""Rows of all years that are looked at together, so that memory does not grow with the years."""
 _Z95 = 1.96
 _MEDIAN_TO_MEAN = 1.2533
 """Standard error of a median over that of a mean, for a normal spread."""
@@ -62,8 +64,8 @@ def steady_ground(composites: Iterable[Float32], piles: Bool, ndvi_max: float, d
     Parameters
     ----------
     composites : iterable of Float32
-        Gone through twice: median reflectance of each year, shape (bands, rows, columns), bands as in BANDS; NaN
-        unseen.
+        Gone through again and again, for a few rows each time: median reflectance of each year, shape (bands, rows,
+        columns), bands as in BANDS; NaN unseen.
     piles : Bool
         True where a pile lies in any year, shape (rows, columns).
     ndvi_max : float
@@ -80,18 +82,26 @@ def steady_ground(composites: Iterable[Float32], piles: Bool, ndvi_max: float, d
     """
     level = np.full((len(BANDS), *piles.shape), np.nan, dtype=np.float32)
     bare, years = ~_near(piles), 0
+    for start in range(0, len(piles), _STRIP_PX):
+        rows = slice(start, start + _STRIP_PX)
+        seen = [np.array(composite[:, rows]) for composite in composites]
+        years = len(seen)
+        if years < _MIN_YEARS:
+            return np.zeros(piles.shape, dtype=bool), level
+        bare[rows] &= np.all([_bare(one, ndvi_max, dark_max) for one in seen], axis=0)
+        if bare[rows].any():
+            level[:, rows][:, bare[rows]] = np.median([one[:, bare[rows]] for one in seen], axis=0)
+    if not bare.any():
+        return bare, level
+    of_bare = level[:, bare]
+    squares = np.zeros_like(of_bare)
     for composite in composites:
-        bare &= _bare(composite, ndvi_max, dark_max)
-        years += 1
-    if years < _MIN_YEARS or not bare.any():
-        return np.zeros(piles.shape, dtype=bool), level
-    seen = np.stack([composite[:, bare] for composite in composites])
-    level[:, bare] = np.median(seen, axis=0)
-    # What all bare pixels of a year share is drift, and no reason to leave a pixel out.
-    off = seen - level[:, bare]
-    own = off - np.median(off, axis=2)[:, :, None]
+        for band, usual in enumerate(of_bare):
+            off = composite[band][bare] - usual
+            # What all bare pixels of a year share is drift, and no reason to leave a pixel out.
+            squares[band] += (off - np.median(off)) ** 2
     steady = bare.copy()
-    steady[bare] = np.sqrt(np.mean(own**2, axis=0)).max(axis=0) <= _MAX_SPREAD
+    steady[bare] = np.sqrt(squares / np.float32(years)).max(axis=0) <= _MAX_SPREAD
     return steady, level
 
 

@@ -33,7 +33,7 @@ from pipeline.passes.scene import BANDS, calibrate, choose_reference, draw, insp
 from pipeline.pile_measures import as_candidates, pile_measurements, stock_covariance
 from pipeline.plan import open_store, plan_site
 from pipeline.products.manifest import ManifestInputs, archive_root, content_key, is_current
-from pipeline.products.publish import Published, publish
+from pipeline.products.publish import Published, publish, write_package
 from pipeline.readable import unreadable
 from pipeline.remote import Line, line_to
 from pipeline.rules import UNASSESSED_RANKS, scene_facts, score_rank, year_dates
@@ -106,9 +106,12 @@ def run_site(site: Site, batch: Batch, log: Log) -> Published:
         if not batch.force and is_current(out / site.id, content_key(inputs)):
             log("up to date: same scenes, settings and code")
             return Published(out / site.id, inputs.simulated, skipped=True)
-        found = measure_site(site, planned.grid, (stored, refused), batch, Place(memory, work), log)
+        # Nothing here holds what was found once it is written.
+        draft = write_package(
+            measure_site(site, planned.grid, (stored, refused), batch, Place(memory, work), log), inputs, config, work
+        )
         # 10 publish
-        published = publish(found, inputs, config, (started, pool.workers), work)
+        published = publish(draft, inputs, config, (started, pool.workers), work)
         memory.prune()
         return published
 
@@ -145,7 +148,7 @@ def measure_site(
     used = [s for s in scenes if s.used]
     log(f"{len(used)} scenes used, {len(scenes) - len(used)} refused by their pixels")
     # 4 score
-    maps = map_years(site, grid, used, config, pool, place)
+    maps, composites = map_years(site, grid, used, config, pool, place)
     # 5 outline
     piles = _find_piles(site, grid, (maps, used), batch, memory, log)
     unassessed = UNASSESSED_RANKS.get(site.coal_rank)
@@ -183,7 +186,7 @@ def measure_site(
         claims=[(claim, finding) for claim, finding in judged if finding is not None],
         baseline_year=base,
         reference_scene=reference_scene.stored.scene.scene_id if reference_scene else None,
-        departures=departures(site, grid, (maps, used), config, pool, memory),
+        departures=departures(site, grid, (maps, composites, used), config, pool, memory),
     )
 
 

@@ -10,7 +10,7 @@ from models.stockpile import ScoreRules
 from pipeline.config import Config
 from pipeline.drift import SceneDeparture
 from pipeline.findings import BoundaryPiece, PreparedScene, ZoneGround
-from pipeline.grid import blocks, burn
+from pipeline.grid import Block, blocks, burn
 from pipeline.maps import read_map, write_map
 from pipeline.memory import Memory
 from pipeline.parallel import Pool
@@ -18,7 +18,7 @@ from pipeline.passes.block import BlockJob, score_block
 from pipeline.passes.boundary import measure_boundary
 from pipeline.passes.ground import measure_year
 from pipeline.passes.history import Years, remember
-from pipeline.passes.join import YearJob, join_year
+from pipeline.passes.join import YearBlocks, compose_year, join_year
 from pipeline.passes.scene import HALO_PX
 from pipeline.passes.steady import Shown, around, choose_steady, covers, read_clear, scene_departure
 from pipeline.products.atomic import atomic_path
@@ -48,8 +48,8 @@ class _Year:
 
 def map_years(
     site: Site, grid: Grid, used: Sequence[PreparedScene], config: Config, pool: Pool, place: Place
-) -> dict[int, Path]:
-    """Score every block of every year that has scenes, and join each year; year to its maps.
+) -> tuple[dict[int, Path], dict[int, Path]]:
+    """Score every block of every year that has scenes, and join each year; year to its maps, and to its composite.
 
     A year is remembered joined, without the layers of its blocks. Composites are put into the run's own folder too,
     for the products.
@@ -61,36 +61,49 @@ def map_years(
     ]
     rules, parts = (score_rules(site, config), site_rules(config)), list(blocks(grid, config.limits.block_px, HALO_PX))
 
-    def scored(lacking: Sequence[_Year]) -> list[YearJob]:
-        jobs = [BlockJob(block, one.year, one.scenes) for one in lacking for block in parts]
+    def scored(lacking: Sequence[_Part]) -> list[_Joined]:
+        of_year = {part.of.year: part.of for part in lacking}
+        jobs = [BlockJob(block, one.year, one.scenes) for one in of_year.values() for block in parts]
         paths = place.memory.map(pool, score_block, jobs, rules[0], config, files=True, passing=True)
-        layers = [(job.block, path) for job, path in zip(jobs, paths, strict=True)]
-        return [
-            YearJob(
-                layers[n * len(parts) : (n + 1) * len(parts)],
-                Path(f"{one.year}_maps"),
-                _composite(one.year),
-                one.tags,
-            )
-            for n, one in enumerate(lacking)
-        ]
+        layers: dict[int, list[tuple[Block, Path]]] = {}
+        for job, path in zip(jobs, paths, strict=True):
+            layers.setdefault(job.year, []).append((job.block, path))
+        return [_Joined(part, YearBlocks(layers[part.of.year], grid)) for part in lacking]
 
-    maps = place.memory.map(pool, join, years, grid, rules, config, files=True, prepare=scored)
+    # The composite of a year beside its maps: two tasks.
+    asked = [_Part(one, what) for one in years for what in ("maps", "composite")]
+    made = place.memory.map(pool, join, asked, grid, rules, config, files=True, prepare=scored)
+    maps, composites = ({one.year: path for one, path in zip(years, made[n::2], strict=True)} for n in range(2))
     (place.work / _COMPOSITES).mkdir()
-    for path, one in zip(maps, years, strict=True):
+    for year, path in composites.items():
         # It goes into the products as it is: a disk that runs full late must be noticed here.
-        with atomic_path(place.work / _composite(one.year)) as written:
-            shutil.copyfile(path.parent / _composite(one.year), written)
-    return {one.year: path for path, one in zip(maps, years, strict=True)}
+        with atomic_path(place.work / _COMPOSITES / f"{year}.tif") as written:
+            shutil.copyfile(path, written)
+    return maps, composites
 
 
-def _composite(year: int) -> Path:
-    return _COMPOSITES / f"{year}.tif"
+@dataclass(frozen=True)
+class _Part:
+    """What is made of a year: its maps or its composite."""
+
+    of: _Year
+    what: str
 
 
-def join(job: YearJob, grid: Grid, rules: tuple[ScoreRules, SiteRules], _: Config, folder: Path) -> Path:
+@dataclass(frozen=True)
+class _Joined:
+    """The same, with the layers of the year's blocks."""
+
+    part: _Part
+    blocks: YearBlocks
+
+
+def join(job: _Joined, _: Grid, rules: tuple[ScoreRules, SiteRules], __: Config, folder: Path) -> Path:
     """Join a year in a folder of its own; the settings its layers were made with are named for the memory alone."""
-    return join_year(replace(job, maps=folder / job.maps, composite=folder / job.composite), grid, rules[1])
+    year = job.part.of
+    if job.part.what == "maps":
+        return join_year(job.blocks, folder / f"{year.year}_maps", rules[1])
+    return compose_year(job.blocks, folder / f"{year.year}.tif", year.tags)
 
 
 def look_back(maps: Mapping[int, Path], adequate: Sequence[int], config: Config, pool: Pool, memory: Memory) -> Years:
@@ -193,18 +206,20 @@ def copied(site_map: tuple[Path, Path | None], folder: Path) -> Path:
 def departures(
     site: Site,
     grid: Grid,
-    seen: tuple[Mapping[int, Path], Sequence[PreparedScene]],
+    seen: tuple[Mapping[int, Path], Mapping[int, Path], Sequence[PreparedScene]],
     config: Config,
     pool: Pool,
     memory: Memory,
 ) -> list[SceneDeparture]:
     """Choose the steady ground of a site and measure how far each scene reads it from its level.
 
+    ``seen`` are maps and composites of the years, and the scenes.
+
     Every new scene moves that level, of all years: what scenes show there is kept, so that they are not read again.
     """
-    maps, used = seen
+    maps, composites, used = seen
     ground = burn(measured_ground(site, grid), grid)
-    steady = memory.one(pool, steady_of, maps, ground, grid, config, files=True)
+    steady = memory.one(pool, steady_of, maps, composites, ground, grid, config, files=True)
     margin = memory.earlier(around_of, lambda known: covers(known, steady))
     if margin is None:
         margin = memory.one(pool, around_of, steady, files=True)
@@ -225,6 +240,9 @@ def clear_of(scene: PreparedScene, margin: Path, grid: Grid, config: Config, fol
     return read_clear(scene, margin, grid, config, folder / "clear.npz")
 
 
-def steady_of(maps: Mapping[int, Path], measured: Bool, grid: Grid, config: Config, folder: Path) -> Path:
+def steady_of(
+    maps: Mapping[int, Path], composites: Mapping[int, Path], measured: Bool, grid: Grid, config: Config, folder: Path
+) -> Path:
     """Choose steady ground in a folder of its own."""
-    return choose_steady(maps, measured, grid, config, folder / "steady.npz")
+    years = [(maps[year], composites[year]) for year in sorted(maps)]
+    return choose_steady(years, measured, grid, config, folder / "steady.npz")

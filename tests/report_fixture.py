@@ -6,7 +6,8 @@ import numpy as np
 from affine import Affine
 from shapely.geometry import Point, Polygon, box
 
-from pipeline.products.report import Picture, ReportFacts
+from pipeline.products.pictures import Picture
+from pipeline.products.view import ReportFacts
 from pipeline.records import (
     LAYERS,
     BoundaryChangeRow,

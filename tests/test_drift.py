@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from specification import drift as specification
 
 from pipeline.config import Config
 from pipeline.drift import (
@@ -77,6 +80,18 @@ def test_a_brighter_year_does_not_take_its_own_evidence_away(change):
     rng = np.random.default_rng(2)
     steady, _ = choose(years(rng, 2021, **change))
     assert steady[:, STRIPS["soil"]].mean() > 0.9
+
+
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 10**6), count=st.integers(2, 7), height=st.integers(1, 80), noise=st.sampled_from([0, 0.02]))
+def test_strip_by_strip_the_same_ground_is_steady(seed, count, height, noise):
+    rng = np.random.default_rng(seed)
+    composites = [(c + rng.normal(0, noise, c.shape)).astype(np.float32)[:, :height] for c in years(rng)] * 2
+    for composite in composites:
+        composite[:, rng.random(composite.shape[1:]) < 0.02] = np.nan
+    given_by = composites[:count], piles()[:height], 0.25, 0.08
+    for found, expected in zip(steady_ground(*given_by), specification.steady_ground(*given_by), strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_two_years_choose_nothing():

@@ -11,9 +11,10 @@ from specification import objects as objects_plainly
 from models.footprint import SeasonLayers
 from pipeline.config import Config
 from pipeline.grid import blocks
+from pipeline.maps import write_map
 from pipeline.passes import join
 from pipeline.passes.block import YearLayers
-from pipeline.passes.join import YearJob, join_year
+from pipeline.passes.join import YearBlocks, compose_year, join_year
 from pipeline.passes.label import read_maps
 from pipeline.passes.mask import DateMask, masks_beside, read_masks, write_masks
 from pipeline.products.cog import read_cog
@@ -56,13 +57,16 @@ def joined(made, folder, size):
     folder.mkdir()
     parts, usable = [], made.clear > 6
     for block in blocks(GRID, size, 16):
-        path = folder / f"2020_{block.row}_{block.column}.npz"
-        np.savez(path, **{f.name: getattr(made, f.name)[(..., *block.target)] for f in fields(made)})
+        path = folder / f"2020_{block.row}_{block.column}"
+        for layer in fields(made):
+            write_map(path, layer.name, getattr(made, layer.name)[(..., *block.target)])
         whole = slice(None), slice(None)
         mask = usable[block.target]
-        write_masks(masks_beside(path), [DateMask(mask, ~mask), DateMask(~mask, mask)], whole)
+        write_masks(path, [DateMask(mask, ~mask), DateMask(~mask, mask)], whole)
         parts.append((block, path))
-    return join_year(YearJob(parts, folder / "maps", folder / "2020.tif", {"year": "2020"}), GRID, RULES)
+    year = YearBlocks(parts, GRID)
+    compose_year(year, folder / "2020.tif", {"year": "2020"})
+    return join_year(year, folder / "maps", RULES)
 
 
 def share(count, of):
@@ -83,7 +87,7 @@ def plainly(made, half):
 def test_maps_are_those_of_the_specification_however_a_year_is_cut(seed, tmp_path, monkeypatch):
     made = layers(seed)
     whole = joined(made, tmp_path / "whole", 120)
-    monkeypatch.setattr(join, "_STRIP_PX", 17)
+    monkeypatch.setattr(join, "_STRIP_PIXELS", 17 * GRID.width)
     cut = joined(made, tmp_path / "cut", 26)
     maps = read_maps(whole)
     ground = [plainly(made, half) for half in range(3)]

@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,7 +26,9 @@ from pipeline.grid import Block, blocks, burn, window
 from pipeline.imagery import StoredScene
 from pipeline.kernels.dates import BANDS as ORDER
 from pipeline.kernels.dates import NO_DATA
-from pipeline.passes.mask import DateMask, join_masks, read_dates, read_masks, write_masks
+from pipeline.maps import write_map
+from pipeline.passes.join import YearBlocks
+from pipeline.passes.mask import MASKS, DateMask, read_dates, read_masks, write_masks
 from pipeline.passes.pile import _Ground, _observe
 from pipeline.passes.scene import BANDS, calibrate, inspect, survey
 from pipeline.plan import open_store, plan_site
@@ -49,16 +52,16 @@ def test_masks_come_back_from_every_window(tmp_path_factory, dates, seed):
     rng = np.random.default_rng(seed)
     grid = Grid(32652, 400000.0, 4400000.0, 30, 26)
     seen, suspected = rng.random((2, dates, *grid.shape)) < 0.5
-    parts: list[tuple[Block, object]] = []
+    parts: list[tuple[Block, Path]] = []
     for block in blocks(grid, 16, 4):
         top = round((grid.top_m - block.grid.top_m) / 10)
         left = round((block.grid.left_m - grid.left_m) / 10)
         at = slice(top, top + block.grid.height), slice(left, left + block.grid.width)
-        path = folder / f"{block.row}_{block.column}_sky.npy"
+        path = folder / f"{block.row}_{block.column}"
         write_masks(path, [DateMask(s[at], p[at]) for s, p in zip(seen, suspected, strict=True)], block.inner)
         parts.append((block, path))
     assert len(parts) == 4
-    join_masks(parts, grid, folder / "whole.npy")
+    write_map(folder, "whole", YearBlocks(parts, grid).read(MASKS, slice(0, 26), slice(0, 30)))
     for at in ((slice(0, 26), slice(0, 30)), (slice(12, 20), slice(10, 22))):
         found = read_masks(folder / "whole.npy", at, dates)
         assert np.array_equal([m.usable for m in found], seen[:, *at])

@@ -63,7 +63,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    return write_report(tmp_path_factory.mktemp("report"), make_tables(), make_pictures(), make_facts())
+    return write_report(tmp_path_factory.mktemp("report"), build_view(make_tables(), make_pictures(), make_facts()))
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +196,7 @@ def test_simulated_is_said_on_every_page_and_in_every_image(page, pdf):
 
 
 def test_real_data_carry_the_copernicus_notice_and_no_simulated(tmp_path):
-    html, pdf = write_report(tmp_path, make_tables(), make_pictures(), make_facts(simulated=False))
+    html, pdf = write_report(tmp_path, build_view(make_tables(), make_pictures(), make_facts(simulated=False)))
     text = Page(html.read_text(encoding="utf-8")).text
     pages = [p.extract_text() for p in PdfReader(pdf).pages]
     assert "SIMULATED" not in text
@@ -265,7 +265,7 @@ def test_year_without_an_image_is_named():
 
 def test_empty_results_are_a_report_that_says_so(tmp_path):
     facts = replace(make_facts(), baseline_year=None, notes=())
-    html, pdf = write_report(tmp_path, {layer: [] for layer in LAYERS}, [], facts)
+    html, pdf = write_report(tmp_path, build_view({layer: [] for layer in LAYERS}, [], facts))
     text = Page(html.read_text(encoding="utf-8")).text
     for said in (
         "Nothing could be judged: insufficient data",
@@ -288,7 +288,8 @@ def test_scale_bar_and_window():
 def test_same_results_give_the_same_bytes_in_another_process_and_time_zone(written, tmp_path):
     code = (
         "import sys, pathlib; from report_fixture import *; from pipeline.products.report import write_report;"
-        "write_report(pathlib.Path(sys.argv[1]), make_tables(), make_pictures(), make_facts())"
+        "from pipeline.products.view import build_view;"
+        "write_report(pathlib.Path(sys.argv[1]), build_view(make_tables(), make_pictures(), make_facts()))"
     )
     root = Path(__file__).parents[1]
     environment = os.environ | {
@@ -314,7 +315,7 @@ def test_order_of_rows_does_not_matter():
 def test_folder_that_refuses_is_a_product_error(tmp_path):
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     with pytest.raises(ProductError, match="cannot be written"):
-        write_report(tmp_path / "file", {layer: [] for layer in LAYERS}, [], make_facts())
+        write_report(tmp_path / "file", build_view({layer: [] for layer in LAYERS}, [], make_facts()))
 
 
 def test_comparisons_without_data_share_a_line_with_every_year_and_reason():

@@ -15,7 +15,8 @@ from pipeline.findings import PreparedScene
 from pipeline.grid import Block
 from pipeline.kernels.dates import BANDS, NO_DATA, median_of_dates, sorting_network
 from pipeline.kernels.season import count_coal, measure_season
-from pipeline.passes.mask import BlockDates, masks_beside, read_dates, write_masks
+from pipeline.maps import write_map
+from pipeline.passes.mask import BlockDates, read_dates, write_masks
 from pipeline.types import Float32, Grid
 
 DISPLAY_BANDS = ("blue", "green", "red", "nir", "swir16", "swir22")
@@ -74,12 +75,6 @@ class YearLayers:
             unseen[0].copy(),
         )
 
-    def put(self, part: "YearLayers", block: Block) -> None:
-        """Copy a block's layers, without halo, to their place in these."""
-        rows, columns = block.target
-        for field in fields(self):
-            getattr(self, field.name)[..., rows, columns] = getattr(part, field.name)
-
 
 @dataclass(frozen=True)
 class BlockJob:
@@ -104,22 +99,16 @@ def score_block(job: BlockJob, rules: ScoreRules, config: Config, folder: Path) 
     Returns
     -------
     Path
-        Of the written layers, for :func:`read_layers`.
+        Folder of the written layers, one map each, and of the masks.
     """
     block = job.block
     dates = read_dates(block.grid, job.scenes, config.clear, folder)
     layers = reduce_dates(dates, [scene.stored.scene.date for scene in job.scenes], block.grid, rules, config)
-    path = folder / f"{job.year}_{block.row}_{block.column}.npz"
-    rows, columns = block.inner
-    np.savez(path, **{f.name: getattr(layers, f.name)[..., rows, columns] for f in fields(layers)})
-    write_masks(masks_beside(path), dates.masks, block.inner)
+    path = folder / f"{job.year}_{block.row}_{block.column}"
+    for field in fields(layers):
+        write_map(path, field.name, getattr(layers, field.name)[(..., *block.inner)])
+    write_masks(path, dates.masks, block.inner)
     return path
-
-
-def read_layers(path: Path) -> YearLayers:
-    """Return layers written by :func:`score_block`."""
-    with np.load(path) as arrays:
-        return YearLayers(**{f.name: arrays[f.name] for f in fields(YearLayers)})
 
 
 def reduce_dates(

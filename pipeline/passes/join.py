@@ -1,12 +1,13 @@
 """Join pass: a year's blocks joined to maps of the whole site and its composite.
 
-Nothing is cut or counted twice at a seam: what a pixel is by itself is asked block by block, what its neighbours make
-of it on strips that overlap as far as they reach, and patches are those of the joined maps.
+Nothing is cut or counted twice at a seam: the blocks are read in strips of whole rows that overlap as far as a pixel's
+neighbours count, and patches are those of the joined maps.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,92 +17,137 @@ from models._patch_kernels import keep_patches
 from models.footprint import FootprintRules, SeasonLayers
 from pipeline.grid import Block
 from pipeline.maps import MapFile, create_map, read_map, remove_map, write_map
-from pipeline.passes.block import DISPLAY_BANDS, HALVES, YearLayers, read_layers
-from pipeline.passes.mask import join_masks, masks_beside
+from pipeline.passes.block import DISPLAY_BANDS, HALVES
+from pipeline.passes.mask import MASKS, masks_beside
 from pipeline.products.cog import write_cog
 from pipeline.rules import SiteRules
 from pipeline.types import Float32, Grid
 
-_STRIP_PX = 256
-"""Rows that are worked on at once: a site of 60 km then needs a few megabytes a layer."""
-_SCRATCH = {"marks": (3, np.uint8), "dvi": (3, np.float32), "stock": (0, np.uint8), "composite": (6, np.uint16)}
-"""Layers that are needed here alone: how many, and their dtype."""
+_STRIP_PIXELS = 2**20
+"""Pixels that are worked on at once: a site of 60 km then needs a few megabytes a layer."""
+_SCRATCH = {"marks": (HALVES + 1, np.uint8), "stock": (0, np.uint8)}
+"""Layers that are needed here alone: how many planes, and their dtype."""
 _KEPT = {
-    "clear": np.uint8,
-    "ground_clear": np.uint8,
-    "ground_seen": np.bool_,
-    "wet": np.bool_,
-    "brightness": np.float32,
+    "clear": (0, np.uint8),
+    "ground": (HALVES + 1, np.bool_),
+    "ground_clear": (0, np.uint8),
+    "ground_seen": (0, np.bool_),
+    "wet": (0, np.bool_),
+    "brightness": (0, np.float32),
 }
 
 
 @dataclass(frozen=True)
-class YearJob:
-    """The blocks of one year, and where its maps and its composite go."""
+class YearBlocks:
+    """The blocks of one year and the folders of their layers, read as layers of the whole site."""
 
     parts: Sequence[tuple[Block, Path]]
-    maps: Path
-    composite: Path
-    tags: Mapping[str, str]
+    grid: Grid
+
+    def read(self, name: str, rows: slice, columns: slice, plane: int | None = None) -> NDArray[Any]:
+        """Return a window of a layer, or of one of its planes, shape (..., rows, columns); slices may step."""
+        found: NDArray[Any] | None = None
+        shape = len(range(self.grid.height)[rows]), len(range(self.grid.width)[columns])
+        for block, folder in self.parts:
+            down, right = (_overlap(*spans) for spans in zip((rows, columns), block.target, strict=True))
+            if down is None or right is None:
+                continue
+            at = (down[0], right[0])
+            values = read_map(folder, name, at if plane is None else (plane, *at))
+            if found is None:
+                found = np.empty((*values.shape[:-2], *shape), dtype=values.dtype)
+            found[..., down[1], right[1]] = values
+        if found is None:
+            raise ValueError(f"no block has rows {rows} and columns {columns}")
+        return found
 
 
-def join_year(job: YearJob, grid: Grid, rules: SiteRules) -> Path:
-    """Join a year's blocks, find objects and occupied ground, and write maps and composite."""
-    files = create_layers(job.maps, grid)
-    for block, path in job.parts:
-        put_layers(files, read_layers(path), block.target, rules)
-    join_masks([(block, masks_beside(path)) for block, path in job.parts], grid, masks_beside(job.maps))
-    write_cog(
-        job.composite,
-        DISPLAY_BANDS,
-        lambda rows, columns: read_map(job.maps, "composite", (rows, columns)),
-        grid,
-        job.tags,
-    )
-    find_ground(job.maps, grid, rules)
-    return job.maps
+def _overlap(asked: slice, kept: slice) -> tuple[slice, slice] | None:
+    """Where what is asked for lies in a block, and where in the answer; None where the block keeps none of it."""
+    step = asked.step or 1
+    first, end = max(asked.start, kept.start), min(asked.stop, kept.stop)
+    first += (asked.start - first) % step
+    if first >= end:
+        return None
+    place = (first - asked.start) // step
+    return slice(first - kept.start, end - kept.start, step), slice(place, place + len(range(first, end, step)))
+
+
+def join_year(blocks: YearBlocks, folder: Path, rules: SiteRules) -> Path:
+    """Join a year's blocks, find objects and occupied ground, and write its maps and its masks."""
+    grid = blocks.grid
+    files = create_layers(folder, grid)
+    beside = masks_beside(folder)
+    masks = create_map(beside.parent, beside.stem, (*_planes(blocks, MASKS), *grid.shape), np.uint8)
+    for rows in _strips(grid):
+        at = rows, slice(0, grid.width)
+        masks.put(at, blocks.read(MASKS, *at))
+        _join_rows(blocks, files, rows, rules)
+    _keep_patches(folder, files["ground"], rules)
+    return folder
+
+
+def compose_year(blocks: YearBlocks, path: Path, tags: Mapping[str, str]) -> Path:
+    """Write the composite of a year's blocks."""
+
+    def pixels(rows: slice, columns: slice) -> NDArray[np.uint16]:
+        found = blocks.read("composite", rows, columns)
+        # 0 is no data in the layers; the file's own no data is the largest value.
+        return np.where(found == 0, np.uint16(65535), found)
+
+    write_cog(path, DISPLAY_BANDS, pixels, blocks.grid, tags)
+    return path
 
 
 def create_layers(folder: Path, grid: Grid) -> dict[str, MapFile]:
-    """Make the files every block's layers go into."""
-    kept = {name: create_map(folder, name, grid.shape, dtype) for name, dtype in _KEPT.items()}
-    return kept | {
-        name: create_map(folder, name, (number, *grid.shape) if number else grid.shape, dtype)
-        for name, (number, dtype) in _SCRATCH.items()
+    """Make the files that are written strip by strip."""
+    return {
+        name: create_map(folder, name, (planes, *grid.shape) if planes else grid.shape, dtype)
+        for name, (planes, dtype) in (_KEPT | _SCRATCH).items()
     }
 
 
-def put_layers(files: Mapping[str, MapFile], layers: YearLayers, at: tuple[slice, slice], rules: SiteRules) -> None:
-    """Write what a block's pixels are by themselves."""
-    seasons = [_season(layers, half) for half in range(HALVES + 1)]
-    seen = layers.ground_clear[0] >= rules.ground.min_dates
-    with np.errstate(invalid="ignore"):
-        wet = seasons[0].water_share > rules.ground.water_share_max
-    share, water_share = _share(layers.hits, layers.clear), _share(layers.water, layers.clear)
-    found = {
-        "clear": layers.clear,
-        "ground_clear": layers.ground_clear[0],
-        "ground_seen": seen,
-        "wet": wet,
-        "brightness": layers.brightness,
-        "marks": np.stack(
-            [footprint.marks(season, _rules_of(half, rules.ground)) for half, season in enumerate(seasons)]
-        ),
-        "dvi": layers.dvi_max,
-        "stock": stockpile.marks(share, layers.clear, water_share, rules.objects),
-        # 0 is no data in the layers; the file's own no data is the largest value.
-        "composite": np.where(layers.composite == 0, np.uint16(65535), layers.composite),
-    }
-    for name, values in found.items():
-        files[name].put(at, values)
+def _planes(blocks: YearBlocks, name: str) -> tuple[int, ...]:
+    return blocks.read(name, slice(0, 1), slice(0, 1)).shape[:-2]
 
 
-def find_ground(folder: Path, grid: Grid, rules: SiteRules) -> None:
-    """Find occupied ground, objects and water on the joined layers, and remove those that nobody else needs."""
-    ground = create_map(folder, "ground", (HALVES + 1, *grid.shape), np.bool_)
-    for start in range(0, grid.height, _STRIP_PX):
-        _outline_strip(folder, grid, slice(start, min(start + _STRIP_PX, grid.height)), ground)
-    whole = slice(0, grid.height), slice(0, grid.width)
+def _strips(grid: Grid) -> Iterator[slice]:
+    step = max(_STRIP_PIXELS // grid.width, 1)
+    for start in range(0, grid.height, step):
+        yield slice(start, min(start + step, grid.height))
+
+
+def _join_rows(blocks: YearBlocks, files: Mapping[str, MapFile], rows: slice, rules: SiteRules) -> None:
+    """Write what the pixels of some rows are by themselves, and their occupied ground in patches of any size."""
+    reach, grid = footprint.REACH_PX, blocks.grid
+    wide = slice(max(rows.start - reach, 0), min(rows.stop + reach, grid.height))
+    columns = slice(0, grid.width)
+    kept = slice(rows.start - wide.start, rows.stop - wide.start)
+
+    def put(name: str, values: NDArray[Any], plane: int | None = None) -> None:
+        files[name].put((rows, columns) if plane is None else (plane, rows, columns), values)
+
+    brightness = blocks.read("brightness", wide, columns)
+    put("brightness", brightness[kept])
+    for half in range(HALVES + 1):
+        season = _season(blocks, (wide, columns), half, brightness)
+        marks = footprint.marks(season, _rules_of(half, rules.ground))
+        put("marks", marks[kept], half)
+        put("ground", footprint.outlined(marks, season.dvi_max, brightness)[kept], half)
+        if half == 0:
+            put("ground_clear", season.clear[kept])
+            put("ground_seen", season.clear[kept] >= rules.ground.min_dates)
+            with np.errstate(invalid="ignore"):
+                put("wet", season.water_share[kept] > rules.ground.water_share_max)
+    hits, water, clear = (blocks.read(name, rows, columns) for name in ("hits", "water", "clear"))
+    put("clear", clear)
+    put("stock", stockpile.marks(_share(hits, clear), clear, _share(water, clear), rules.objects))
+
+
+def _keep_patches(folder: Path, ground: MapFile, rules: SiteRules) -> None:
+    """Leave out patches of occupied ground that are too small, find objects and water, and remove what is scratch."""
+    height, width = ground.shape[-2:]
+    whole = slice(0, height), slice(0, width)
     for half in range(HALVES + 1):
         found = read_map(folder, "ground", (half, *whole))
         keep_patches(found, found, rules.ground.min_px)
@@ -116,33 +162,15 @@ def find_ground(folder: Path, grid: Grid, rules: SiteRules) -> None:
         remove_map(folder, name)
 
 
-def _outline_strip(folder: Path, grid: Grid, rows: slice, ground: MapFile) -> None:
-    """Outline the occupied ground of some rows, patches of any size."""
-    start, stop = max(rows.start - footprint.REACH_PX, 0), min(rows.stop + footprint.REACH_PX, grid.height)
-    at, kept = (slice(start, stop), slice(0, grid.width)), slice(rows.start - start, rows.stop - start)
-    brightness = read_map(folder, "brightness", at)
-    found = [
-        footprint.outlined(read_map(folder, "marks", (half, *at)), read_map(folder, "dvi", (half, *at)), brightness)
-        for half in range(HALVES + 1)
-    ]
-    ground.put((rows, at[1]), np.stack([mask[kept] for mask in found]))
-
-
 def _rules_of(half: int, rules: FootprintRules) -> FootprintRules:
     """Limits of all dates, or of every other one: half of the dates cannot show ground as often as all of them."""
     return replace(rules, min_dates=max(1, rules.min_dates // HALVES)) if half else rules
 
 
-def _season(layers: YearLayers, half: int) -> SeasonLayers:
-    clear = layers.ground_clear[half]
-    return SeasonLayers(
-        layers.ndvi_max[half],
-        layers.dvi_max[half],
-        _share(layers.ground_bare[half], clear),
-        _share(layers.ground_water[half], clear),
-        layers.brightness,
-        clear,
-    )
+def _season(blocks: YearBlocks, at: tuple[slice, slice], half: int, brightness: Float32) -> SeasonLayers:
+    clear, bare, water = (blocks.read(f"ground_{name}", *at, half) for name in ("clear", "bare", "water"))
+    ndvi_max, dvi_max = (blocks.read(name, *at, half) for name in ("ndvi_max", "dvi_max"))
+    return SeasonLayers(ndvi_max, dvi_max, _share(bare, clear), _share(water, clear), brightness, clear)
 
 
 def _share(count: NDArray[np.uint8], of: NDArray[np.uint8]) -> Float32:

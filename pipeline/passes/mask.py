@@ -16,10 +16,11 @@ from models._indices import brightness
 from pipeline.clear import CLEAR, CLOUD, DIM, SHADOW, can_be_shaded, sun_position, usable
 from pipeline.config import ClearConfig
 from pipeline.findings import PreparedScene
-from pipeline.grid import Block, reproject
+from pipeline.grid import reproject
 from pipeline.history import BANDS as HISTORY_BANDS
 from pipeline.history import REACH_PX, HistoryRules, sky_departures
 from pipeline.kernels.dates import BANDS as ORDER
+from pipeline.maps import write_map
 from pipeline.passes.scene import BANDS, scene_codes
 from pipeline.passes.stack import DateStack
 from pipeline.pixels import read_elevation, read_image
@@ -31,6 +32,8 @@ _SHOWS = np.array([code in {CLEAR, SHADOW} for code in range(6)])
 _DARK_V = 0.08
 """Brightness below which ground counts as dark for the protection against shadow (science 2.3)."""
 _LONLAT = 4326
+MASKS = "sky"
+"""Layer of a block's masks."""
 
 
 @dataclass(frozen=True)
@@ -146,18 +149,10 @@ def _dim(grid: Grid, scenes: Sequence[PreparedScene], config: ClearConfig, dem: 
     return dim
 
 
-def write_masks(path: Path, masks: Sequence[DateMask], inner: tuple[slice, slice]) -> None:
+def write_masks(folder: Path, masks: Sequence[DateMask], inner: tuple[slice, slice]) -> None:
     """Write the kept part of a block's masks as bits, shape (usable or suspected, dates / 8, rows, columns)."""
     planes = [np.stack([getattr(m, kind)[inner] for m in masks]) for kind in ("usable", "suspected")]
-    np.save(path, np.packbits(np.stack(planes), axis=1))
-
-
-def join_masks(parts: Sequence[tuple[Block, Path]], grid: Grid, path: Path) -> None:
-    """Join the masks of a year's blocks to those of the whole site."""
-    first = np.load(parts[0][1], mmap_mode="r")
-    whole = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=(*first.shape[:2], *grid.shape))
-    for block, part in parts:
-        whole[(..., *block.target)] = np.load(part)
+    write_map(folder, MASKS, np.packbits(np.stack(planes), axis=1))
 
 
 def read_masks(path: Path, at: tuple[slice, slice], dates: int) -> list[DateMask]:
@@ -168,5 +163,5 @@ def read_masks(path: Path, at: tuple[slice, slice], dates: int) -> list[DateMask
 
 
 def masks_beside(path: Path) -> Path:
-    """Where the masks that belong to a block's layers or a year's maps are."""
+    """Where the masks that belong to a year's maps are."""
     return path.with_name(f"{path.stem}_sky.npy")

@@ -1,6 +1,6 @@
 """Steady pass: the ground drift is watched on, and each scene's departure from it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from pipeline.clear import CLEAR, classify
 from pipeline.config import Config
 from pipeline.drift import BANDS, MIN_PIXELS, SceneDeparture, steady_ground
 from pipeline.findings import PreparedScene
-from pipeline.maps import read_map
+from pipeline.maps import read_map, remove_map, write_map
 from pipeline.passes.scene import middle
 from pipeline.pixels import read_image
 from pipeline.products.cog import read_cog
@@ -24,26 +24,31 @@ _TO_REFLECTANCE = np.float32(1e-4)
 
 
 @dataclass(frozen=True)
-class _Composites:
-    """A window of the years' composites, read one after the other: reflectance, NaN unseen."""
+class _Windows:
+    """A window of the years' composites, mapped one after the other: reflectance, NaN unseen."""
 
     paths: Sequence[Path]
-    at: tuple[slice, slice]
 
     def __iter__(self) -> Iterator[Float32]:
         for path in self.paths:
-            bands, _, _ = read_cog(path, self.at, bands=BANDS)
-            pixels = np.stack([bands[name] for name in BANDS])
-            yield np.where(pixels == _NO_DATA, np.float32(np.nan), pixels * _TO_REFLECTANCE)
+            yield np.load(path, mmap_mode="r")
 
 
-def choose_steady(maps: Mapping[int, Path], measured: Bool, grid: Grid, config: Config, path: Path) -> Path:
+def _unpack(composite: Path, at: tuple[slice, slice], folder: Path) -> Path:
+    """Write a window of a composite so that a few rows of it can be read, many times."""
+    bands, _, _ = read_cog(composite, at, bands=BANDS)
+    pixels = np.stack([bands[name] for name in BANDS])
+    write_map(folder, composite.stem, np.where(pixels == _NO_DATA, np.float32(np.nan), pixels * _TO_REFLECTANCE))
+    return folder / f"{composite.stem}.npy"
+
+
+def choose_steady(years: Sequence[tuple[Path, Path]], measured: Bool, grid: Grid, config: Config, path: Path) -> Path:
     """Choose steady ground in the middle of the site and write it with its level.
 
     Parameters
     ----------
-    maps : Mapping[int, Path]
-        Year to maps; the composites lie beside them.
+    years : sequence of (Path, Path)
+        Maps and composite of each year, in order.
     measured : Bool
         True inside the AOI and outside excluded ground.
     grid : Grid
@@ -54,10 +59,12 @@ def choose_steady(maps: Mapping[int, Path], measured: Bool, grid: Grid, config: 
     rows, columns, _ = middle(grid)
     at = rows, columns
     piles = np.zeros((rows.stop - rows.start, columns.stop - columns.start), dtype=bool)
-    for folder in maps.values():
+    for folder, _ in years:
         piles |= read_map(folder, "objects", at)
-    years = _Composites([maps[year].parent / "composites" / f"{year}.tif" for year in sorted(maps)], at)
-    steady, level = steady_ground(years, piles, config.footprint.ndvi_max_bare, config.footprint.dark_brightness)
+    windows = _Windows([_unpack(composite, at, path.parent) for _, composite in years])
+    steady, level = steady_ground(windows, piles, config.footprint.ndvi_max_bare, config.footprint.dark_brightness)
+    for one in windows.paths:
+        remove_map(one.parent, one.stem)
     np.savez(path, steady=steady & measured[rows, columns], level=level)
     return path
 

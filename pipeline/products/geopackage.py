@@ -6,7 +6,7 @@ GDAL writes the layers, :mod:`sqlite3` adds what QGIS looks for (``layer_styles`
 
 import datetime as dt
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,18 +84,20 @@ def write_geopackage(path: Path, tables: Tables, epsg: int, title: str, simulate
             raise write_error(path, error) from error
 
 
-def read_tables(path: Path) -> Tables:
-    """Read all layers back into the records they were written from.
+def read_tables(path: Path, names: Iterable[str] = tuple(LAYERS)) -> Tables:
+    """Read layers back into the records they were written from.
 
     Parameters
     ----------
     path : Path
         A file of :func:`write_geopackage`.
+    names : iterable of str
+        Of the layers that are read; all of LAYERS when left out.
 
     Returns
     -------
     Tables
-        Every layer of LAYERS with its rows in file order; NULL is None, geometries are multipolygons,
+        Every layer asked for with its rows in file order; NULL is None, geometries are multipolygons,
         times are in UTC.
 
     Raises
@@ -107,7 +109,7 @@ def read_tables(path: Path) -> Tables:
         raise ProductError(f"{path}: is not there; run the site first")
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-            return {name: _read_layer(path, connection, Layer.of(name)) for name in LAYERS}
+            return {name: _read_layer(path, connection, Layer.of(name)) for name in names}
     except sqlite3.Error as error:
         raise ProductError(
             f"{path}: cannot be read as a GeoPackage ({error}); run the site again with --force"

@@ -29,10 +29,11 @@ from pipeline.products.manifest import (
 )
 from pipeline.products.report import write_report
 from pipeline.products.true_colour import true_colour
-from pipeline.products.view import ReportFacts
-from pipeline.records import MeasurementRow, RunRow, Tables
+from pipeline.products.view import ReportFacts, View, build_view
+from pipeline.records import LAYERS, MeasurementRow, RunRow
 from pipeline.rules import UNASSESSED_RANKS
 from pipeline.tables import Findings, make_tables
+from pipeline.threads import hand_back
 
 
 @dataclass(frozen=True)
@@ -44,37 +45,53 @@ class Published:
     skipped: bool = False
 
 
+@dataclass(frozen=True)
+class Draft:
+    """A site's GeoPackage in the work folder, and what the record of the run says of the findings in it."""
+
+    site_id: str
+    package: Path
+    said: str
+
+
+def write_package(found: Findings, inputs: ManifestInputs, config: Config, work: Path) -> Draft:
+    """Write the GeoPackage into the work folder; what was found is in it, and need not be held any longer."""
+    tables = make_tables(found, _facts(found, inputs, config), config)
+    package = work / "products" / f"{found.site.id}.gpkg"
+    with _writing(config.out / found.site.id):
+        package.parent.mkdir()
+        title = f"{'SIMULATED ' if inputs.simulated else ''}{found.site.name}"
+        write_geopackage(package, tables, found.grid.epsg, title, inputs.simulated)
+    used = sum(scene.used for scene in found.scenes)
+    return Draft(
+        found.site.id, package, f"{len(found.scenes)} scenes read, {used} used, {len(found.piles)} piles or candidates"
+    )
+
+
 def publish(
-    found: Findings, inputs: ManifestInputs, config: Config, run: tuple[dt.datetime, int], work: Path
+    draft: Draft, inputs: ManifestInputs, config: Config, run: tuple[dt.datetime, int], work: Path
 ) -> Published:
-    """Write every product of a site, then its manifest, then the record of this run.
+    """Write the other products of a site, then its manifest, then the record of this run.
 
     Parameters
     ----------
-    found : Findings
+    draft : Draft
     inputs : ManifestInputs
     config : Config
     run : tuple of (datetime, int)
         When the run started, and its workers.
     work : Path
-        Holds ``composites/``.
+        Holds the draft and ``composites/``.
     """
-    folder, stage = config.out / found.site.id, work / "products"
-    tables = make_tables(found, _facts(found, inputs, config), config)
+    folder, stage = config.out / draft.site_id, work / "products"
     with _writing(folder):
-        stage.mkdir()
         composites = (work / "composites").rename(stage / "composites")
         if (folder / RUNS).is_dir():
             shutil.copytree(folder / RUNS, stage / RUNS)
-        package = stage / f"{found.site.id}.gpkg"
-        title = f"{'SIMULATED ' if inputs.simulated else ''}{found.site.name}"
-        write_geopackage(package, tables, found.grid.epsg, title, inputs.simulated)
-        outputs = [package, *write_reports(stage, tables), *sorted(composites.glob("*.tif"))]
+        outputs = [draft.package, *write_reports(stage, draft.package), *sorted(composites.glob("*.tif"))]
         write_manifest(stage, build_manifest(inputs, stage, outputs))
-        used = sum(scene.used for scene in found.scenes)
-        log = (f"{len(found.scenes)} scenes read, {used} used, {len(found.piles)} piles or candidates",)
         roots = inputs.evidence_root, inputs.archive_root
-        write_run(stage, RunFacts(run[0], dt.datetime.now(dt.UTC), run[1], log, *roots))
+        write_run(stage, RunFacts(run[0], dt.datetime.now(dt.UTC), run[1], (draft.said,), *roots))
         _put_in_place(stage, folder)
     return Published(folder, inputs.simulated)
 
@@ -115,7 +132,7 @@ def rebuild_report(folder: Path) -> None:
     """
     started = dt.datetime.now(dt.UTC)
     manifest = read_manifest(folder)
-    reports = write_reports(folder, read_tables(folder / f"{manifest.site}.gpkg"))
+    reports = write_reports(folder, folder / f"{manifest.site}.gpkg")
     renewed = _with_outputs(manifest, folder, reports)
     if renewed == manifest:
         return
@@ -126,12 +143,21 @@ def rebuild_report(folder: Path) -> None:
     write_run(folder, RunFacts(started, dt.datetime.now(dt.UTC), 1, (f"reports by version {__version__}",), *roots))
 
 
-def write_reports(folder: Path, tables: Tables) -> Sequence[Path]:
-    """Write both reports from finished tables and composites."""
+def write_reports(folder: Path, package: Path) -> Sequence[Path]:
+    """Write both reports from the finished GeoPackage and composites."""
+    view = _view(folder, package)
+    # Outlines and pictures are drawn: what they took is free for the typesetter, which takes as much.
+    hand_back()
+    return write_report(folder, view)
+
+
+def _view(folder: Path, package: Path) -> View:
+    """Say all that the reports say; the outlines of single dates are not in it."""
+    tables = read_tables(package, [name for name in LAYERS if name != "stockpile_observations"])
     facts = {row.key: row.value for row in tables["run"] if isinstance(row, RunRow)}
     measured = {m.year for m in tables["measurements"] if isinstance(m, MeasurementRow) and m.value is not None}
     pictures = true_colour(folder / "composites", measured, int(facts["epsg"]))
-    return write_report(folder, tables, pictures, _report_facts(facts))
+    return build_view(tables, pictures, _report_facts(facts))
 
 
 def _with_outputs(manifest: Manifest, folder: Path, changed: Sequence[Path]) -> Manifest:

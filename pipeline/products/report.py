@@ -8,7 +8,6 @@ on the arguments alone: no time, no random id, no system font.
 import dataclasses
 import json
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,29 +18,21 @@ import typst
 from pipeline.errors import ProductError
 from pipeline.products.atomic import atomic_path
 from pipeline.products.fonts import embedded_face
-from pipeline.products.pictures import Picture
-from pipeline.products.view import ReportFacts, View, build_view
+from pipeline.products.view import View
 from pipeline.products.wording import VERDICTS
-from pipeline.records import Tables
-
-__all__ = ["Picture", "ReportFacts", "html_of", "pdf_of", "write_report"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
-def write_report(folder: Path, tables: Tables, pictures: Sequence[Picture], facts: ReportFacts) -> tuple[Path, Path]:
+def write_report(folder: Path, view: View) -> tuple[Path, Path]:
     """Write ``report.html`` and ``report.pdf`` of a site into its folder.
 
     Parameters
     ----------
     folder : Path
         Folder of the site's products.
-    tables : Tables
-        Every layer of the GeoPackage; geometries in the CRS of ``facts.epsg``.
-    pictures : sequence of Picture
-        True-colour images by year, all with the same stretch.
-    facts : ReportFacts
-        What is not in the tables.
+    view : View
+        What both say.
 
     Returns
     -------
@@ -53,13 +44,11 @@ def write_report(folder: Path, tables: Tables, pictures: Sequence[Picture], fact
     ProductError
         A file could not be written, or the PDF could not be set.
     """
-    view = build_view(tables, pictures, facts)
     html, pdf = folder / "report.html", folder / "report.pdf"
-    page, document = html_of(view), pdf_of(view)
     with atomic_path(html) as beside:
-        beside.write_text(page, encoding="utf-8", newline="\n")
+        beside.write_text(html_of(view), encoding="utf-8", newline="\n")
     with atomic_path(pdf) as beside:
-        beside.write_bytes(document)
+        beside.write_bytes(pdf_of(view))
     return html, pdf
 
 
