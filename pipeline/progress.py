@@ -1,5 +1,6 @@
 """How far a run is: a pool that tells what goes through it, and a bar for a terminal."""
 
+import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
@@ -84,12 +85,14 @@ class Bar:
     """
 
     def __init__(self, tell: Callable[[str], None]) -> None:
-        from rich.console import Console  # noqa: PLC0415 - a tenth of a second that --help need not wait
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
-
         self._tell = tell
         self._bar: rich.progress.Progress | None = None
         self._rows: dict[str, rich.progress.TaskID] = {}
+        if not sys.stderr.isatty():
+            return
+        from rich.console import Console  # noqa: PLC0415 - a tenth of a second that logs and --help need not wait
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
         console = Console(stderr=True)
         if console.is_terminal:
             # No markup: a name may hold brackets.
