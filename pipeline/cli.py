@@ -168,7 +168,7 @@ def _run(parsed: argparse.Namespace) -> int:
         raise InputError(f"--workers {parsed.workers}: at least 1 is needed")
     settings = _settings(parsed)
     address = os.environ.get(_SCHEDULER) or None if parsed.scheduler is None else parsed.scheduler
-    with open_pool(parsed.workers, address, alike(settings.config)) as pool, Bar(_tell_aside) as bar:
+    with open_pool(parsed.workers, address, alike(settings.config)) as pool, Bar(_tell_aside, sys.stderr.isatty()) as bar:
         if address is not None:
             _tell_aside(f"cluster: {pool.workers} workers at {address}")
         batch = Batch(settings.config, settings.claims, settings.claims_sha256, pool, parsed.force)
@@ -226,7 +226,7 @@ def _validate(parsed: argparse.Namespace) -> int:
     for name in ("workers", "most"):
         if getattr(parsed, name) is not None and getattr(parsed, name) < 1:
             raise InputError(f"--{name} {getattr(parsed, name)}: at least 1 is needed")
-    with open_pool(parsed.workers) as pool, Bar(_tell_aside) as progress:
+    with open_pool(parsed.workers) as pool, Bar(_tell_aside, sys.stderr.isatty()) as progress:
         text = validate(
             parsed.folder, parsed.seed_set, parsed.data, parsed.most, pool, lambda line: progress.say("validate", line)
         )

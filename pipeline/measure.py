@@ -49,7 +49,7 @@ def site_baseline(
     config: Config,
     unassessed: str | None = None,
 ) -> int | None:
-    """Return the year every metric of a site is compared with, before any ground is measured: zones may rest on it.
+    """Return the year to compare with where none is set, before any ground is measured: zones may rest on it.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def site_baseline(
         year: [replace(_unseen(site), valid_fraction=shares[0], stock_valid_fraction=shares[1])]
         for year, shares in seen.items()
     }
-    return common_baseline(measure_zones(piles, [site], ground, dates, config, unassessed), config.years.baseline)
+    return common_baseline(measure_zones(piles, [site], ground, dates, config, unassessed), None)
 
 
 def measure_zones(

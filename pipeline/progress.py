@@ -1,6 +1,5 @@
 """How far a run is: a pool that tells what goes through it, and a bar for a terminal."""
 
-import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
@@ -82,13 +81,15 @@ class Bar:
     ----------
     tell : callable
         Takes a line for who has no terminal.
+    terminal : bool
+        Whether what is told beside the results goes to a terminal.
     """
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
+    def __init__(self, tell: Callable[[str], None], terminal: bool) -> None:
         self._tell = tell
         self._bar: rich.progress.Progress | None = None
         self._rows: dict[str, rich.progress.TaskID] = {}
-        if not sys.stderr.isatty():
+        if not terminal:
             return
         from rich.console import Console  # noqa: PLC0415 - a tenth of a second that logs and --help need not wait
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415

@@ -14,8 +14,8 @@ from fontTools.ttLib import TTFont
 _LAYOUT = ("GDEF", "GPOS", "GSUB")
 """No feature of these tables is kept; leaving them out first spares reading the largest part of the font."""
 _KOREAN = ((0x1100, 0x11FF), (0x2E80, 0xFFDC))
-"""First and last of the Hangul letters, and of all from the Chinese radicals to the half-width letters. Between them lie
-the dashes, minus signs and arrows that every font has: a page that holds no more than these needs no other."""
+"""First and last of the Hangul letters, and of all from the Chinese radicals to the half-width letters. Between them
+lie the dashes, minus signs and arrows that every font has: a page that holds no more than these needs no other."""
 
 
 def embedded_face(text: str) -> str:
