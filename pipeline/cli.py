@@ -168,7 +168,10 @@ def _run(parsed: argparse.Namespace) -> int:
         raise InputError(f"--workers {parsed.workers}: at least 1 is needed")
     settings = _settings(parsed)
     address = os.environ.get(_SCHEDULER) or None if parsed.scheduler is None else parsed.scheduler
-    with open_pool(parsed.workers, address, alike(settings.config)) as pool, Bar(_tell_aside, sys.stderr.isatty()) as bar:
+    with (
+        open_pool(parsed.workers, address, alike(settings.config)) as pool,
+        Bar(_tell_aside, sys.stderr.isatty()) as bar,
+    ):
         if address is not None:
             _tell_aside(f"cluster: {pool.workers} workers at {address}")
         batch = Batch(settings.config, settings.claims, settings.claims_sha256, pool, parsed.force)
