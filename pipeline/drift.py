@@ -62,8 +62,7 @@ def steady_ground(composites: Iterable[Float32], piles: Bool, ndvi_max: float, d
     Parameters
     ----------
     composites : iterable of Float32
-        Gone through twice: median reflectance of each year, shape (bands, rows, columns), bands as in BANDS; NaN
-        unseen.
+        Gone through once: median reflectance of each year, shape (bands, rows, columns), bands as in BANDS; NaN unseen.
     piles : Bool
         True where a pile lies in any year, shape (rows, columns).
     ndvi_max : float
@@ -79,13 +78,15 @@ def steady_ground(composites: Iterable[Float32], piles: Bool, ndvi_max: float, d
         Their level: median of the years, shape (bands, rows, columns); NaN where ground is not bare in every year.
     """
     level = np.full((len(BANDS), *piles.shape), np.nan, dtype=np.float32)
-    bare, years = ~_near(piles), 0
+    bare = ~_near(piles)
+    # Of each year what was bare until then: the ground that is bare in all of them is part of it.
+    kept: list[tuple[Bool, Float32]] = []
     for composite in composites:
-        bare &= _bare(composite, ndvi_max, dark_max)
-        years += 1
-    if years < _MIN_YEARS or not bare.any():
+        bare = bare & _bare(composite, ndvi_max, dark_max)
+        kept.append((bare, composite[:, bare]))
+    if len(kept) < _MIN_YEARS or not bare.any():
         return np.zeros(piles.shape, dtype=bool), level
-    seen = np.stack([composite[:, bare] for composite in composites])
+    seen = np.stack([values[:, bare[until]] for until, values in kept])
     level[:, bare] = np.median(seen, axis=0)
     # What all bare pixels of a year share is drift, and no reason to leave a pixel out.
     off = seen - level[:, bare]
