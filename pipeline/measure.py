@@ -41,6 +41,32 @@ def common_baseline(measurements: Sequence[Measurement], wanted: int | None) -> 
     return min(good - bad or good, default=None)
 
 
+def site_baseline(
+    piles: Sequence[PileSeries],
+    site: Zone,
+    seen: Mapping[int, tuple[float, float]],
+    dates: Sequence[YearDates],
+    config: Config,
+    unassessed: str | None = None,
+) -> int | None:
+    """Return the year to compare with where none is set, before any ground is measured: zones may rest on it.
+
+    Parameters
+    ----------
+    piles, dates, config, unassessed
+        As of :func:`measure_zones`.
+    site : Zone
+        The whole site.
+    seen : Mapping[int, tuple of (float, float)]
+        Of each year that has maps: share of the site seen on enough dates, for ground and for piles.
+    """
+    ground = {
+        year: [replace(_unseen(site), valid_fraction=shares[0], stock_valid_fraction=shares[1])]
+        for year, shares in seen.items()
+    }
+    return common_baseline(measure_zones(piles, [site], ground, dates, config, unassessed), None)
+
+
 def measure_zones(
     piles: Sequence[PileSeries],
     zones: Sequence[Zone],

@@ -81,16 +81,20 @@ class Bar:
     ----------
     tell : callable
         Takes a line for who has no terminal.
+    terminal : bool
+        Whether what is told beside the results goes to a terminal.
     """
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        from rich.console import Console  # noqa: PLC0415 - a tenth of a second that --help need not wait
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
-
+    def __init__(self, tell: Callable[[str], None], terminal: bool) -> None:
         self._tell = tell
         self._bar: rich.progress.Progress | None = None
         self._rows: dict[str, rich.progress.TaskID] = {}
         self._stages: dict[str, str] = {}
+        if not terminal:
+            return
+        from rich.console import Console  # noqa: PLC0415 - a tenth of a second that logs and --help need not wait
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
         console = Console(stderr=True)
         if console.is_terminal:
             # No markup: a name may hold brackets.

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pipeline.breaks import breaks
 from pipeline.claims import judge
-from pipeline.compare import CompareRules, compare
+from pipeline.compare import SITE_ZONE, CompareRules, compare
 from pipeline.config import Config
 from pipeline.confounding import Archive
 from pipeline.controls import minus_control
@@ -22,7 +22,7 @@ from pipeline.errors import ProductError, SourceError
 from pipeline.findings import BoundaryPiece, PileSeries, PreparedScene, YearDates, ZoneGround
 from pipeline.grid import burn, reproject
 from pipeline.imagery import Refusal, StoredScene
-from pipeline.measure import boundary_measurements, common_baseline, measure_zones
+from pipeline.measure import boundary_measurements, measure_zones, site_baseline
 from pipeline.memory import Memory, made_with
 from pipeline.parallel import Pool
 from pipeline.passes.families import label_families
@@ -30,6 +30,7 @@ from pipeline.passes.ground import ground_outline, year_pairs
 from pipeline.passes.history import Years, invariant_levels
 from pipeline.passes.pile import judge_piles, measure_piles, pile_jobs
 from pipeline.passes.scene import BANDS, calibrate, choose_reference, draw, inspect, register, survey
+from pipeline.passes.seen import seen_shares
 from pipeline.pile_measures import as_candidates, pile_measurements, stock_covariance
 from pipeline.plan import open_store, plan_site
 from pipeline.products.manifest import ManifestInputs, archive_root, content_key, is_current
@@ -226,25 +227,41 @@ def _find_ground(
     batch: Batch,
     memory: Memory,
 ) -> _Land:
-    """Zones, occupied ground and its change; the baseline year, which the zones rest on, needs the ground first."""
+    """Zones, which rest on the ground of the baseline year; occupied ground and its change."""
     config, pool = batch.config, batch.pool
-    piles, dates, maps, unassessed = found
+    _, dates, maps, _ = found
     # A year with too few dates draws no boundary and confirms none, whatever of it was seen.
     enough = [d.year for d in dates if d.year in maps and len(d.ground_days) >= config.min_dates]
     years = look_back(maps, enough, config, pool, memory)
     zones = make_zones(site, grid, None, config.boundary.rings_m)
-    ground = measure_ground(years, zones, grid, config, pool, memory)
-    base = common_baseline(measure_zones(piles, zones, ground, dates, config, unassessed), config.years.baseline)
+    base = _baseline(zones, found, grid, batch, memory)
     perimeter = perimeter_of(site)
     if perimeter is not None or base in maps:
         sourced = reproject(perimeter.geometry, 4326, grid.epsg) if perimeter is not None else None
         reference = sourced if base is None or sourced is not None else ground_outline(base, years, grid)
         zones = make_zones(site, grid, reference, config.boundary.rings_m)
-        ground = measure_ground(years, zones, grid, config, pool, memory)
+    ground = measure_ground(years, zones, grid, config, pool, memory)
     pairs = year_pairs(list(config.years.all), base)
     drawn = [pair for pair in pairs if set(enough).issuperset(pair)]
     boundary = dict.fromkeys(pairs, ()) | measure_pairs(drawn, (years, zones), grid, config, pool, memory)
     return _Land(zones, years, ground, boundary, base)
+
+
+def _baseline(
+    zones: Sequence[Zone],
+    found: tuple[Sequence[PileSeries], Sequence[YearDates], Mapping[int, Path], str | None],
+    grid: Grid,
+    batch: Batch,
+    memory: Memory,
+) -> int | None:
+    """Return the year that is compared with: the one that is set, else the first that shows enough of the site."""
+    config = batch.config
+    piles, dates, maps, unassessed = found
+    site = next((zone for zone in zones if zone.zone_id == SITE_ZONE), None)
+    if site is None or config.years.baseline is not None:
+        return config.years.baseline
+    shares = memory.map(batch.pool, seen_shares, list(maps.values()), site, grid, config.min_dates)
+    return site_baseline(piles, site, dict(zip(maps, shares, strict=True)), dates, config, unassessed)
 
 
 def _readable(

@@ -301,7 +301,7 @@ def on_a_terminal(arguments):
 
 def test_a_bar_shows_a_stage_however_short(monkeypatch, capsys):
     monkeypatch.setenv("FORCE_COLOR", "1")
-    with Bar(print) as bar:
+    with Bar(print, terminal=True) as bar:
         for number in range(20):
             bar.show("port", f"stage {number:02d}", Progress(1, 2, 1))
     assert set(re.findall(r"port: stage (\d\d)", capsys.readouterr().err)) == {f"{n:02d}" for n in range(20)}

@@ -1,5 +1,6 @@
 """Charts and pictures: axes against hand counts, outlines against where they lie, letters against the font."""
 
+import base64
 import io
 import re
 import xml.etree.ElementTree as ET
@@ -14,6 +15,7 @@ from PIL import Image
 from shapely import Polygon, box
 
 from pipeline.products.charts import Point, chart_svg, ticks_of
+from pipeline.products.fonts import embedded_face
 from pipeline.products.lettering import CAPITAL, UNITS, font_path, glyph, width
 from pipeline.products.pictures import Outlines, Picture, dashes, picture_jpeg
 from pipeline.products.svg import Drawing, Letters, number
@@ -72,6 +74,14 @@ def test_an_axis_begins_at_zero():
     svg = chart_svg(points(1000.0, 1001.0), "count", wide=True, simulated=False)
     ((_, low), (_, high)), _ = (ends(mark) for mark in marks(svg, "interval"))
     assert 0 < low - high < 2
+
+
+def test_korean_letters_travel_with_the_page_and_no_other():
+    assert embedded_face("plain words; 2018\u20132020: \u22125 \u2192 \u2265 \u00d7 \u00b2") == ""
+    face = embedded_face("\ubd81\ucc3d Pukchang \u22125")
+    data = base64.b64decode(re.search(r"base64,([^\"]+)", face)[1])
+    with TTFont(io.BytesIO(data)) as font:
+        assert set(font.getBestCmap()) == {0xBD81, 0xCC3D}
 
 
 def test_letters_are_those_of_the_font():

@@ -13,8 +13,9 @@ from fontTools.ttLib import TTFont
 
 _LAYOUT = ("GDEF", "GPOS", "GSUB")
 """No feature of these tables is kept; leaving them out first spares reading the largest part of the font."""
-_FROM, _TO = 0x1100, 0xFFDC
-"""From the first Hangul letter to the last half-width one: Korean, and Chinese characters in Korean names."""
+_KOREAN = ((0x1100, 0x11FF), (0x2E80, 0xFFDC))
+"""First and last of the Hangul letters, and of all from the Chinese radicals to the half-width letters. Between them
+lie the dashes, minus signs and arrows that every font has: a page that holds no more than these needs no other."""
 
 
 def embedded_face(text: str) -> str:
@@ -31,8 +32,9 @@ def embedded_face(text: str) -> str:
         CSS; the family is ``Embedded Korean`` and covers the Korean range only. The same text gives the
         same bytes.
     """
-    wanted = sorted({ord(character) for character in text if _FROM <= ord(character) <= _TO})
-    return _face(tuple(wanted)) if wanted else ""
+    codes = sorted(map(ord, set(text)))
+    wanted = tuple(code for code in codes if any(first <= code <= last for first, last in _KOREAN))
+    return _face(wanted) if wanted else ""
 
 
 @cache
@@ -49,7 +51,8 @@ def _face(wanted: tuple[int, ...]) -> str:
         out = io.BytesIO()
         font.save(out)
     data = b64encode(out.getvalue()).decode("ascii")
+    ranges = ", ".join(f"U+{first:X}-{last:X}" for first, last in _KOREAN)
     return (
         '@font-face { font-family: "Embedded Korean"; '
-        f'src: url("data:font/otf;base64,{data}") format("opentype"); unicode-range: U+{_FROM:X}-{_TO:X}; }}'
+        f'src: url("data:font/otf;base64,{data}") format("opentype"); unicode-range: {ranges}; }}'
     )
