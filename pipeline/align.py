@@ -6,6 +6,7 @@ no area but turns every outline into a false gain on one side.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,7 +109,7 @@ def _match(reference: Float32, scene: Float32, common: Common) -> Shift | None:
     fixed, moving = ([levelled(band, common) for band in image] for image in (reference, scene))
     if not all(band.any() for band in (*fixed, *moving)):
         return None
-    solved = _refine(fixed, moving, common, _whole_pixels(np.sum(fixed, axis=0), np.sum(moving, axis=0), common))
+    solved = _refine(fixed, moving, common, _whole_pixels(reduce(np.add, fixed), reduce(np.add, moving), common))
     if solved is None:
         return None
     (rows, columns), (sigma_rows, sigma_columns) = solved

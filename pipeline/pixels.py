@@ -163,7 +163,7 @@ def _stored_part(band: StoredBand, grid: Grid, scratch: Scratch | None) -> Part 
     if part is None:
         return None
     nodata = next(value for value in (band.nodata, part.nodata, 0.0) if value is not None)
-    return replace(part, pixels=_known(part.pixels, nodata))
+    return Part(_known(part.pixels, nodata), part.transform, part.crs, part.nodata)
 
 
 def _decoded(band: StoredBand, grid: Grid, scratch: Scratch | None) -> Part | None:
@@ -196,6 +196,8 @@ def _smooth(part: Part) -> Method:
 
 def _joined(parts: Sequence[Part]) -> list[Part]:
     """Parts on one lattice put together, the first valid pixel on top; parts on others as they are."""
+    if len(parts) == 1:
+        return list(parts)
     groups: list[list[Part]] = []
     for part in parts:
         fitting = next((group for group in groups if _place(part, group[0]) is not None), None)

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from models._rank_kernels import quantile
+from models._rank_kernels import quantile, quantiles
 from pipeline.config import RadiometryConfig
 from pipeline.imagery import Asset, Calibration, Item
 from pipeline.types import Bool, Float32, OffsetVerdict
@@ -29,6 +29,8 @@ NEIGHBOURS = (("blue", "green"), ("green", "red"), ("nir", "nir08"))
 """Pairs that differ by less than 0.05 on the darkest ground and on most of it (science 1.1)."""
 PAIRS = (*NEIGHBOURS, ("swir16", "swir22"), ("red", "nir"), ("red", "swir22"))
 """Pairs that join all bands; the last three depend on the site."""
+_DARKEST = 0.005
+"""Share of the pixels that is darker than what counts as the darkest ground: single pixels are not believed."""
 _LAND_DN = 1000.0
 """Raw nir or swir16 above this is land: water without the offset has 0.05 and less (science 1.1)."""
 
@@ -105,23 +107,25 @@ def gather_evidence(dn: Mapping[str, NDArray[np.float32]], clear: Bool, config: 
     for band in PROBE_BANDS:
         known = np.isfinite(dn[band])
         if known.any():
-            low[band] = float(np.mean(dn[band] < config.low_dn, where=known))
-            dark[band] = quantile(dn[band], known, 0.005)
+            low[band] = int(np.count_nonzero(dn[band] < config.low_dn)) / int(np.count_nonzero(known))
+            dark[band] = quantile(dn[band], known, _DARKEST)
     valid = np.isfinite(dn["blue"])
-    level = quantile(dn["blue"], clear & valid, 0.25)
+    darkest_blue, level = _two_levels(dn["blue"], clear)
     enough = not np.isnan(level) and np.count_nonzero(clear & valid) >= config.level_min_share * valid.sum()
-    clipped = max(_clipped(dn["blue"], valid), *(_clipped(band, _land(dn)) for band in dn.values()))
+    land = _land(dn)
+    clipped = max(_clipped(dn["blue"], valid), *(_clipped(band, land) for band in dn.values()))
     if not enough:
         return OffsetEvidence(low, dark, None, clipped)
-    darkest = {band: _low(values, clear) for band, values in dn.items()}
-    pairs = {(a, b): dn[b] - dn[a] for a, b in PAIRS if a in dn and b in dn}
-    between = {pair: (_low(gap, clear), _low(gap, clear, 0.25)) for pair, gap in pairs.items()}
+    darkest = {b: darkest_blue if b == "blue" else quantile(values, clear, _DARKEST) for b, values in dn.items()}
+    pairs = [(a, b) for a, b in PAIRS if a in dn and b in dn]
+    between = {(a, b): _two_levels(dn[b] - dn[a], clear) for a, b in pairs}
     return OffsetEvidence(low, dark, level, clipped, darkest, between)
 
 
-def _low(values: NDArray[np.float32], clear: Bool, share: float = 0.005) -> float:
-    """Quantile of the clear values; NaN where there is none."""
-    return quantile(values, clear & np.isfinite(values), share)
+def _two_levels(values: NDArray[np.float32], clear: Bool) -> tuple[float, float]:
+    """Darkest value and first quartile of clear pixels; NaN where there are none."""
+    darkest, level = quantiles(values, clear, (_DARKEST, 0.25))
+    return darkest, level
 
 
 def _land(dn: Mapping[str, NDArray[np.float32]]) -> Bool:

@@ -29,7 +29,7 @@ from pipeline.kernels.dates import NO_DATA
 from pipeline.maps import write_map
 from pipeline.passes.join import YearBlocks
 from pipeline.passes.mask import MASKS, DateMask, read_dates, read_masks, write_masks
-from pipeline.passes.pile import _Ground, _observe
+from pipeline.passes.observe import PileGround, observe
 from pipeline.passes.scene import BANDS, calibrate, inspect, survey
 from pipeline.plan import open_store, plan_site
 from pipeline.products.geopackage import read_tables
@@ -215,7 +215,8 @@ def test_an_outline_needs_its_surroundings_usable_and_its_pile_not_hidden_by_mor
 
     def drawn(usable, suspected):
         masks = {scene.stored.scene.scene_id: DateMask(usable, suspected)}
-        return _observe(scene, _Ground(part, member, place, around, seen, masks), "hard", config)
+        found = observe([scene], PileGround(part, member, place, around, seen, masks), "hard", config)
+        return found[0] if found else None
 
     assert drawn(everything, nothing).area_m2 == pytest.approx(pile.area, rel=0.1)
     assert drawn(~member, member).area_m2 == pytest.approx(pile.area, rel=0.1)

@@ -1,5 +1,7 @@
 """The compiled outline and levels of a pile beside the plain ones, on windows of every kind."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import shapely
@@ -14,7 +16,7 @@ from specification import spectrum as plain_spectrum
 
 from models._contour import contours
 from models._contour_kernels import parts_of, rings_of
-from models._delineate import OUTLINE_BANDS, outline, place_of
+from models._delineate import OUTLINE_BANDS, outline, outlines, place_of
 from models._spectrum import object_levels
 from models._spline_kernels import FINE, magnified
 from models.stockpile import SPECTRUM_BANDS
@@ -79,6 +81,31 @@ def test_the_outline_is_that_of_the_specification(seed):
     assert shapely.symmetric_difference(found.geometry, wanted.geometry).area < PX2 + 1e-6 * wanted.geometry.area
     for name in ("pile_level", "background_level", "contrast_sigma", "halo_px"):
         assert getattr(found, name) == pytest.approx(getattr(wanted, name), rel=1e-6, abs=1e-6)
+
+
+@settings(max_examples=40)
+@given(SEEDS, st.integers(2, 5))
+def test_dates_outlined_together_are_those_outlined_alone(seed, dates):
+    """Some brighter, some noisier, some hidden in part: whatever the others show, bit by bit."""
+    rng = np.random.default_rng(seed)
+    bands, clear, member, others = pile_window(seed)
+    first = np.array([bands[band] for band in OUTLINE_BANDS])
+    pixels = first * rng.uniform(0.7, 1.4, (dates, 1, 1, 1)) + rng.normal(0, 0.01, (dates, *first.shape))
+    pixels = pixels.astype(np.float32)
+    seen = np.array([clear & (rng.random(clear.shape) < rng.choice([1.0, 0.999])) for _ in range(dates)])
+    place = place_of(member, others)
+    for number, found in enumerate(outlines(pixels, seen, place, 0.5)):
+        alone = outline(dict(zip(OUTLINE_BANDS, pixels[number], strict=True)), seen[number], place, 0.5)
+        assert (found is None) == (alone is None)
+        if found is not None and alone is not None:
+            assert shapely.equals_identical(found.geometry, alone.geometry)
+            assert replace(found, geometry=None) == replace(alone, geometry=None)
+
+
+def test_no_date_has_no_outline():
+    member = np.pad(np.ones((4, 4), dtype=bool), 8)
+    place, shape = place_of(member, np.zeros_like(member)), (0, *member.shape)
+    assert outlines(np.zeros((0, 4, *member.shape), np.float32), np.zeros(shape, dtype=bool), place, 0.5) == []
 
 
 def test_most_of_these_windows_have_an_outline_and_some_have_none():

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from models._rank_kernels import quantile
+from models._rank_kernels import quantile, quantiles
 
 VALUES = arrays(np.float32, st.integers(1, 60), elements=st.floats(-2.0, 2.0, width=32))
 
@@ -38,6 +38,17 @@ def test_a_picture_of_counts_and_one_of_reflectance(share):
         assert quantile(values, chosen, share) == pytest.approx(exact, rel=1e-7)
         view = quantile(values[::-1, ::2], chosen[::-1, ::2], share)
         assert view == quantile(values[::-1, ::2].copy(), chosen[::-1, ::2].copy(), share)
+
+
+def test_nan_is_never_chosen_and_several_shares_are_found_at_once():
+    rng = np.random.default_rng(7)
+    values = rng.normal(0, 1, (50, 60)).astype(np.float32)
+    values[rng.random(values.shape) < 0.2] = np.nan
+    values[0, :2] = np.array([0xFFC00000, 0x7FC00000], dtype=np.uint32).view(np.float32)  # NaN of both signs
+    shares = (0.0, 0.005, 0.25, 1.0)
+    exact = np.nanquantile(values.astype(np.float64), shares)
+    assert quantiles(values, np.ones(values.shape, dtype=bool), shares) == pytest.approx(exact, rel=1e-7)
+    assert np.isnan(quantiles(values, np.isnan(values), shares)).all()
 
 
 def test_largest_and_least_of_both_signs():

@@ -5,22 +5,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
-from shapely import affinity
 
-from models._delineate import Place, outline, place_of
-from models._spectrum import Levels, object_levels
-from models._uncertainty import median_sigma, pile_sigma_m2
+from models._delineate import place_of
+from models._spectrum import Levels
+from models._uncertainty import median_sigma
 from models.stockpile import SPECTRUM_BANDS, Score, persistence_interval, score
 from pipeline.compare import Z95
 from pipeline.config import Config, in_windows
 from pipeline.findings import Observation, PileSeries, PileYear, PreparedScene
-from pipeline.grid import areal_scale, window
+from pipeline.grid import window
 from pipeline.maps import read_map
 from pipeline.passes.families import Family, deepest, pile_name
-from pipeline.passes.mask import DateMask, masks_beside, read_masks
-from pipeline.pixels import read_image
+from pipeline.passes.mask import masks_beside, read_masks
+from pipeline.passes.observe import PileGround, observe
 from pipeline.types import PIXEL_M, Bool, Grid, Tier
 
 _PART_PX = 512
@@ -98,7 +96,7 @@ def _measure_pile(family: Family, job: PileJob, grid: Grid, rank: str, config: C
     at = (family.rows, family.columns)
     masks = read_masks(masks_beside(job.maps), at, len(job.scenes))
     member = family.own & read_map(job.maps, "objects", at)
-    ground = _Ground(
+    ground = PileGround(
         grid=window(grid, *at),
         own=family.own,
         place=place_of(member, family.others | read_map(job.maps, "water", at)),
@@ -141,29 +139,15 @@ def judge_pile(family: Family, years: Sequence[Measured], grid: Grid, config: Co
     return PileSeries(family.pile_id, _point(family, grid), kept) if kept else None
 
 
-@dataclass(frozen=True)
-class _Ground:
-    """A pile's window in a year.
-
-    Where it lies in any year and this year, how often the ground was clear, and by scene what can be used of it.
-    ``around`` is this year's pile with what must be clear round it.
-    """
-
-    grid: Grid
-    own: Bool
-    place: Place
-    around: Bool
-    clear: NDArray[np.uint8]
-    masks: Mapping[str, DateMask]
-
-
 def _point(family: Family, grid: Grid) -> tuple[float, float]:
     row, column = deepest(family.own)
     x, y = window(grid, family.rows, family.columns).transform @ (column + 0.5, row + 0.5)
     return float(x), float(y)
 
 
-def _measure_year(year: int, ground: _Ground, scenes: Sequence[PreparedScene], rank: str, config: Config) -> PileYear:
+def _measure_year(
+    year: int, ground: PileGround, scenes: Sequence[PreparedScene], rank: str, config: Config
+) -> PileYear:
     dates = [s for s in scenes if in_windows(s.stored.scene.date, config.windows.stockpile)]
     # With its surroundings: of a pile half hidden only the other half is in the masks.
     around = ndimage.binary_dilation(ground.own, iterations=_AROUND_PX)
@@ -175,7 +159,7 @@ def _measure_year(year: int, ground: _Ground, scenes: Sequence[PreparedScene], r
         return replace(unjudged, reason=f"{seen:.0%} of its ground seen on {config.min_dates} dates or more")
     if not ground.place.member.any():
         return _absent(unjudged, config)
-    observations = [o for s in dates if (o := _observe(s, ground, rank, config)) is not None]
+    observations = observe(dates, ground, rank, config)
     if len(observations) < max(2, config.min_dates // 2):
         return replace(unjudged, reason=f"outlined on {len(observations)} of {n_dates} dates")
     return _of_year(unjudged, observations, (rank, heaps(ground.place.member, ground.grid)), config)
@@ -263,36 +247,3 @@ def heaps(member: Bool, grid: Grid) -> tuple[str, ...]:
     depth = ndimage.distance_transform_edt(np.pad(member, 1))[1:-1, 1:-1]
     deepest = ndimage.maximum_position(depth, labels, range(1, count + 1)) if count else []
     return tuple(sorted(pile_name(grid, int(row), int(column)) for row, column in deepest))
-
-
-def _observe(scene: PreparedScene, ground: _Ground, rank: str, config: Config) -> Observation | None:
-    """Outline the pile on one date; None when the date does not show it whole."""
-    mask = ground.masks[scene.stored.scene.scene_id]
-    clear = mask.usable | (mask.suspected & ground.place.member)
-    clear_share = float(clear[ground.around].mean())
-    if clear_share < config.stockpile.min_clear_share:
-        return None
-    image = read_image(scene.stored, ground.grid, SPECTRUM_BANDS, scene.calibration)
-    drawn = outline(image.bands, clear, ground.place, config.stockpile.outline_level)
-    if drawn is None or drawn.contrast_sigma < config.stockpile.min_contrast_sigma:
-        return None
-    a, b, c, d, e, f = ground.grid.transform[:6]
-    geometry = affinity.affine_transform(drawn.geometry, (a, b, d, e, c, f))
-    scale = areal_scale(ground.grid.epsg, geometry.centroid.x, geometry.centroid.y)
-    u = config.uncertainty
-    sigma = pile_sigma_m2(geometry.length, PIXEL_M, drawn.contrast_sigma, drawn.halo_px * PIXEL_M, u.c, u.sigma_edge_m)
-    levels = object_levels({b: image.bands[b] for b in SPECTRUM_BANDS}, clear, drawn.geometry, ground.place.others)
-    s = config.stockpile
-    found = None if levels is None else score(levels.value, levels.sigma, rank, (s.score_slope, s.score_shift))
-    return Observation(
-        scene.stored.scene.scene_id,
-        scene.stored.scene.date,
-        geometry,
-        geometry.area / scale,
-        sigma,
-        drawn.pile_level,
-        drawn.background_level,
-        clear_share,
-        levels,
-        None if found is None else found.probability,
-    )

@@ -1,5 +1,6 @@
 """Scene pass: offset verdict, clear fraction and one shift per scene."""
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -157,7 +158,7 @@ def _view(scene: PreparedScene, aoi: BaseGeometry, block: Block, step: int, conf
     """Look at one block of one scene; every ``step``-th pixel of a row or column is sampled."""
     image = read_image(scene.stored, block.grid, _clear_bands(config.clear), scene.calibration)
     codes = scene_codes(image, scene.sun_azimuth_deg, config.clear)[block.inner]
-    inside = burn(aoi, block.grid)[block.inner]
+    inside = _inside(aoi, block.grid)[block.inner]
     thin = np.s_[::step, ::step]
     clear = (inside & (codes == CLEAR))[thin]
     return _View(
@@ -166,6 +167,18 @@ def _view(scene: PreparedScene, aoi: BaseGeometry, block: Block, step: int, conf
         data=bool(codes.any()),
         sample={band: image.bands[band][block.inner][thin][clear] for band in VEIL_BANDS},
     )
+
+
+def _inside(aoi: BaseGeometry, grid: Grid) -> Bool:
+    """Pixels of a block that lie in the AOI."""
+    bits = np.unpackbits(_burned(aoi, grid), count=grid.height * grid.width)
+    return bits.view(bool).reshape(grid.shape)
+
+
+@functools.lru_cache(maxsize=256)
+def _burned(aoi: BaseGeometry, grid: Grid) -> NDArray[np.uint8]:
+    """Burn the AOI onto a block, as bits: every scene of a site is looked at through the same mask."""
+    return np.packbits(burn(aoi, grid))
 
 
 def scene_codes(image: Image, sun_azimuth_deg: float, config: ClearConfig) -> NDArray[np.uint8]:
