@@ -12,7 +12,7 @@ from shapely.geometry.base import BaseGeometry
 
 from models._morphology import grown, shrunk
 from pipeline.grid import burn, crossed, touched, window
-from pipeline.kernels.zones import CROSSED, INSIDE, TOUCHED, tally_beside
+from pipeline.kernels.zones import CROSSED, INSIDE, TOUCHED, sort_patches, tally_beside
 from pipeline.outlines import multipolygon, polygons_only, to_polygons
 from pipeline.types import PIXEL_M, Bool, Grid
 
@@ -25,6 +25,8 @@ _TILE_M = 10_000.0
 """What starts in one tile is laid over at once."""
 _TILE_PX = 512
 """What is drawn at once where a zone's edge passes: GEOS takes a kilobyte for every corner."""
+_WITHIN, _PARTED = 1, 3
+"""Sides of a zone's edge (:func:`pipeline.kernels.zones.sort_patches`)."""
 _MARGIN_PX = 4
 """Ground this near to the edge of a zone may matter: whether it is farther than a pixel from the ground's outline."""
 
@@ -215,29 +217,52 @@ def _pixels(geometry: BaseGeometry, grid: Grid, margin_px: int) -> tuple[slice, 
 
 
 class ZoneCutter:
-    """Cuts ground along a zone; what lies wholly inside is not drawn again.
+    """Cuts ground along a zone; of patches that lie wholly inside nothing is drawn again.
 
-    It holds a copy of the zone: a prepared geometry is not shared with other threads.
+    Parameters
+    ----------
+    laid : Laid
+    marked : UInt8
+        Marks of the grid's pixels.
+    marks : (int, int)
+        All marks of ground, and one it does not bear: what is cut are parts of the patches of that ground.
+    grid : Grid
     """
 
-    def __init__(self, zone: BaseGeometry) -> None:
-        self._zone = shapely.from_wkb(shapely.to_wkb(zone))
-        shapely.prepare(self._zone)
+    def __init__(self, laid: Laid, marked: UInt8, marks: tuple[int, int], grid: Grid) -> None:
+        self._zone, self._grid = laid.geometry, grid
+        here = np.zeros(grid.shape, dtype=np.uint8)
+        here[laid.at] = laid.marks
+        self._sides = np.zeros(grid.shape, dtype=np.uint8)
+        sort_patches(here, marked, marks, self._sides)
 
     def cut(self, ground: BaseGeometry) -> MultiPolygon:
         """Return the polygons of ground, valid and apart from each other, that lie in the zone."""
-        inside, crossing = self._sorted(ground)
-        cut = (polygons_only(shapely.intersection(multipolygon(group), self._zone)) for group in _groups(crossing))
-        return multipolygon(np.concatenate([inside, *(shapely.get_parts(piece) for piece in cut)]))
+        parts = shapely.get_parts(ground)
+        side = self._side_of(parts)
+        parted = parts[(side == 0) | (side == _PARTED)]
+        cut = [polygons_only(shapely.intersection(multipolygon(group), self._zone)) for group in _groups(parted)]
+        return multipolygon(np.concatenate([parts[side == _WITHIN], *(shapely.get_parts(piece) for piece in cut)]))
 
-    def length_m(self, lines: BaseGeometry) -> float:
-        """Length of lines, crossing each other nowhere, inside the zone."""
-        inside, crossing = self._sorted(lines)
-        cut = (shapely.intersection(shapely.multilinestrings(group), self._zone) for group in _groups(crossing))
-        return float(shapely.length(inside).sum() + sum(piece.length for piece in cut))
+    def _side_of(self, parts: NDArray[np.object_]) -> UInt8:
+        """Side of the zone's edge of polygons; 0 of those whose point inside lies in no such ground."""
+        points = shapely.get_coordinates(shapely.point_on_surface(parts)) - [self._grid.left_m, self._grid.top_m]
+        columns, rows = np.floor(points / [PIXEL_M, -PIXEL_M]).astype(np.int64).T
+        return np.asarray(self._sides[rows, columns])
 
-    def _sorted(self, geometry: BaseGeometry) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
-        """Part a geometry into what lies wholly in the zone and what crosses its edge."""
-        parts = shapely.get_parts(geometry)
-        inside = shapely.contains_properly(self._zone, parts)
-        return parts[inside], parts[~inside & shapely.intersects(self._zone, parts)]
+
+def length_inside_m(lines: BaseGeometry, zone: BaseGeometry) -> float:
+    """Length of lines, crossing each other nowhere, inside a zone."""
+    groups = _groups(shapely.get_parts(lines))
+    return float(sum(shapely.intersection(shapely.multilinestrings(group), zone).length for group in groups))
+
+
+def without(ground: BaseGeometry, taken: BaseGeometry) -> MultiPolygon:
+    """Return ground less what is taken away from it, both polygons apart from each other."""
+    parts = shapely.get_parts(taken)
+    tree = shapely.STRtree(parts)
+    left = []
+    for group in _groups(shapely.get_parts(ground)):
+        near = parts[np.sort(tree.query(shapely.box(*shapely.total_bounds(group))))]
+        left.append(shapely.get_parts(polygons_only(multipolygon(group).difference(multipolygon(near)))))
+    return multipolygon(np.concatenate(left)) if left else MultiPolygon()
