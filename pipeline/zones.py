@@ -4,13 +4,13 @@ import re
 
 import numpy as np
 import shapely
-from shapely.geometry import MultiPolygon
 from shapely.geometry.base import BaseGeometry
 
 from models._disk_kernels import within
 from pipeline.errors import InputError
 from pipeline.grid import burn, geodesic_area_m2, reproject
-from pipeline.outlines import multipolygon, polygons_only, to_polygons
+from pipeline.outlines import polygons_only, to_polygons
+from pipeline.patches import within_zone
 from pipeline.types import PIXEL_M, Feature, Grid, Site, Zone
 
 _LONLAT = 4326
@@ -124,9 +124,9 @@ def _rings(
     to_far = to_near.buffer(far - near)
     to_outer = to_far.buffer(outer - far)
     close = polygons_only(to_near.intersection(free))
-    beside = close.difference(reference) if hull is reference else _within(_gaps(reference, grid), close)
+    beside = close.difference(reference) if hull is reference else within_zone(_gaps(reference, grid), close)
     parts = [
-        ("inside", "inside", "inside the reference", _within(reference, free)),
+        ("inside", "inside", "inside the reference", within_zone(reference, free)),
         (f"adjacent_0_{near / 1000:g}km", "adjacent", f"within {near / 1000:g} km of the reference", beside),
         (
             f"adjacent_{near / 1000:g}_{far / 1000:g}km",
@@ -148,13 +148,3 @@ def _gaps(ground: BaseGeometry, grid: Grid) -> BaseGeometry:
     """Everything on the grid that is not ground along pixel edges; cheaper drawn than cut out of a zone."""
     mask = np.pad(~burn(ground, grid), 1, constant_values=True)
     return to_polygons(mask, grid, (slice(-1, grid.height + 1), slice(-1, grid.width + 1)))
-
-
-def _within(ground: BaseGeometry, zone: BaseGeometry) -> MultiPolygon:
-    """Part of ground that lies in a zone; patches wholly inside are not laid over it."""
-    parts, own = shapely.get_parts(ground), shapely.from_wkb(shapely.to_wkb(zone))
-    # A geometry that is prepared is not shared with other threads.
-    shapely.prepare(own)
-    inside = shapely.contains_properly(own, parts)
-    cut = polygons_only(shapely.intersection(multipolygon(parts[~inside]), own))
-    return multipolygon(np.concatenate([parts[inside], shapely.get_parts(cut)]))
