@@ -77,6 +77,11 @@ def _assembled(
     return shapely.from_ragged_array(shapely.GeometryType.MULTIPOLYGON, points, (*rings, np.array([0, len(outer)])))[0]
 
 
+def areal(geometry: BaseGeometry) -> BaseGeometry:
+    """Return a Polygon or MultiPolygon as it is, of any other geometry its areal parts."""
+    return geometry if geometry.geom_type in {"Polygon", "MultiPolygon"} else polygons_only(geometry)
+
+
 def polygons_only(geometry: BaseGeometry) -> MultiPolygon:
     """Return the areal parts of a geometry: overlays leave points and lines where outlines touch."""
     parts = shapely.get_parts(shapely.get_parts(geometry))

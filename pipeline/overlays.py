@@ -64,7 +64,9 @@ def of_zone(laid: Laid, marked: UInt8, mark: int) -> Bool:
     """Pixels of a zone that bear a mark; ``marked`` is of the zone's window."""
     held = marked & np.uint8(mark)
     held *= laid.marks & np.uint8(INSIDE)
-    return np.not_equal(held, 0, out=held.view(np.bool_))
+    found = held.view(np.bool_)
+    np.not_equal(held, 0, out=found)
+    return found
 
 
 def beyond_m2(laid: Laid, marked: UInt8, marks: tuple[int, int], grid: Grid, eps_m: float) -> float:
@@ -92,10 +94,10 @@ def beyond_m2(laid: Laid, marked: UInt8, marks: tuple[int, int], grid: Grid, eps
     later, earlier = marks
     reach = int(np.ceil(eps_m / PIXEL_M))
     for part in _tiles(laid.marks.shape):
-        at = _moved(part, laid.at, 0, grid)
+        at = _moved(part, laid.at)
         fresh = ((laid.marks[part] & drawn) > 0) & ((marked[at] & (later | earlier)) == later)
         if fresh.any():
-            wide = _moved(part, laid.at, reach, grid)
+            wide = _widened(at, grid.shape, reach)
             near = _placed(fresh, at, wide)
             for _ in range(reach):
                 near = grown(near, corners=True)
@@ -124,16 +126,13 @@ def edge_inside_m(laid: Laid, marked: UInt8, mark: int, grid: Grid) -> float:
     """Length of a zone's own edge that lies in ground, of a mark, farther than a pixel from the ground's outline."""
     line, length_m = laid.geometry.boundary, 0.0
     for part in _tiles(laid.marks.shape):
-        wide = tuple(
-            slice(max(span.start - _MARGIN_PX, 0), min(span.stop + _MARGIN_PX, size))
-            for span, size in zip(part, laid.marks.shape, strict=True)
-        )
+        wide = _widened(part, laid.marks.shape, _MARGIN_PX)
         ground = (marked[laid.at][wide] & mark) > 0
         # Nothing of a pixel with other than ground on a side of it is farther.
         passed = shrunk(ground) & ((laid.marks[wide] & TOUCHED) > 0)
         if passed.any():
             near = ground & grown(grown(passed, corners=True), corners=True)
-            inner = to_polygons(near, grid, _moved(wide, laid.at, 0, grid)).buffer(-PIXEL_M)
+            inner = to_polygons(near, grid, _moved(wide, laid.at)).buffer(-PIXEL_M)
             length_m += shapely.clip_by_rect(inner.intersection(line), *_bounds(part, laid.at, grid)).length
     return float(length_m)
 
@@ -145,11 +144,17 @@ def _tiles(shape: tuple[int, ...]) -> Iterator[Window]:
             yield slice(row, min(row + _TILE_PX, shape[0])), slice(column, min(column + _TILE_PX, shape[1]))
 
 
-def _moved(part: Window, at: Window, margin_px: int, grid: Grid) -> Window:
-    """Rows and columns of the grid of a part of a window, with a margin."""
+def _moved(part: Window, at: Window) -> Window:
+    """Rows and columns of the grid of a part of a window."""
+    rows, columns = (slice(w.start + p.start, w.start + p.stop) for p, w in zip(part, at, strict=True))
+    return rows, columns
+
+
+def _widened(at: Window, shape: tuple[int, ...], margin_px: int) -> Window:
+    """Widen a window within an array."""
     rows, columns = (
-        slice(max(within.start + span.start - margin_px, 0), min(within.start + span.stop + margin_px, size))
-        for span, within, size in zip(part, at, grid.shape, strict=True)
+        slice(max(span.start - margin_px, 0), min(span.stop + margin_px, size))
+        for span, size in zip(at, shape, strict=True)
     )
     return rows, columns
 
@@ -173,7 +178,6 @@ def _even(at: Window, grid: Grid) -> Window:
         for span, size in zip(at, grid.shape, strict=True)
     )
     return rows, columns
-
 
 
 def beyond(later: Bool, earlier: Bool, grid: Grid, eps_m: float) -> tuple[MultiPolygon, BaseGeometry]:

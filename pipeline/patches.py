@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from shapely.geometry import MultiPolygon
 from shapely.geometry.base import BaseGeometry
 
-from pipeline.outlines import multipolygon, polygons_only
+from pipeline.outlines import areal, multipolygon, polygons_only
 from pipeline.types import PIXEL_M, Bool
 
 _Polygons = NDArray[np.object_]
@@ -20,7 +20,7 @@ _APART_M = 1.0
 
 def within_zone(ground: BaseGeometry, zone: BaseGeometry) -> MultiPolygon:
     """Part of ground along pixel edges, of patches apart from each other, that lies in a zone."""
-    parts, sure = shapely.get_parts(ground), zone.buffer(-_APART_M)
+    parts, sure = shapely.get_parts(areal(ground)), zone.buffer(-_APART_M)
     shapely.prepare(sure)
     inside = shapely.contains_properly(sure, parts)
     if inside.all():

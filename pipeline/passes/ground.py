@@ -120,7 +120,8 @@ def _counts(laid: Laid, marks: NDArray[np.uint8], folder: Path) -> NDArray[np.in
     rows, columns = laid.at
     for part, _ in strips(rows.stop - rows.start):
         at = slice(rows.start + part.start, rows.start + part.stop), columns
-        tally(laid.marks[part], (marks[at], read_map(folder, "ground_clear", at), read_map(folder, "clear", at)), counts)
+        ground_dates, dates = (read_map(folder, name, at) for name in ("ground_clear", "clear"))
+        tally(laid.marks[part], (marks[at], ground_dates, dates), counts)
     return counts
 
 
