@@ -17,7 +17,7 @@ from shapely.geometry.base import BaseGeometry
 
 from pipeline.imagery import Item
 from pipeline.kernels.burn import fill_polygons, touch_lines
-from pipeline.outlines import polygons_only
+from pipeline.outlines import areal, polygons_only
 from pipeline.types import PIXEL_M, Bool, Grid
 
 _LONLAT = 4326
@@ -168,9 +168,9 @@ def geodesic_area_m2(geometry: BaseGeometry, epsg: int) -> float:
 def burn(geometry: BaseGeometry, grid: Grid) -> Bool:
     """Mask of the cells whose centre lies in the polygons of a geometry of the grid's CRS; True inside."""
     mask = np.zeros(grid.shape, dtype=bool)
-    areal = geometry if geometry.geom_type in {"Polygon", "MultiPolygon"} else polygons_only(geometry)
-    if not areal.is_empty:
-        _, points, (starts, firsts, *_) = shapely.to_ragged_array([areal])
+    polygons = areal(geometry)
+    if not polygons.is_empty:
+        _, points, (starts, firsts, *_) = shapely.to_ragged_array([polygons])
         fill_polygons(_in_cells(points, grid), starts.astype(np.int64), firsts.astype(np.int64), mask)
     return mask
 

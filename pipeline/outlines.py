@@ -71,10 +71,15 @@ def _assembled(
     points[:, 0] = corner[0] + vertices[index, 1] * PIXEL_M
     points[:, 1] = corner[1] - vertices[index, 0] * PIXEL_M
     outer = np.flatnonzero(~hole[order])
-    polygons = shapely.from_ragged_array(
-        shapely.GeometryType.POLYGON, points, (ends, np.concatenate([outer, [len(order)]]))
-    )
-    return polygons[0] if len(polygons) == 1 else multipolygon(polygons)
+    rings = ends, np.concatenate([outer, [len(order)]])
+    if len(outer) == 1:
+        return shapely.from_ragged_array(shapely.GeometryType.POLYGON, points, rings)[0]
+    return shapely.from_ragged_array(shapely.GeometryType.MULTIPOLYGON, points, (*rings, np.array([0, len(outer)])))[0]
+
+
+def areal(geometry: BaseGeometry) -> BaseGeometry:
+    """Return a Polygon or MultiPolygon as it is, of any other geometry its areal parts."""
+    return geometry if geometry.geom_type in {"Polygon", "MultiPolygon"} else polygons_only(geometry)
 
 
 def polygons_only(geometry: BaseGeometry) -> MultiPolygon:

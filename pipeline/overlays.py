@@ -12,7 +12,7 @@ from shapely.geometry.base import BaseGeometry
 
 from models._morphology import grown, shrunk
 from pipeline.grid import burn, crossed, touched, window
-from pipeline.kernels.zones import CROSSED, INSIDE, TOUCHED, tally_beside
+from pipeline.kernels.zones import CROSSED, INSIDE, TOUCHED, sort_patches, tally_beside
 from pipeline.outlines import multipolygon, polygons_only, to_polygons
 from pipeline.types import PIXEL_M, Bool, Grid
 
@@ -25,6 +25,8 @@ _TILE_M = 10_000.0
 """What starts in one tile is laid over at once."""
 _TILE_PX = 512
 """What is drawn at once where a zone's edge passes: GEOS takes a kilobyte for every corner."""
+_WITHIN, _PARTED = 1, 3
+"""Sides of a zone's edge (:func:`pipeline.kernels.zones.sort_patches`)."""
 _MARGIN_PX = 4
 """Ground this near to the edge of a zone may matter: whether it is farther than a pixel from the ground's outline."""
 
@@ -62,7 +64,9 @@ def of_zone(laid: Laid, marked: UInt8, mark: int) -> Bool:
     """Pixels of a zone that bear a mark; ``marked`` is of the zone's window."""
     held = marked & np.uint8(mark)
     held *= laid.marks & np.uint8(INSIDE)
-    return np.not_equal(held, 0, out=held.view(np.bool_))
+    found = held.view(np.bool_)
+    np.not_equal(held, 0, out=found)
+    return found
 
 
 def beyond_m2(laid: Laid, marked: UInt8, marks: tuple[int, int], grid: Grid, eps_m: float) -> float:
@@ -90,10 +94,10 @@ def beyond_m2(laid: Laid, marked: UInt8, marks: tuple[int, int], grid: Grid, eps
     later, earlier = marks
     reach = int(np.ceil(eps_m / PIXEL_M))
     for part in _tiles(laid.marks.shape):
-        at = _moved(part, laid.at, 0, grid)
+        at = _moved(part, laid.at)
         fresh = ((laid.marks[part] & drawn) > 0) & ((marked[at] & (later | earlier)) == later)
         if fresh.any():
-            wide = _moved(part, laid.at, reach, grid)
+            wide = _widened(at, grid.shape, reach)
             near = _placed(fresh, at, wide)
             for _ in range(reach):
                 near = grown(near, corners=True)
@@ -122,16 +126,13 @@ def edge_inside_m(laid: Laid, marked: UInt8, mark: int, grid: Grid) -> float:
     """Length of a zone's own edge that lies in ground, of a mark, farther than a pixel from the ground's outline."""
     line, length_m = laid.geometry.boundary, 0.0
     for part in _tiles(laid.marks.shape):
-        wide = tuple(
-            slice(max(span.start - _MARGIN_PX, 0), min(span.stop + _MARGIN_PX, size))
-            for span, size in zip(part, laid.marks.shape, strict=True)
-        )
+        wide = _widened(part, laid.marks.shape, _MARGIN_PX)
         ground = (marked[laid.at][wide] & mark) > 0
         # Nothing of a pixel with other than ground on a side of it is farther.
         passed = shrunk(ground) & ((laid.marks[wide] & TOUCHED) > 0)
         if passed.any():
             near = ground & grown(grown(passed, corners=True), corners=True)
-            inner = to_polygons(near, grid, _moved(wide, laid.at, 0, grid)).buffer(-PIXEL_M)
+            inner = to_polygons(near, grid, _moved(wide, laid.at)).buffer(-PIXEL_M)
             length_m += shapely.clip_by_rect(inner.intersection(line), *_bounds(part, laid.at, grid)).length
     return float(length_m)
 
@@ -143,11 +144,17 @@ def _tiles(shape: tuple[int, ...]) -> Iterator[Window]:
             yield slice(row, min(row + _TILE_PX, shape[0])), slice(column, min(column + _TILE_PX, shape[1]))
 
 
-def _moved(part: Window, at: Window, margin_px: int, grid: Grid) -> Window:
-    """Rows and columns of the grid of a part of a window, with a margin."""
+def _moved(part: Window, at: Window) -> Window:
+    """Rows and columns of the grid of a part of a window."""
+    rows, columns = (slice(w.start + p.start, w.start + p.stop) for p, w in zip(part, at, strict=True))
+    return rows, columns
+
+
+def _widened(at: Window, shape: tuple[int, ...], margin_px: int) -> Window:
+    """Widen a window within an array."""
     rows, columns = (
-        slice(max(within.start + span.start - margin_px, 0), min(within.start + span.stop + margin_px, size))
-        for span, within, size in zip(part, at, grid.shape, strict=True)
+        slice(max(span.start - margin_px, 0), min(span.stop + margin_px, size))
+        for span, size in zip(at, shape, strict=True)
     )
     return rows, columns
 
@@ -171,7 +178,6 @@ def _even(at: Window, grid: Grid) -> Window:
         for span, size in zip(at, grid.shape, strict=True)
     )
     return rows, columns
-
 
 
 def beyond(later: Bool, earlier: Bool, grid: Grid, eps_m: float) -> tuple[MultiPolygon, BaseGeometry]:
@@ -215,29 +221,52 @@ def _pixels(geometry: BaseGeometry, grid: Grid, margin_px: int) -> tuple[slice, 
 
 
 class ZoneCutter:
-    """Cuts ground along a zone; what lies wholly inside is not drawn again.
+    """Cuts ground along a zone; of patches that lie wholly inside nothing is drawn again.
 
-    It holds a copy of the zone: a prepared geometry is not shared with other threads.
+    Parameters
+    ----------
+    laid : Laid
+    marked : UInt8
+        Marks of the grid's pixels.
+    marks : (int, int)
+        All marks of ground, and one it does not bear: what is cut are parts of the patches of that ground.
+    grid : Grid
     """
 
-    def __init__(self, zone: BaseGeometry) -> None:
-        self._zone = shapely.from_wkb(shapely.to_wkb(zone))
-        shapely.prepare(self._zone)
+    def __init__(self, laid: Laid, marked: UInt8, marks: tuple[int, int], grid: Grid) -> None:
+        self._zone, self._grid = laid.geometry, grid
+        here = np.zeros(grid.shape, dtype=np.uint8)
+        here[laid.at] = laid.marks
+        self._sides = np.zeros(grid.shape, dtype=np.uint8)
+        sort_patches(here, marked, marks, self._sides)
 
     def cut(self, ground: BaseGeometry) -> MultiPolygon:
         """Return the polygons of ground, valid and apart from each other, that lie in the zone."""
-        inside, crossing = self._sorted(ground)
-        cut = (polygons_only(shapely.intersection(multipolygon(group), self._zone)) for group in _groups(crossing))
-        return multipolygon(np.concatenate([inside, *(shapely.get_parts(piece) for piece in cut)]))
+        parts = shapely.get_parts(ground)
+        side = self._side_of(parts)
+        parted = parts[(side == 0) | (side == _PARTED)]
+        cut = [polygons_only(shapely.intersection(multipolygon(group), self._zone)) for group in _groups(parted)]
+        return multipolygon(np.concatenate([parts[side == _WITHIN], *(shapely.get_parts(piece) for piece in cut)]))
 
-    def length_m(self, lines: BaseGeometry) -> float:
-        """Length of lines, crossing each other nowhere, inside the zone."""
-        inside, crossing = self._sorted(lines)
-        cut = (shapely.intersection(shapely.multilinestrings(group), self._zone) for group in _groups(crossing))
-        return float(shapely.length(inside).sum() + sum(piece.length for piece in cut))
+    def _side_of(self, parts: NDArray[np.object_]) -> UInt8:
+        """Side of the zone's edge of polygons; 0 of those whose point inside lies in no such ground."""
+        points = shapely.get_coordinates(shapely.point_on_surface(parts)) - [self._grid.left_m, self._grid.top_m]
+        columns, rows = np.floor(points / [PIXEL_M, -PIXEL_M]).astype(np.int64).T
+        return np.asarray(self._sides[rows, columns])
 
-    def _sorted(self, geometry: BaseGeometry) -> tuple[NDArray[np.object_], NDArray[np.object_]]:
-        """Part a geometry into what lies wholly in the zone and what crosses its edge."""
-        parts = shapely.get_parts(geometry)
-        inside = shapely.contains_properly(self._zone, parts)
-        return parts[inside], parts[~inside & shapely.intersects(self._zone, parts)]
+
+def length_inside_m(lines: BaseGeometry, zone: BaseGeometry) -> float:
+    """Length of lines, crossing each other nowhere, inside a zone."""
+    groups = _groups(shapely.get_parts(lines))
+    return float(sum(shapely.intersection(shapely.multilinestrings(group), zone).length for group in groups))
+
+
+def without(ground: BaseGeometry, taken: BaseGeometry) -> MultiPolygon:
+    """Return ground less what is taken away from it, both polygons apart from each other."""
+    parts = shapely.get_parts(taken)
+    tree = shapely.STRtree(parts)
+    left = []
+    for group in _groups(shapely.get_parts(ground)):
+        near = parts[np.sort(tree.query(shapely.box(*shapely.total_bounds(group))))]
+        left.append(shapely.get_parts(polygons_only(multipolygon(group).difference(multipolygon(near)))))
+    return multipolygon(np.concatenate(left)) if left else MultiPolygon()

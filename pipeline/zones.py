@@ -10,6 +10,7 @@ from models._disk_kernels import within
 from pipeline.errors import InputError
 from pipeline.grid import burn, geodesic_area_m2, reproject
 from pipeline.outlines import polygons_only, to_polygons
+from pipeline.patches import within_zone
 from pipeline.types import PIXEL_M, Feature, Grid, Site, Zone
 
 _LONLAT = 4326
@@ -62,7 +63,7 @@ def make_zones(
         hull = reference if kind == "perimeter" else _filled(reference, grid, rings_m[0])
         zones += [
             Zone(z.zone_id, z.role, z.name, z.geometry, z.area_m2, reference=kind)  # type: ignore[arg-type]
-            for z in _rings(reference, hull, free, rings_m, grid.epsg)
+            for z in _rings(reference, hull, free, rings_m, grid)
         ]
     return [zone for zone in zones if not zone.geometry.is_empty]
 
@@ -103,40 +104,47 @@ def _filled(ground: BaseGeometry, grid: Grid, distance_m: float) -> BaseGeometry
         return ground
     half_diagonal_m = PIXEL_M / np.sqrt(2) + 1e-6
     pad = int(np.ceil(2 * (distance_m + 2 * half_diagonal_m) / PIXEL_M)) + 1
-    held = np.pad(burn(ground, grid), pad)
+    held = burn(ground, grid)
     # Pixels wholly within the distance; then those around which there are no others, as far as a disk's centre lies.
-    near = within(held, (distance_m - half_diagonal_m) / PIXEL_M)
-    held |= ~within(~near, (distance_m + 2 * half_diagonal_m) / PIXEL_M)
-    return to_polygons(held[pad:-pad, pad:-pad], grid)
+    near = within(np.pad(held, pad), (distance_m - half_diagonal_m) / PIXEL_M)
+    far = within(np.logical_not(near, out=near), (distance_m + 2 * half_diagonal_m) / PIXEL_M)
+    held |= ~far[pad:-pad, pad:-pad]
+    return to_polygons(held, grid)
 
 
 def _rings(
-    reference: BaseGeometry, hull: BaseGeometry, free: BaseGeometry, rings_m: tuple[float, float, float], epsg: int
+    reference: BaseGeometry, hull: BaseGeometry, free: BaseGeometry, rings_m: tuple[float, float, float], grid: Grid
 ) -> list[Zone]:
-    """Zones inside a reference and in the rings around it; ``hull`` stands for it where they are drawn."""
+    """Zones inside a reference and in the rings around it; ``hull`` stands for it where they are drawn.
+
+    A reference that is not its own hull is ground along pixel edges.
+    """
     near, far, outer = rings_m
     to_near = _grown(hull, near)
     to_far = to_near.buffer(far - near)
     to_outer = to_far.buffer(outer - far)
+    close = polygons_only(to_near.intersection(free))
+    beside = close.difference(reference) if hull is reference else within_zone(_gaps(reference, grid), close)
     parts = [
-        ("inside", "inside", "inside the reference", reference),
-        (
-            f"adjacent_0_{near / 1000:g}km",
-            "adjacent",
-            f"within {near / 1000:g} km of the reference",
-            to_near.difference(reference),
-        ),
+        ("inside", "inside", "inside the reference", within_zone(reference, free)),
+        (f"adjacent_0_{near / 1000:g}km", "adjacent", f"within {near / 1000:g} km of the reference", beside),
         (
             f"adjacent_{near / 1000:g}_{far / 1000:g}km",
             "adjacent",
             f"{near / 1000:g} to {far / 1000:g} km from the reference",
-            to_far.difference(to_near),
+            to_far.difference(to_near).intersection(free),
         ),
         (
             "outside",
             "outside",
             f"{far / 1000:g} to {outer / 1000:g} km from the reference",
-            to_outer.difference(to_far),
+            to_outer.difference(to_far).intersection(free),
         ),
     ]
-    return [_zone(zone_id, role, name, geometry.intersection(free), epsg) for zone_id, role, name, geometry in parts]
+    return [_zone(zone_id, role, name, geometry, grid.epsg) for zone_id, role, name, geometry in parts]
+
+
+def _gaps(ground: BaseGeometry, grid: Grid) -> BaseGeometry:
+    """Everything on the grid that is not ground along pixel edges; cheaper drawn than cut out of a zone."""
+    mask = np.pad(~burn(ground, grid), 1, constant_values=True)
+    return to_polygons(mask, grid, (slice(-1, grid.height + 1), slice(-1, grid.width + 1)))

@@ -24,7 +24,7 @@ NOUNS = {
 PURE = {
     "grid", "radiometry", "clear", "history", "terrain", "align", "scenes", "compare", "trend", "claims", "rules",
     "measure", "tables", "pile_tables", "pile_measures", "band_check", "drift", "breaks", "confounding", "controls",
-    "tiff", "jp2", "kernels", "edges", "outlines", "overlays", "zones", "digest",
+    "tiff", "jp2", "kernels", "edges", "outlines", "overlays", "patches", "zones", "digest",
 }  # fmt: skip
 FILES = {
     "sources", "store", "evidence", "addresses", "ledger", "exchange", "remote", "ranges", "delivery", "pixels",

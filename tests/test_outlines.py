@@ -72,3 +72,27 @@ def test_tight_window_holds_all(mask):
     if mask.any():
         assert mask[rows, columns][[0, -1]].any(axis=1).all()
         assert mask[rows, columns][:, [0, -1]].any(axis=0).all()
+
+
+def test_holes_belong_to_the_ground_around_them():
+    """Two rings side by side, one of them with ground in its hole."""
+    mask = np.zeros(GRID.shape, dtype=bool)
+    mask[1:8, 1:8] = mask[1:6, 9:13] = True
+    mask[2:7, 2:7] = mask[2:4, 10:12] = False
+    mask[4, 4] = True
+    found = to_polygons(mask, GRID)
+    assert found.is_valid
+    assert found.equals(of_gdal(mask))
+    assert [len(part.interiors) for part in found.geoms] == [1, 1, 0]
+    assert [part.area for part in found.geoms] == [2400.0, 1600.0, 100.0]
+
+
+def test_ground_joined_from_below_is_one():
+    """A comb: its teeth are runs apart from each other until the last row."""
+    mask = np.zeros(GRID.shape, dtype=bool)
+    mask[2:9, 1:12:2] = mask[9, 1:12] = True
+    mask[2, 3:10] = True
+    found = to_polygons(mask, GRID)
+    assert found.geom_type == "Polygon"
+    assert len(found.interiors) == 3
+    assert found.equals(of_gdal(mask))

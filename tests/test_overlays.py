@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from pipeline import overlays
-from pipeline.outlines import polygons_only
-from pipeline.overlays import beyond_m2, edge_inside_m, lay, of_zone
+from pipeline.grid import burn
+from pipeline.kernels.zones import sort_patches
+from pipeline.outlines import polygons_only, to_polygons
+from pipeline.overlays import ZoneCutter, beyond, beyond_m2, edge_inside_m, lay, of_zone, without
 from pipeline.types import Grid
 from tests.specification import overlays as plain
 
@@ -88,3 +90,50 @@ def test_pixels_of_a_zone_are_those_whose_centre_it_holds(ground, zone):
     edge = shapely.distance(zone.boundary, shapely.points(x, y)) < 1e-6
     expected = ground & shapely.contains_xy(zone, x, y)
     np.testing.assert_array_equal(found[~edge], expected[~edge])
+
+
+def sums(geometry):
+    return geometry.area, geometry.length
+
+
+@given(MASKS, MASKS, st.sampled_from([3.0, EPS_M, 14.0]))
+def test_drawn_ground_beyond_is_that_of_geos(later, earlier, eps_m):
+    ground, rim = beyond(later, earlier, GRID, eps_m)
+    expected, expected_rim = plain.beyond(later, earlier, GRID, eps_m)
+    assert shapely.symmetric_difference(ground, expected).area < 1e-6
+    assert sums(ground) == pytest.approx(sums(expected), abs=1e-5)
+    assert rim.length == pytest.approx(expected_rim.length, abs=1e-5)
+
+
+@given(BLOCKS, MASKS, MASKS, zones())
+def test_ground_cut_along_a_zone_is_that_of_geos(blocks, later, earlier, zone):
+    """The parts of patches that are cut are less than the patches, and may be several."""
+    moved = (later | blocks) & ~earlier
+    ground = plain.beyond(moved, earlier, GRID, EPS_M)[0]
+    cutter = ZoneCutter(lay(zone, GRID), marked(later | blocks, earlier), (LATER, EARLIER), GRID)
+    found, expected = cutter.cut(ground), plain.cut(ground, zone)
+    assert shapely.symmetric_difference(found, expected).area < 1e-5
+    assert found.area == pytest.approx(expected.area, abs=1e-5)
+
+
+@given(MASKS, MASKS)
+def test_ground_less_a_part_of_it_is_that_of_geos(ground, earlier):
+    whole, taken = to_polygons(ground, GRID), plain.beyond(ground, earlier, GRID, EPS_M)[0]
+    left = without(whole, taken)
+    assert shapely.symmetric_difference(left, whole.difference(taken)).area < 1e-5
+    assert left.area == pytest.approx(whole.area - taken.area, abs=1e-5)
+
+
+@given(MASKS, zones())
+def test_sides_of_patches_are_those_of_their_polygons(ground, zone):
+    laid = lay(zone, GRID)
+    here, sides = np.zeros(GRID.shape, dtype=np.uint8), np.zeros(GRID.shape, dtype=np.uint8)
+    here[laid.at] = laid.marks
+    sort_patches(here, marked(ground, ~ground), (LATER, EARLIER), sides)
+    np.testing.assert_array_equal(sides > 0, ground)
+    for patch in shapely.get_parts(to_polygons(ground, GRID)):
+        (side,) = np.unique(sides[burn(patch, GRID)])
+        share = patch.intersection(zone).area / patch.area
+        # An edge that runs along the inside of a pixel, nearer to its own edge than rounding, may part it or not.
+        assert side == 3 or share == pytest.approx({1: 1.0, 2: 0.0}[int(side)], abs=1e-6)
+        assert side != 3 or 1e-9 < share < 1 - 1e-9 or patch.distance(zone.boundary) < 1e-3

@@ -157,7 +157,8 @@ def own_rings(ground: UInt8, first_of: Int32, owner: Int32) -> None:
         first_run[row + 1] = first_run[row]
         for column in range(1, columns):
             first_run[row + 1] += ground[row, column] > 0 and ground[row, column - 1] == 0
-    starts, joined = np.empty(first_run[rows], dtype=np.int32), np.arange(first_run[rows], dtype=np.int32)
+    runs = int(first_run[rows])
+    starts, joined = np.empty(runs, dtype=np.int32), np.arange(runs).astype(np.int32)
     for row in range(1, rows):
         run, above = first_run[row] - 1, first_run[row - 1] - 1
         for column in range(1, columns):

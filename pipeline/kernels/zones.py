@@ -85,3 +85,45 @@ def tally_beside(here: UInt8, marked: UInt8, marks: tuple[int, int], counts: Int
                         beside |= bit
                     bit <<= 1
             counts[beside] += 1
+
+
+@compiled
+def sort_patches(here: UInt8, marked: UInt8, marks: tuple[int, int], sides: UInt8) -> None:
+    """Say of every patch of later ground, connected along pixel edges, on which side of a zone's edge it lies.
+
+    Parameters
+    ----------
+    here, marked, marks
+        As of :func:`tally_beside`.
+    sides : UInt8
+        Result, of the same shape, 0 before: for all pixels of a patch 1 inside, 2 outside, 3 where the edge parts it.
+    """
+    rows, columns = here.shape
+    later, both = marks[0], marks[0] | marks[1]
+    held = 0
+    for row in range(rows):
+        for column in range(columns):
+            held += marked[row, column] & both == later
+    patch = np.empty((held, 2), dtype=np.int32)
+    for row in range(rows):
+        for column in range(columns):
+            if marked[row, column] & both != later or sides[row, column]:
+                continue
+            sides[row, column] = 3
+            patch[0] = row, column
+            found, looked_at, side = 1, 0, 0
+            while looked_at < found:
+                at_row, at_column = patch[looked_at]
+                looked_at += 1
+                mark = here[at_row, at_column]
+                side |= 3 if mark & CROSSED else (1 if mark & INSIDE else 2)
+                for down, right in ((-1, 0), (0, -1), (0, 1), (1, 0)):
+                    to_row, to_column = at_row + down, at_column + right
+                    if not (0 <= to_row < rows and 0 <= to_column < columns):
+                        continue
+                    if marked[to_row, to_column] & both == later and not sides[to_row, to_column]:
+                        sides[to_row, to_column] = 3
+                        patch[found] = to_row, to_column
+                        found += 1
+            for place in range(found):
+                sides[patch[place, 0], patch[place, 1]] = side

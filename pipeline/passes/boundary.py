@@ -18,11 +18,13 @@ from models._morphology import shrunk
 from models._uncertainty import outline_sigma_m2
 from pipeline.config import Config
 from pipeline.findings import Advance, BoundaryPiece
-from pipeline.grid import burn
-from pipeline.outlines import multipolygon, polygons_only, to_polygons
-from pipeline.overlays import ZoneCutter, beyond
+from pipeline.grid import burn, window
+from pipeline.kernels.zones import INSIDE
+from pipeline.outlines import multipolygon, to_polygons
+from pipeline.overlays import Laid, ZoneCutter, beyond, beyond_m2, lay, length_inside_m, without
 from pipeline.passes.ground import STAIRCASE, positional_noise_m, zone_scale
 from pipeline.passes.history import Years, bared_shore, lasting, occupied, occupied_until, strips
+from pipeline.threads import hand_back
 from pipeline.types import PIXEL_M, Bool, Grid, Zone
 
 BEFORE, AFTER, KNOWN, KEPT, WAITING, PASSING, SHORE = (1 << n for n in range(7))
@@ -37,17 +39,18 @@ class _Change:
     Attributes
     ----------
     ground : BaseGeometry
+    moved : (int, int)
+        Marks of the pixels that changed, with those too near to what they left to be certain: one that they bear, and
+        one that they do not.
     rim : BaseGeometry or None
-        Its outline, without what is shared with the ground it left.
-    moved : Bool or None
-        Shape (rows, columns): pixels that changed, with those too near to what they left to be certain.
+        Outline of a certain change, without what is shared with the ground it left.
     left : KDTree or None
         Rows and columns of the outermost pixels of the ground it left; None where there was none.
     """
 
     ground: BaseGeometry
+    moved: tuple[int, int]
     rim: BaseGeometry | None = None
-    moved: Bool | None = None
     left: KDTree | None = None
 
 
@@ -61,8 +64,12 @@ def measure_boundary(
     green again. All other gain is possible. Shore neither gains nor loses.
     """
     marks = _marks(pair, years, grid, config)
-    changes, doubts = _changes(marks, grid, positional_noise_m(config.boundary))
-    return [piece for zone in zones for piece in _measure_zone(zone, changes, doubts, grid, config)]
+    changes = _changes(marks, grid, positional_noise_m(config.boundary))
+    found = []
+    for zone in zones:
+        hand_back()
+        found += _measure_zone(zone, marks, changes, grid, config)
+    return found
 
 
 def _marks(pair: tuple[int, int], years: Years, grid: Grid, config: Config) -> NDArray[np.uint8]:
@@ -82,57 +89,62 @@ def _marks(pair: tuple[int, int], years: Years, grid: Grid, config: Config) -> N
     return marks
 
 
-def _changes(
-    marks: NDArray[np.uint8], grid: Grid, eps_m: float
-) -> tuple[dict[str, _Change], tuple[BaseGeometry, BaseGeometry, BaseGeometry]]:
-    """Find the changes of a site by name, and the ground certain gain leaves out: waiting, passing, shore."""
-    before, after, known = ((marks & mark) > 0 for mark in (BEFORE, AFTER, KNOWN))
-    gain, gain_rim = beyond(after & ((marks & KEPT) > 0), known, grid, eps_m)
+def _changes(marks: NDArray[np.uint8], grid: Grid, eps_m: float) -> dict[str, _Change]:
+    """Find the changes of a site by name."""
+    before, after, known, kept = ((marks & mark) > 0 for mark in (BEFORE, AFTER, KNOWN, KEPT))
+    gain, gain_rim = beyond(after & kept, known, grid, eps_m)
     loss, loss_rim = beyond(before, after, grid, eps_m)
-    changes = {
-        "certain_gain": _Change(gain, gain_rim, after & ~known, _outermost(known)),
-        "possible_gain": _Change(polygons_only(to_polygons(after & ~before, grid).difference(gain))),
-        "certain_loss": _Change(loss, loss_rim, before & ~after, _outermost(after)),
-        "possible_loss": _Change(polygons_only(to_polygons(before & ~after, grid).difference(loss))),
+    gained, lost = (AFTER, BEFORE), (BEFORE, AFTER)
+    return {
+        "certain_gain": _Change(gain, (AFTER, KNOWN), gain_rim, _outermost(known)),
+        "possible_gain": _Change(without(to_polygons(after & ~before, grid), gain), gained),
+        "certain_loss": _Change(loss, lost, loss_rim, _outermost(after)),
+        "possible_loss": _Change(without(to_polygons(before & ~after, grid), loss), lost),
     }
-    waiting, passing = (beyond(after & ((marks & mark) > 0), known, grid, eps_m)[0] for mark in (WAITING, PASSING))
-    return changes, (waiting, passing, to_polygons((marks & SHORE) > 0, grid))
 
 
 def _measure_zone(
-    zone: Zone,
-    changes: dict[str, _Change],
-    doubts: tuple[BaseGeometry, BaseGeometry, BaseGeometry],
-    grid: Grid,
-    config: Config,
+    zone: Zone, marks: NDArray[np.uint8], changes: dict[str, _Change], grid: Grid, config: Config
 ) -> list[BoundaryPiece]:
     """Measure every kind of change in one zone."""
-    scale, cutter = zone_scale(zone, grid), ZoneCutter(zone.geometry)
-    inside = burn(zone.geometry, grid)
+    scale, eps_m = zone_scale(zone, grid), positional_noise_m(config.boundary)
+    laid = lay(zone.geometry, grid)
     found = []
     for name, change in changes.items():
-        piece = cutter.cut(change.ground)
+        piece = ZoneCutter(laid, marks, change.moved, grid).cut(change.ground)
         sigma = outline_sigma_m2(piece.length, PIXEL_M, config.uncertainty.c, config.boundary.sigma_edge_m)
-        doubtful = doubts if name == "certain_gain" else ()
-        far_m = _far_m(change, piece, inside, grid, positional_noise_m(config.boundary))
+        far_m = _far_m(change, piece, (laid, marks), grid, eps_m)
         advance = None
         if far_m.size and change.rim is not None:
-            length_m = cutter.length_m(change.rim) * STAIRCASE
+            length_m = length_inside_m(change.rim, zone.geometry) * STAIRCASE
             p50_m, p90_m = float(np.median(far_m)), float(np.quantile(far_m, 0.9))
             advance = Advance(p50_m, p90_m, float(far_m.max()), length_m)
-        areas_m2 = [cutter.cut(ground).area / scale for ground in doubtful]
+        doubts = _left_out_m2(laid, marks, grid, eps_m) if name == "certain_gain" else (0.0, 0.0, 0.0)
+        areas_m2 = (area_m2 / scale for area_m2 in doubts)
         found.append(BoundaryPiece(zone.zone_id, name, piece, piece.area / scale, sigma, advance, *areas_m2))
     return found
 
 
-def _far_m(change: _Change, piece: BaseGeometry, inside: Bool, grid: Grid, eps_m: float) -> NDArray[np.float64]:
+def _left_out_m2(laid: Laid, marks: NDArray[np.uint8], grid: Grid, eps_m: float) -> tuple[float, float, float]:
+    """Planar area of the ground of a zone that certain gain leaves out: waiting, passing, shore."""
+    waiting, passing = (beyond_m2(laid, marks, (AFTER | mark, KNOWN), grid, eps_m) for mark in (WAITING, PASSING))
+    return waiting, passing, beyond_m2(laid, marks, (SHORE, 0), grid, 0.0)
+
+
+def _far_m(
+    change: _Change, piece: BaseGeometry, of: tuple[Laid, NDArray[np.uint8]], grid: Grid, eps_m: float
+) -> NDArray[np.float64]:
     """How far the outermost pixels of a certain change in a zone are from the outline it left; none of no change."""
-    if change.left is None or change.moved is None or piece.is_empty:
+    if change.left is None or piece.is_empty:
         return np.zeros(0)
+    laid, marks = of
+    bears, lacks = change.moved
     # The rim a certain change leaves out is burned back in, so that the outline's pixels are whole.
     around = multipolygon(shapely.buffer(shapely.get_parts(piece), eps_m))
-    moved = change.moved & inside & burn(around, grid)
-    far_m = (change.left.query(np.argwhere(moved & ~shrunk(moved)))[0] - 0.5) * PIXEL_M
+    moved = burn(around, window(grid, *laid.at)) & ((laid.marks & INSIDE) > 0)
+    moved &= (marks[laid.at] & (bears | lacks)) == bears
+    outermost = np.argwhere(moved & ~shrunk(moved)) + [span.start for span in laid.at]
+    far_m = (change.left.query(outermost)[0] - 0.5) * PIXEL_M
     return np.asarray(far_m[far_m > eps_m])
 
 

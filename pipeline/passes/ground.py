@@ -16,7 +16,7 @@ from pipeline.grid import areal_scale
 from pipeline.kernels.zones import count_edges, tally
 from pipeline.maps import read_map
 from pipeline.outlines import to_polygons
-from pipeline.overlays import beyond_m2, edge_inside_m, lay, of_zone
+from pipeline.overlays import Laid, beyond_m2, edge_inside_m, lay, of_zone
 from pipeline.passes.history import Years, brief, occupied, read_site_map, strips
 from pipeline.threads import hand_back
 from pipeline.types import PIXEL_M, Grid, Zone
@@ -53,6 +53,7 @@ def measure_year(year: int, years: Years, zones: Sequence[Zone], grid: Grid, con
     Ground that was occupied in another year and not seen in this one widens the interval by its whole area:
     it may be there or not. So does ground that was bared for a short time, or in the last year alone.
     """
+    hand_back()
     marks = _marks(year, years, grid, config)
     found = []
     for zone in zones:
@@ -87,9 +88,7 @@ def _measure_zone(zone: Zone, marks: NDArray[np.uint8], folder: Path, grid: Grid
     """Measure the ground of one zone, given the marks of all pixels."""
     laid, eps = lay(zone.geometry, grid), positional_noise_m(config.boundary)
     marked = marks[laid.at]
-    counts = np.zeros((3, 256), dtype=np.int64)
-    dates = (read_map(folder, name, laid.at) for name in ("ground_clear", "clear"))
-    tally(laid.marks, (marked, *dates), counts)
+    counts = _counts(laid, marks, folder)
     cell_m2 = PIXEL_M**2 / zone_scale(zone, grid)
 
     def count(mark: int) -> int:
@@ -113,6 +112,17 @@ def _measure_zone(zone: Zone, marks: NDArray[np.uint8], folder: Path, grid: Grid
         {name: to_polygons(of_zone(laid, marked, mark), grid, laid.at) for name, mark in CLASS_MARKS.items()},
         tuple(chance * cell_m2 / PIXEL_M**2 for chance in chance_m2),
     )
+
+
+def _counts(laid: Laid, marks: NDArray[np.uint8], folder: Path) -> NDArray[np.int64]:
+    """Count the marks of a zone's pixels, their numbers of dates for ground, and for piles; shape (3, 256)."""
+    counts = np.zeros((3, 256), dtype=np.int64)
+    rows, columns = laid.at
+    for part, _ in strips(rows.stop - rows.start):
+        at = slice(rows.start + part.start, rows.start + part.stop), columns
+        ground_dates, dates = (read_map(folder, name, at) for name in ("ground_clear", "clear"))
+        tally(laid.marks[part], (marks[at], ground_dates, dates), counts)
+    return counts
 
 
 def _seen(counts: NDArray[np.int64], min_dates: int, ground_seen: int) -> tuple[float, float, int, int]:
