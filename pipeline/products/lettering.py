@@ -39,6 +39,11 @@ def _font() -> tuple[dict[int, str], Any]:
     return font.getBestCmap(), font.getGlyphSet()
 
 
+def close_font() -> None:
+    """Let go of the font, which takes 25 MB once it is read; what was drawn of it stays, and it may be read again."""
+    _font.cache_clear()
+
+
 @cache
 def glyph(character: str) -> Glyph:
     """Return the outline of a character; one the font lacks is its empty box."""
