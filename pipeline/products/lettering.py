@@ -1,5 +1,6 @@
 """Text of drawings as outlines, in the one font that comes with a package: no reader's font decides how it looks."""
 
+import gc
 import threading
 from dataclasses import dataclass
 from functools import cache
@@ -42,6 +43,8 @@ def _font() -> tuple[dict[int, str], Any]:
 def close_font() -> None:
     """Let go of the font, which takes 25 MB once it is read; what was drawn of it stays, and it may be read again."""
     _font.cache_clear()
+    # Its parts know each other.
+    gc.collect()
 
 
 @cache
