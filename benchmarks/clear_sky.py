@@ -142,7 +142,7 @@ def seen_of(year: SimYear, scl: str, config: ClearConfig) -> tuple[Bool, Bool]:
     known = [np.where(values == NO_DATA, np.nan, values * np.float32(1e-4)) for _, _, values in dates.values.strips(0)]
     by_date = [dict(zip(ORDER, date, strict=True)) for date in np.moveaxis(np.concatenate(known, axis=2), 1, 0)]
     bright = np.nanmedian([brightness(bands) for bands in by_date], axis=0) > 0.08  # noqa: PLR2004 - science 2.3
-    return np.array([mask.usable for mask in dates.masks]), bright
+    return dates.usable(slice(None)).view(bool), bright
 
 
 class changed_classes:  # noqa: N801 - used as a with statement

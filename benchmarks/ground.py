@@ -28,7 +28,7 @@ from pipeline.passes.ground import measure_year, year_pairs
 from pipeline.passes.history import remember
 from pipeline.passes.join import create_layers, find_ground, put_layers
 from pipeline.passes.label import YearMaps, read_maps
-from pipeline.passes.mask import BlockDates, DateMask
+from pipeline.passes.mask import BlockDates, DateMask, packed
 from pipeline.passes.stack import DateStack
 from pipeline.rules import site_rules
 from pipeline.types import Change, Zone
@@ -42,7 +42,7 @@ def year_layers(season: Season, config: Config) -> YearLayers:
     values = DateStack(len(season), GRID.shape, Path(tempfile.gettempdir()))
     for number, date in enumerate(season):
         values.put(number, {band: date.bands.get(band, date.bands["swir16"]) for band in BANDS})
-    dates = BlockDates(values, [DateMask(date.clear, np.zeros_like(date.clear)) for date in season])
+    dates = BlockDates(values, packed([DateMask(date.clear, np.zeros_like(date.clear)) for date in season]))
     # In the footprint windows, and outside those of the stockpiles.
     days = [dt.date(2020, 8, 1)] * len(season)
     return reduce_dates(dates, days, GRID, ScoreRules(0.0, 0.0, 0.0, 0.0, 0.0), config)

@@ -12,7 +12,7 @@ from models.stockpile import ScoreRules
 from pipeline.config import Config
 from pipeline.kernels.dates import BANDS, NO_DATA, median_of_dates, sorting_network
 from pipeline.passes.block import YearLayers, reduce_dates
-from pipeline.passes.mask import BlockDates, DateMask
+from pipeline.passes.mask import BlockDates, DateMask, packed
 from pipeline.passes.stack import DateStack
 from pipeline.types import Grid
 
@@ -42,7 +42,7 @@ def reduced(seen, days, folder, most_bytes=10**9):
     for date, (bands, _) in enumerate(seen):
         stack.put(date, bands)
     masks = [DateMask(ok, np.zeros_like(ok)) for _, ok in seen]
-    return reduce_dates(BlockDates(stack, masks), days, GRID, RULES, Config())
+    return reduce_dates(BlockDates(stack, packed(masks)), days, GRID, RULES, Config())
 
 
 def same(found: YearLayers, wanted: YearLayers) -> None:

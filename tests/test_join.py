@@ -16,7 +16,7 @@ from pipeline.passes import join
 from pipeline.passes.block import YearLayers
 from pipeline.passes.join import YearBlocks, compose_year, join_year
 from pipeline.passes.label import read_maps
-from pipeline.passes.mask import DateMask, masks_beside, read_masks, write_masks
+from pipeline.passes.mask import DateMask, masks_beside, packed, read_masks, write_masks
 from pipeline.products.cog import read_cog
 from pipeline.rules import site_rules
 from pipeline.types import Grid
@@ -62,7 +62,7 @@ def joined(made, folder, size):
             write_map(path, layer.name, getattr(made, layer.name)[(..., *block.target)])
         whole = slice(None), slice(None)
         mask = usable[block.target]
-        write_masks(path, [DateMask(mask, ~mask), DateMask(~mask, mask)], whole)
+        write_masks(path, packed([DateMask(mask, ~mask), DateMask(~mask, mask)]), whole)
         parts.append((block, path))
     year = YearBlocks(parts, GRID)
     compose_year(year, folder / "2020.tif", {"year": "2020"})

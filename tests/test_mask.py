@@ -28,7 +28,7 @@ from pipeline.kernels.dates import BANDS as ORDER
 from pipeline.kernels.dates import NO_DATA
 from pipeline.maps import write_map
 from pipeline.passes.join import YearBlocks
-from pipeline.passes.mask import MASKS, DateMask, read_dates, read_masks, write_masks
+from pipeline.passes.mask import MASKS, DateMask, packed, read_dates, read_masks, unpacked, write_masks
 from pipeline.passes.observe import PileGround, observe
 from pipeline.passes.scene import BANDS, calibrate, inspect, survey
 from pipeline.plan import open_store, plan_site
@@ -58,7 +58,7 @@ def test_masks_come_back_from_every_window(tmp_path_factory, dates, seed):
         left = round((block.grid.left_m - grid.left_m) / 10)
         at = slice(top, top + block.grid.height), slice(left, left + block.grid.width)
         path = folder / f"{block.row}_{block.column}"
-        write_masks(path, [DateMask(s[at], p[at]) for s, p in zip(seen, suspected, strict=True)], block.inner)
+        write_masks(path, packed([DateMask(s[at], p[at]) for s, p in zip(seen, suspected, strict=True)]), block.inner)
         parts.append((block, path))
     assert len(parts) == 4
     write_map(folder, "whole", YearBlocks(parts, grid).read(MASKS, slice(0, 26), slice(0, 30)))
@@ -115,7 +115,7 @@ def test_one_used_pixel_in_a_hundred_may_be_cloud_or_shadow(dates, classes, tmp_
     config, grid, scenes = dates
     chosen = scenes if classes else without_classes(scenes)
     found = read_dates(grid, chosen, config.clear, tmp_path)
-    seen, sky = np.array([mask.usable for mask in found.masks]), true_sky(grid, scenes)
+    seen, sky = np.array([mask.usable for mask in unpacked(found.bits, len(chosen))]), true_sky(grid, scenes)
     clean, haze = np.array([s.clear for s in sky]), np.array([s.haze for s in sky])
     # Sea and coal are never taken for shadow, whatever falls on them.
     bright = np.nanmedian([brightness(bands) for bands in reflectance(found.values)], axis=0) > 0.08
@@ -133,7 +133,7 @@ def test_one_used_pixel_in_a_hundred_may_be_cloud_or_shadow(dates, classes, tmp_
 
 def test_nothing_is_usable_and_suspected_at_once(dates, tmp_path):
     config, grid, scenes = dates
-    for mask in read_dates(grid, scenes, config.clear, tmp_path).masks:
+    for mask in unpacked(read_dates(grid, scenes, config.clear, tmp_path).bits, len(scenes)):
         assert not np.any(mask.usable & mask.suspected)
 
 
@@ -164,8 +164,9 @@ def test_slopes_turned_from_the_sun_are_left_out_on_low_sun_only(dates, tmp_path
     slope(tmp_path / "dem.tif", grid, 30.0)
     edge = grid.width // 2
     part = window(grid, slice(20, 60), slice(edge - edge % 2 - 20, edge - edge % 2 + 20))
-    plain = read_dates(part, scenes, config.clear, tmp_path).masks
-    lit = read_dates(part, scenes, config.clear.model_copy(update={"dem": str(tmp_path / "dem.tif")}), tmp_path).masks
+    plain = unpacked(read_dates(part, scenes, config.clear, tmp_path).bits, len(scenes))
+    clear = config.clear.model_copy(update={"dem": str(tmp_path / "dem.tif")})
+    lit = unpacked(read_dates(part, scenes, clear, tmp_path).bits, len(scenes))
     outcomes = set()
     for scene, before, after in zip(scenes, plain, lit, strict=True):
         zenith, azimuth = sun_position(scene.stored.scene.datetime, 130.0, 38.5)
@@ -188,7 +189,8 @@ def test_ground_behind_a_wall_is_left_out(dates, tmp_path):
     slope(tmp_path / "dem.tif", grid, 0.0, wall_m=1500.0)
     edge = grid.width // 2
     part = window(grid, slice(100, 140), slice(edge - edge % 2 - 2, edge - edge % 2 + 24))
-    lit = read_dates(part, scenes, config.clear.model_copy(update={"dem": str(tmp_path / "dem.tif")}), tmp_path).masks
+    clear = config.clear.model_copy(update={"dem": str(tmp_path / "dem.tif")})
+    lit = unpacked(read_dates(part, scenes, clear, tmp_path).bits, len(scenes))
     for scene, mask in zip(scenes, lit, strict=True):
         zenith, azimuth = sun_position(scene.stored.scene.datetime, 130.0, 38.5)
         shadow_m = 1500.0 * np.tan(np.radians(zenith)) * np.sin(np.radians(azimuth))

@@ -107,7 +107,7 @@ def score_block(job: BlockJob, rules: ScoreRules, config: Config, folder: Path) 
     path = folder / f"{job.year}_{block.row}_{block.column}"
     for field in fields(layers):
         write_map(path, field.name, getattr(layers, field.name)[(..., *block.inner)])
-    write_masks(path, dates.masks, block.inner)
+    write_masks(path, dates.bits, block.inner)
     return path
 
 
@@ -118,7 +118,6 @@ def reduce_dates(
     layers = YearLayers.empty(grid)
     if not days:
         return layers
-    ok = np.stack([mask.usable for mask in dates.masks]).view(np.uint8)
     windows = config.windows
     in_stockpile, in_footprint = (
         np.array([place for place, day in enumerate(days) if in_windows(day, spans)], dtype=np.int64)
@@ -126,7 +125,7 @@ def reduce_dates(
     )
     for rows, _, values in dates.values.strips(0):
         part = YearLayers(*(getattr(layers, field.name)[..., rows, :] for field in fields(layers)))
-        _fill(part, values, np.ascontiguousarray(ok[:, rows]), (in_stockpile, in_footprint), (rules, config))
+        _fill(part, values, dates.usable(rows), (in_stockpile, in_footprint), (rules, config))
     return layers
 
 

@@ -32,6 +32,8 @@ _SHOWS = np.array([code in {CLEAR, SHADOW} for code in range(6)])
 _DARK_V = 0.08
 """Brightness below which ground counts as dark for the protection against shadow (science 2.3)."""
 _LONLAT = 4326
+_CODE, _SHADABLE = np.uint8(7), np.uint8(3)
+"""Bits of a pixel's code, and the place of the one that says that it may lie in a cloud's shadow."""
 MASKS = "sky"
 """Layer of a block's masks."""
 
@@ -53,10 +55,14 @@ class DateMask:
 
 @dataclass(frozen=True)
 class BlockDates:
-    """Every date of a year on a block: reflectance, and what can be used of it."""
+    """Every date of a year on a block: reflectance, and what can be used of it, as bits (:func:`packed`)."""
 
     values: DateStack
-    masks: Sequence[DateMask]
+    bits: NDArray[np.uint8]
+
+    def usable(self, rows: slice) -> NDArray[np.uint8]:
+        """Return 1 for the pixels of some rows that may be used, 0 for others, shape (dates, rows, columns)."""
+        return np.unpackbits(self.bits[0, :, rows], axis=0, count=self.values.shape[1])
 
 
 def read_dates(grid: Grid, scenes: Sequence[PreparedScene], config: ClearConfig, folder: Path) -> BlockDates:
@@ -85,7 +91,10 @@ def read_dates(grid: Grid, scenes: Sequence[PreparedScene], config: ClearConfig,
         values.put(date, image.bands)
     # Ground dark on most of the dates nothing hides: a shadow there is not believed (science 2.3).
     protected = (seen > 0) & (dark >= config.dark_protect_share * seen)
-    return BlockDates(values, _masks(values, codes, protected, scenes, config))
+    for code, scene in zip(codes, scenes, strict=True):
+        shadable = can_be_shaded(code == CLOUD, scene.sun_azimuth_deg, config.shadow_reach_m) & ~protected
+        np.bitwise_or(code, shadable.view(np.uint8) << _SHADABLE, out=code)
+    return BlockDates(values, _sky_bits(values, codes, protected, config))
 
 
 def count_dark(
@@ -99,35 +108,21 @@ def count_dark(
     dark += black & shows
 
 
-def _masks(
-    values: DateStack,
-    codes: NDArray[np.uint8],
-    protected: Bool,
-    scenes: Sequence[PreparedScene],
-    config: ClearConfig,
-) -> list[DateMask]:
-    ok = usable(codes, protected)
+def _sky_bits(values: DateStack, codes: NDArray[np.uint8], protected: Bool, config: ClearConfig) -> NDArray[np.uint8]:
+    """Say what can be used, strip by strip: of many dates no more is held for the whole block than codes and bits."""
     rules = HistoryRules(config.history_min_dates, config.history_veil, config.history_shade)
     blue, nir, swir16 = (ORDER.index(band) for band in HISTORY_BANDS)
-    shadable = (
-        np.stack(
-            [
-                can_be_shaded(code == CLOUD, scene.sun_azimuth_deg, config.shadow_reach_m) & ~protected
-                for code, scene in zip(codes, scenes, strict=True)
-            ]
-        )
-        if scenes
-        else ok
-    )
-    veiled, shaded = np.zeros_like(ok), np.zeros_like(ok)
+    bits = np.empty((2, -(-len(codes) // 8), *protected.shape), dtype=np.uint8)
     for rows, kept, strip in values.strips(REACH_PX):
+        code, shadable = codes[:, rows] & _CODE, (codes[:, rows] >> _SHADABLE).view(bool)
+        ok = usable(code, protected[rows])
+        veiled, shaded = sky_departures(strip, (blue, nir, swir16), ok, shadable, rules)
+        suspected = (((code == SHADOW) & ~ok) | shaded) & ~veiled
+        ok &= ~veiled & ~shaded
         inner = slice(rows.start + kept.start, rows.start + kept.stop)
-        seen, may = (np.ascontiguousarray(mask[:, rows]) for mask in (ok, shadable))
-        found = sky_departures(strip, (blue, nir, swir16), seen, may, rules)
-        veiled[:, inner], shaded[:, inner] = (kind[:, kept] for kind in found)
-    suspected = (((codes == SHADOW) & ~ok) | shaded) & ~veiled
-    ok &= ~veiled & ~shaded
-    return [DateMask(*masks) for masks in zip(ok, suspected, strict=True)]
+        for plane, mask in zip(bits, (ok, suspected), strict=True):
+            plane[:, inner] = np.packbits(mask[:, kept], axis=0)
+    return bits
 
 
 def _dim(grid: Grid, scenes: Sequence[PreparedScene], config: ClearConfig, dem: str) -> list[Bool]:
@@ -149,16 +144,24 @@ def _dim(grid: Grid, scenes: Sequence[PreparedScene], config: ClearConfig, dem: 
     return dim
 
 
-def write_masks(folder: Path, masks: Sequence[DateMask], inner: tuple[slice, slice]) -> None:
-    """Write the kept part of a block's masks as bits, shape (usable or suspected, dates / 8, rows, columns)."""
-    planes = [np.stack([getattr(m, kind)[inner] for m in masks]) for kind in ("usable", "suspected")]
-    write_map(folder, MASKS, np.packbits(np.stack(planes), axis=1))
+def packed(masks: Sequence[DateMask]) -> NDArray[np.uint8]:
+    """Masks as bits, shape (usable or suspected, dates / 8, rows, columns)."""
+    return np.packbits([[mask.usable for mask in masks], [mask.suspected for mask in masks]], axis=1)
+
+
+def write_masks(folder: Path, bits: NDArray[np.uint8], inner: tuple[slice, slice]) -> None:
+    """Write the kept part of a block's masks."""
+    write_map(folder, MASKS, bits[(..., *inner)])
 
 
 def read_masks(path: Path, at: tuple[slice, slice], dates: int) -> list[DateMask]:
     """Return the masks of a window, one for each of a year's dates, in their order."""
-    bits = np.load(path, mmap_mode="r")[(..., *at)]
-    seen, suspected = np.unpackbits(np.ascontiguousarray(bits), axis=1, count=dates).astype(bool)
+    return unpacked(np.array(np.load(path, mmap_mode="r")[(..., *at)]), dates)
+
+
+def unpacked(bits: NDArray[np.uint8], dates: int) -> list[DateMask]:
+    """Masks from bits of :func:`packed`."""
+    seen, suspected = np.unpackbits(bits, axis=1, count=dates).view(bool)
     return [DateMask(s, p) for s, p in zip(seen, suspected, strict=True)]
 
 

@@ -1,6 +1,6 @@
 """Dates of a block as whole numbers of 0.0001 reflectance: in memory, or on disk where there are many."""
 
-import mmap
+import errno
 import os
 import tempfile
 import weakref
@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from pipeline.kernels.dates import BANDS, quantise
 from pipeline.types import Float32
 
-MOST_BYTES = 160_000_000
-"""Held in memory at most, by one task: 36 dates of a block of 544 x 544 pixels."""
-_STRIP_BYTES = 64_000_000
+MOST_BYTES = 100_000_000
+"""Held in memory at most, by one task: 24 dates of a block of 544 x 544 pixels."""
+_STRIP_BYTES = 48_000_000
 
 
 class DateStack:
@@ -45,10 +45,21 @@ class DateStack:
         weakref.finalize(self, os.close, self._descriptor)
 
     def put(self, date: int, bands: Mapping[str, Float32]) -> None:
-        """Keep one date; NaN becomes ``NO_DATA``."""
-        values = self._mapped() if self._values is None else self._values
+        """Keep one date; NaN becomes ``NO_DATA``.
+
+        Raises
+        ------
+        OSError
+            The disk is full.
+        """
         for place, band in enumerate(BANDS):
-            quantise(bands[band], values[place, date])
+            if self._values is not None:
+                quantise(bands[band], self._values[place, date])
+                continue
+            plane = np.empty(self.shape[2:], dtype=np.int16)
+            quantise(bands[band], plane)
+            if os.pwrite(self._descriptor, plane.data, self._start(place, date)) < plane.nbytes:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def strips(self, halo_px: int) -> Iterator[tuple[slice, slice, NDArray[np.int16]]]:
         """Give rows of the stack, as many as fit, with a halo.
@@ -68,8 +79,20 @@ class DateStack:
         for top in range(0, height, step):
             bottom = min(top + step, height)
             rows = slice(max(top - halo_px, 0), min(bottom + halo_px, height))
-            # Mapped anew for each strip: what stays mapped counts as memory of the process.
-            yield rows, slice(top - rows.start, bottom - rows.start), np.array(self._mapped()[:, :, rows])
+            yield rows, slice(top - rows.start, bottom - rows.start), self._read(rows)
 
-    def _mapped(self) -> NDArray[np.int16]:
-        return np.frombuffer(mmap.mmap(self._descriptor, self._bytes), dtype=np.int16).reshape(self.shape)
+    def _read(self, rows: slice) -> NDArray[np.int16]:
+        """Read some rows of all dates; what is mapped instead would count as memory of the process."""
+        bands, dates, _, columns = self.shape
+        values = np.empty((bands, dates, rows.stop - rows.start, columns), dtype=np.int16)
+        for place in range(bands):
+            for date in range(dates):
+                piece = values[place, date]
+                if os.preadv(self._descriptor, [piece.data], self._start(place, date, rows.start)) < piece.nbytes:
+                    raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return values
+
+    def _start(self, place: int, date: int, row: int = 0) -> int:
+        """Byte at which a row of a band and date begins."""
+        _, dates, height, columns = self.shape
+        return 2 * columns * ((place * dates + date) * height + row)

@@ -45,10 +45,11 @@ def write_report(folder: Path, view: View) -> tuple[Path, Path]:
         A file could not be written, or the PDF could not be set.
     """
     html, pdf = folder / "report.html", folder / "report.pdf"
-    with atomic_path(html) as beside:
-        beside.write_text(html_of(view), encoding="utf-8", newline="\n")
+    # The typesetter takes most memory: the page is made of what it leaves.
     with atomic_path(pdf) as beside:
         beside.write_bytes(pdf_of(view))
+    with atomic_path(html) as beside:
+        beside.write_text(html_of(view), encoding="utf-8", newline="\n")
     return html, pdf
 
 
