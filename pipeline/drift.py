@@ -15,7 +15,7 @@ from pipeline.types import PIXEL_M, Bool, Float32
 
 BANDS = ("blue", "green", "red", "nir", "swir16", "swir22")
 """Bands of a composite, in its order."""
-_MIN_YEARS = 3
+MIN_YEARS = 3
 """Of two years nobody can say which one moved."""
 MIN_PIXELS = 50
 """Fewer are one roof; 50 are half a hectare."""
@@ -84,7 +84,7 @@ def steady_ground(composites: Iterable[Float32], piles: Bool, ndvi_max: float, d
     for composite in composites:
         bare = bare & _bare(composite, ndvi_max, dark_max)
         kept.append((bare, composite[:, bare]))
-    if len(kept) < _MIN_YEARS or not bare.any():
+    if len(kept) < MIN_YEARS or not bare.any():
         return np.zeros(piles.shape, dtype=bool), level
     seen = np.stack([values[:, bare[until]] for until, values in kept])
     level[:, bare] = np.median(seen, axis=0)
@@ -153,7 +153,7 @@ def drift_note(rows: Sequence[Departure], limit: float) -> str:
     """Say what steady ground shows of the years, for the report."""
     judged = [row for row in rows if drifts(row, limit) is not None]
     if not judged:
-        return f"Drift between years is not watched: no steady ground was seen in at least {_MIN_YEARS} years."
+        return f"Drift between years is not watched: no steady ground was seen in at least {MIN_YEARS} years."
     beyond = [row for row in judged if drifts(row, limit)]
     if not beyond:
         worst = max(judged, key=lambda row: abs(row.median))
