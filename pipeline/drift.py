@@ -15,7 +15,7 @@ from pipeline.types import PIXEL_M, Bool, Float32
 
 BANDS = ("blue", "green", "red", "nir", "swir16", "swir22")
 """Bands of a composite, in its order."""
-MIN_YEARS = 3
+_MIN_YEARS = 3
 """Of two years nobody can say which one moved."""
 MIN_PIXELS = 50
 """Fewer are one roof; 50 are half a hectare."""
@@ -62,7 +62,8 @@ def steady_ground(composites: Iterable[Float32], piles: Bool, ndvi_max: float, d
     Parameters
     ----------
     composites : iterable of Float32
-        Gone through once: median reflectance of each year, shape (bands, rows, columns), bands as in BANDS; NaN unseen.
+        Gone through twice: median reflectance of each year, shape (bands, rows, columns), bands as in BANDS; NaN
+        unseen.
     piles : Bool
         True where a pile lies in any year, shape (rows, columns).
     ndvi_max : float
@@ -78,15 +79,13 @@ def steady_ground(composites: Iterable[Float32], piles: Bool, ndvi_max: float, d
         Their level: median of the years, shape (bands, rows, columns); NaN where ground is not bare in every year.
     """
     level = np.full((len(BANDS), *piles.shape), np.nan, dtype=np.float32)
-    bare = ~_near(piles)
-    # Of each year what was bare until then: the ground that is bare in all of them is part of it.
-    kept: list[tuple[Bool, Float32]] = []
+    bare, years = ~_near(piles), 0
     for composite in composites:
-        bare = bare & _bare(composite, ndvi_max, dark_max)
-        kept.append((bare, composite[:, bare]))
-    if len(kept) < MIN_YEARS or not bare.any():
+        bare &= _bare(composite, ndvi_max, dark_max)
+        years += 1
+    if years < _MIN_YEARS or not bare.any():
         return np.zeros(piles.shape, dtype=bool), level
-    seen = np.stack([values[:, bare[until]] for until, values in kept])
+    seen = np.stack([composite[:, bare] for composite in composites])
     level[:, bare] = np.median(seen, axis=0)
     # What all bare pixels of a year share is drift, and no reason to leave a pixel out.
     off = seen - level[:, bare]
@@ -108,6 +107,11 @@ def _near(piles: Bool) -> Bool:
     if not piles.any():
         return piles
     return np.asarray(ndimage.distance_transform_edt(~piles) * PIXEL_M <= _GUARD_M, dtype=bool)
+
+
+def enough_years(number: int) -> bool:
+    """Whether steady ground can be told from so many years."""
+    return number >= _MIN_YEARS
 
 
 def annual(scenes: Sequence[SceneDeparture]) -> list[Departure]:
@@ -153,7 +157,7 @@ def drift_note(rows: Sequence[Departure], limit: float) -> str:
     """Say what steady ground shows of the years, for the report."""
     judged = [row for row in rows if drifts(row, limit) is not None]
     if not judged:
-        return f"Drift between years is not watched: no steady ground was seen in at least {MIN_YEARS} years."
+        return f"Drift between years is not watched: no steady ground was seen in at least {_MIN_YEARS} years."
     beyond = [row for row in judged if drifts(row, limit)]
     if not beyond:
         worst = max(judged, key=lambda row: abs(row.median))

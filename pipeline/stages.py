@@ -8,7 +8,7 @@ from typing import Any
 
 from models.stockpile import ScoreRules
 from pipeline.config import Config
-from pipeline.drift import MIN_YEARS, SceneDeparture
+from pipeline.drift import SceneDeparture, enough_years
 from pipeline.findings import BoundaryPiece, PreparedScene, ZoneGround
 from pipeline.grid import blocks, burn
 from pipeline.maps import read_map, write_map
@@ -203,7 +203,7 @@ def departures(
     Every new scene moves that level, of all years: what scenes show there is kept, so that they are not read again.
     """
     maps, used = seen
-    if len(maps) < MIN_YEARS:
+    if not enough_years(len(maps)):
         return []
     ground = burn(measured_ground(site, grid), grid)
     steady = memory.one(pool, steady_of, maps, ground, grid, config, files=True)
