@@ -86,7 +86,7 @@ def steady_ground(composites: Iterable[Float32], piles: Bool, ndvi_max: float, d
         rows = slice(start, start + _STRIP_PX)
         seen = [np.array(composite[:, rows]) for composite in composites]
         years = len(seen)
-        if years < _MIN_YEARS:
+        if not enough_years(years):
             return np.zeros(piles.shape, dtype=bool), level
         bare[rows] &= np.all([_bare(one, ndvi_max, dark_max) for one in seen], axis=0)
         if bare[rows].any():
@@ -117,6 +117,11 @@ def _near(piles: Bool) -> Bool:
     if not piles.any():
         return piles
     return np.asarray(ndimage.distance_transform_edt(~piles) * PIXEL_M <= _GUARD_M, dtype=bool)
+
+
+def enough_years(number: int) -> bool:
+    """Whether steady ground can be told from so many years."""
+    return number >= _MIN_YEARS
 
 
 def annual(scenes: Sequence[SceneDeparture]) -> list[Departure]:

@@ -219,7 +219,8 @@ class Task(Generic[Out]):
         place = self.root / self.func.__name__ / key
         # Nobody else writes here, not even one who computes the same because this one seemed lost.
         beside = place.with_name(f".part-{uuid.uuid4().hex}")
-        beside.mkdir(parents=True)
+        record = beside.with_name(f"{beside.name}.record")
+        (beside if self.files else beside.parent).mkdir(parents=True, exist_ok=True)
         try:
             result = self.func(item, *shared, beside) if self.files else self.func(item, *shared)
             entry = Entry(_hashes(beside), _encoded(result, beside))
@@ -227,12 +228,12 @@ class Task(Generic[Out]):
             if self.files:
                 shutil.rmtree(place, ignore_errors=True)
                 beside.rename(place)
-                beside.mkdir()
-            record = beside / "record"
             record.write_bytes(hashlib.sha256(body).digest() + body)
             record.replace(_result(place))
         finally:
-            shutil.rmtree(beside, ignore_errors=True)
+            record.unlink(missing_ok=True)
+            if self.files:
+                shutil.rmtree(beside, ignore_errors=True)
         return entry
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from models.stockpile import ScoreRules
 from pipeline.config import Config
-from pipeline.drift import SceneDeparture
+from pipeline.drift import SceneDeparture, enough_years
 from pipeline.findings import BoundaryPiece, PreparedScene, ZoneGround
 from pipeline.grid import Block, blocks, burn
 from pipeline.maps import read_map, write_map
@@ -211,13 +211,15 @@ def departures(
     pool: Pool,
     memory: Memory,
 ) -> list[SceneDeparture]:
-    """Choose the steady ground of a site and measure how far each scene reads it from its level.
+    """Choose the steady ground of a site and measure how far each scene reads it from its level; few years have none.
 
     ``seen`` are maps and composites of the years, and the scenes.
 
     Every new scene moves that level, of all years: what scenes show there is kept, so that they are not read again.
     """
     maps, composites, used = seen
+    if not enough_years(len(maps)):
+        return []
     ground = burn(measured_ground(site, grid), grid)
     steady = memory.one(pool, steady_of, maps, composites, ground, grid, config, files=True)
     margin = memory.earlier(around_of, lambda known: covers(known, steady))

@@ -69,14 +69,16 @@ def write_geopackage(path: Path, tables: Tables, epsg: int, title: str, simulate
     import pyogrio  # noqa: PLC0415
     from pyogrio.errors import DataLayerError, DataSourceError  # noqa: PLC0415
 
-    # Never set back: a second writer in another thread may still be at work, and no other time is wanted.
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": FIXED_TIME})
+    # Never set back: a second writer in another thread may still be at work, and no other time is wanted. Nor is any
+    # layer forced to the disk by itself: the file takes the place of the former when all of it is there.
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": FIXED_TIME, "OGR_SQLITE_SYNCHRONOUS": "OFF"})
     with atomic_path(path) as beside:
         target = _Target(path, beside, epsg, title, simulated)
         try:
             for name in LAYERS:
                 _write_layer(target, Layer.of(name), tables[name])
             with closing(sqlite3.connect(beside)) as connection, connection:
+                connection.execute("PRAGMA synchronous = OFF")
                 _check_counts(path, connection, tables)
                 embed_styles(connection, target.note, simulated=simulated)
                 embed_project(connection, _frame(target, tables))
