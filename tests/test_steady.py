@@ -41,7 +41,7 @@ def chosen(tmp_path, name, rows, columns):
     mask = np.zeros(GRID.shape, dtype=bool)
     mask[rows, columns] = True
     path = tmp_path / f"{name}.npz"
-    np.savez(path, steady=mask, level=LEVEL)
+    np.savez(path, steady=mask, level=LEVEL[:, mask])
     return path, mask
 
 
@@ -78,3 +78,12 @@ def test_too_little_ground_has_no_departure_and_needs_no_reading(tmp_path, reads
     assert reads == []
     wide, _ = chosen(tmp_path, "wide", slice(0, 20), slice(0, 30))
     assert departure(tmp_path, around(wide, tmp_path / "around.npy"), steady) is None
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 50, 51, 4_000])
+def test_a_median_is_that_of_numpy(size):
+    for _ in range(20):
+        values = RNG.normal(0, 0.1, size).astype(np.float32)
+        assert module._median(values) == float(np.median(values))
+        values[RNG.integers(size)] = np.nan
+        assert np.isnan(module._median(values))

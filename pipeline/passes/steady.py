@@ -43,7 +43,9 @@ def _unpack(composite: Path, at: tuple[slice, slice], folder: Path) -> Path:
 
 
 def choose_steady(years: Sequence[tuple[Path, Path]], measured: Bool, grid: Grid, config: Config, path: Path) -> Path:
-    """Choose steady ground in the middle of the site and write it with its level.
+    """Choose steady ground in the middle of the site and write it (``steady``) with its level (``level``).
+
+    ``level`` has the shape (bands, steady pixels): every scene reads it, and most ground is not steady.
 
     Parameters
     ----------
@@ -65,7 +67,8 @@ def choose_steady(years: Sequence[tuple[Path, Path]], measured: Bool, grid: Grid
     steady, level = steady_ground(windows, piles, config.footprint.ndvi_max_bare, config.footprint.dark_brightness)
     for one in windows.paths:
         remove_map(one.parent, one.stem)
-    np.savez(path, steady=steady & measured[rows, columns], level=level)
+    steady &= measured[rows, columns]
+    np.savez(path, steady=steady, level=level[:, steady])
     return path
 
 
@@ -110,16 +113,23 @@ def read_clear(scene: PreparedScene, margin: Path, grid: Grid, config: Config, p
 
 def scene_departure(shown: Shown, margin: Path, steady: Path) -> SceneDeparture | None:
     """Measure how far one scene's steady ground lies from its level; None where it shows too little of it."""
-    wide = np.load(margin)
     with np.load(steady) as arrays:
-        chosen, level = arrays["steady"], arrays["level"]
+        chosen, level = arrays["steady"][np.load(margin)], arrays["level"]
     with np.load(shown.path) as arrays:
         clear, values = arrays["clear"], arrays["values"]
-    seen = np.zeros_like(wide)
-    seen[wide] = clear
-    of_shown = chosen[seen]
-    seen &= chosen
-    if seen.sum() < MIN_PIXELS:
+    of_shown = chosen[clear]
+    count = int(of_shown.sum())
+    if count < MIN_PIXELS:
         return None
-    departure = {b: float(np.median(values[n][of_shown] - level[n][seen])) for n, b in enumerate(BANDS)}
-    return SceneDeparture(shown.scene_id, shown.year, shown.platform, int(seen.sum()), departure)
+    off = values.take(np.flatnonzero(of_shown), axis=1) - level.take(np.flatnonzero(clear[chosen]), axis=1)
+    departure = {band: _median(one) for band, one in zip(BANDS, off, strict=True)}
+    return SceneDeparture(shown.scene_id, shown.year, shown.platform, count, departure)
+
+
+def _median(values: Float32) -> float:
+    """Median as numpy has it, in a tenth of the time: NaN where any value is."""
+    half = values.size // 2
+    ranked = np.partition(values, half)
+    if np.isnan(ranked[half:]).any():
+        return float("nan")
+    return float(ranked[half] if values.size % 2 else (ranked[:half].max() + ranked[half]) / np.float32(2))
