@@ -206,10 +206,9 @@ def _fraction(values: Float64, grounds: Float64, levels: Float64) -> Float64:
 
 
 @compiled
-def _unmixed(
-    values: Float64, shape: Bool, role: UInt8, levels: Float64, level: float, fraction: Float64, held: Float64
-) -> bool:
+def _unmixed(values: Float64, shape: Bool, role: UInt8, levels: Float64, level: float, out: Float64) -> bool:
     """Do on one date what :func:`unmixed` does on all; False where there is not enough ground beside the pile."""
+    fraction, held = out[0], out[1]
     bands, rows, columns = values.shape
     ring = np.empty((rows, columns))
     drawn, grounds = np.empty(shape.shape), np.empty((bands, rows, columns))
@@ -263,10 +262,8 @@ def unmixed(
         The same, on the pile's own ground; beyond it no pile.
     """
     dates, _, rows, columns = values.shape
-    fraction, held = np.zeros((dates, rows, columns)), np.zeros((dates, rows, columns))
+    out = np.zeros((2, dates, rows, columns))
     for date in range(dates):
         if enough[date]:
-            enough[date] = _unmixed(
-                values[date], shape[date], role[date], levels[date], level, fraction[date], held[date]
-            )
-    return fraction, held
+            enough[date] = _unmixed(values[date], shape[date], role[date], levels[date], level, out[:, date])
+    return out[0], out[1]
