@@ -1,6 +1,5 @@
 """Text of drawings as outlines, in the one font that comes with a package: no reader's font decides how it looks."""
 
-import gc
 import threading
 from dataclasses import dataclass
 from functools import cache
@@ -38,13 +37,6 @@ def font_path() -> Path:
 def _font() -> tuple[dict[int, str], Any]:
     font = TTFont(font_path(), lazy=True)
     return font.getBestCmap(), font.getGlyphSet()
-
-
-def close_font() -> None:
-    """Let go of the font, which takes 25 MB once it is read; what was drawn of it stays, and it may be read again."""
-    _font.cache_clear()
-    # Its parts know each other.
-    gc.collect()
 
 
 @cache

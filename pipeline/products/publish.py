@@ -18,7 +18,6 @@ from pipeline.evidence import sha256_file
 from pipeline.products._documents import MANIFEST, RUN, RUNS, Manifest, Run, read_document
 from pipeline.products.atomic import write_error
 from pipeline.products.geopackage import read_tables, write_geopackage
-from pipeline.products.lettering import close_font
 from pipeline.products.manifest import (
     ManifestInputs,
     RunFacts,
@@ -147,7 +146,6 @@ def rebuild_report(folder: Path) -> None:
 def write_reports(folder: Path, package: Path) -> Sequence[Path]:
     """Write both reports from the finished GeoPackage and composites."""
     view = _view(folder, package)
-    close_font()
     # Outlines and pictures are drawn: what they took is free for the typesetter, which takes as much.
     hand_back()
     return write_report(folder, view)
