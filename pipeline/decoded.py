@@ -4,9 +4,9 @@ Decoding is the larger part of reading, and the passes look at a scene six times
 disk, named by the hash of the file it was decoded from; it is scratch, not evidence, and goes with the work folder.
 """
 
+import errno
 import functools
 import json
-import mmap
 import os
 import tempfile
 from collections.abc import Sequence
@@ -28,6 +28,8 @@ from pipeline.types import Grid
 
 _BYTES_PER_PX = {"scl": 0.25, "nir08": 0.5, "swir16": 0.5, "swir22": 0.5}
 """Of a 10 m cell; the others have two."""
+_AT_ONCE_BYTES = 1 << 18
+"""Read before a window's columns are taken out of it: stays in the processor's own memory."""
 _SLACK_PX = 1e-6
 """Window edges nearer than this to a whole pixel are on it, as in the files themselves."""
 
@@ -127,11 +129,22 @@ def cut(path: str, grid: Grid, margin_m: float) -> Part | None:
 
 
 def _window(path: str, header: _Header, rows: slice, columns: slice) -> NDArray[Any]:
-    """Copy a window; mapped for this one only: what stays mapped counts as memory of the process."""
-    with open(path, "rb") as file:  # noqa: PTH123 - a window of a pile is read in less time than a Path is made
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    # Not closed by hand: that fails while the array looks at it, and would hide an interrupt.
-    return np.frombuffer(mapped, dtype=header.dtype).reshape(header.shape)[rows, columns].copy()
+    """Copy a window out of its whole rows, some at a time: mapping them takes longer, and counts as memory."""
+    dtype, width = np.dtype(header.dtype), header.shape[1]
+    line = width * dtype.itemsize
+    step = max(_AT_ONCE_BYTES // line, 1)
+    out = np.empty((rows.stop - rows.start, columns.stop - columns.start), dtype=dtype)
+    file = os.open(path, os.O_RDONLY)
+    try:
+        for first in range(0, len(out), step):
+            part = out[first : first + step]
+            raw = os.pread(file, len(part) * line, (rows.start + first) * line)
+            if len(raw) != len(part) * line:
+                raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+            part[:] = np.frombuffer(raw, dtype=dtype).reshape(-1, width)[:, columns]
+    finally:
+        os.close(file)
+    return out
 
 
 def _span(first: float, last: float, length: int) -> slice:
