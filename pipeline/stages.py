@@ -121,18 +121,28 @@ def all_years(maps: Mapping[int, Path], adequate: Sequence[int], shore_m: float,
 def measure_ground(
     years: Years, zones: Sequence[Zone], grid: Grid, config: Config, pool: Pool, memory: Memory
 ) -> dict[int, list[ZoneGround]]:
-    """Measure occupied ground of every year and zone; a year rests on those beside it, not on all."""
+    """Measure occupied ground of every year and zone, in their order but those with a reference last.
+
+    A year rests on those beside it, not on all.
+    """
     listed, near = list(years.maps), config.boundary.lasting_years
     if not listed:
         return {}
     shore, *hidden = memory.map(
         pool, copied, [(years.shore, None), *((years.ever, years.maps[y]) for y in listed)], files=True
     )
+    # Zones that rest on no reference are measured before it is known, and then found in the memory.
+    groups = [[z for z in zones if z.reference is None], [z for z in zones if z.reference is not None]]
     jobs = [
-        YearsOf(year, replace(beside(years, year, near), shore=shore, ever=ever))
+        YearsOf(year, replace(beside(years, year, near), shore=shore, ever=ever), group)
         for year, ever in zip(listed, hidden, strict=True)
+        for group in groups
+        if group
     ]
-    return dict(zip(listed, memory.map(pool, ground_of, jobs, zones, grid, config), strict=True))
+    found: dict[int, list[ZoneGround]] = {year: [] for year in listed}
+    for job, measured in zip(jobs, memory.map(pool, ground_of, jobs, grid, config), strict=True):
+        found[job.of] += measured
+    return found
 
 
 def measure_pairs(
@@ -155,15 +165,16 @@ def measure_pairs(
 
 @dataclass(frozen=True)
 class YearsOf:
-    """A year or a pair of years, and the years it rests on."""
+    """A year or a pair of years, the years it rests on, and the zones that are measured where not all are."""
 
     of: Any
     years: Years
+    zones: Sequence[Zone] = ()
 
 
-def ground_of(job: YearsOf, zones: Sequence[Zone], grid: Grid, config: Config) -> list[ZoneGround]:
-    """Measure occupied ground of one year."""
-    return measure_year(job.of, job.years, zones, grid, config)
+def ground_of(job: YearsOf, grid: Grid, config: Config) -> list[ZoneGround]:
+    """Measure occupied ground of one year in some zones."""
+    return measure_year(job.of, job.years, job.zones, grid, config)
 
 
 def boundary_of(job: YearsOf, zones: Sequence[Zone], grid: Grid, config: Config) -> list[BoundaryPiece]:
