@@ -41,6 +41,7 @@ from pipeline.rules import UNASSESSED_RANKS, scene_facts, score_rank, year_dates
 from pipeline.stages import Place, departures, look_back, map_years, measure_ground, measure_pairs
 from pipeline.store import bring, fetch_facts, refusal
 from pipeline.tables import Findings
+from pipeline.threads import hand_back
 from pipeline.trend import TrendRules, trends
 from pipeline.types import Claim, Grid, Site, Zone
 from pipeline.zones import make_zones, measured_ground, perimeter_of
@@ -238,8 +239,14 @@ def _find_ground(
     perimeter = perimeter_of(site)
     if perimeter is not None or base in maps:
         sourced = reproject(perimeter.geometry, 4326, grid.epsg) if perimeter is not None else None
-        reference = sourced if base is None or sourced is not None else ground_outline(base, years, grid)
-        zones = make_zones(site, grid, reference, config.boundary.rings_m)
+        # Not named: of a large site an outline is large, and its zones are all that is needed of it.
+        zones = make_zones(
+            site,
+            grid,
+            sourced if sourced is not None or base is None else ground_outline(base, years, grid),
+            config.boundary.rings_m,
+        )
+    hand_back()
     ground = measure_ground(years, zones, grid, config, pool, memory)
     pairs = year_pairs(list(config.years.all), base)
     drawn = [pair for pair in pairs if set(enough).issuperset(pair)]

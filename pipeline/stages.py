@@ -131,7 +131,7 @@ def measure_ground(
     shore, *hidden = memory.map(
         pool, copied, [(years.shore, None), *((years.ever, years.maps[y]) for y in listed)], files=True
     )
-    # Zones that rest on no reference are measured before it is known, and then found in the memory.
+    # Zones that rest on no reference stay as they are when it moves, and are found in the memory.
     groups = [[z for z in zones if z.reference is None], [z for z in zones if z.reference is not None]]
     jobs = [
         YearsOf(year, replace(beside(years, year, near), shore=shore, ever=ever), group)

@@ -203,18 +203,18 @@ def invariant_levels(years: Years, dark_brightness: float) -> dict[int, float]:
     """
     if not years.adequate:
         return {}
-    shape = _shape(years.maps)
-    stays = np.ones(shape, dtype=bool)
-    for at in strips(shape[0]):
-        for year in years.adequate:
-            folder = years.maps[year]
-            with np.errstate(invalid="ignore"):
-                stays[at] &= read_map(folder, "ground", (0, *at)) & (
-                    read_map(folder, "brightness", at) >= dark_brightness
-                )
-    if stays.sum() < _LEAST_INVARIANT_PX:
+    levels: dict[int, list[NDArray[np.float32]]] = {year: [] for year in years.adequate}
+    for at in strips(_shape(years.maps)[0]):
+        brightness = {year: read_map(years.maps[year], "brightness", at) for year in years.adequate}
+        with np.errstate(invalid="ignore"):
+            bright = [level >= dark_brightness for level in brightness.values()]
+        ground = [read_map(years.maps[year], "ground", (0, *at)) for year in years.adequate]
+        stays = np.logical_and.reduce([*bright, *ground])
+        for year, level in brightness.items():
+            levels[year].append(level[stays])
+    if sum(part.size for part in levels[years.adequate[0]]) < _LEAST_INVARIANT_PX:
         return {}
-    return {year: float(np.median(read_map(years.maps[year], "brightness")[stays])) for year in years.adequate}
+    return {year: float(np.median(np.concatenate(parts))) for year, parts in levels.items()}
 
 
 def _shape(maps: Mapping[int, Path]) -> tuple[int, int]:
