@@ -35,11 +35,10 @@ from pipeline.pile_measures import as_candidates, pile_measurements, stock_covar
 from pipeline.plan import open_store, plan_site
 from pipeline.products.manifest import ManifestInputs, archive_root, content_key, is_current
 from pipeline.products.publish import Published, publish, write_package
-from pipeline.readable import unreadable
 from pipeline.remote import Line, line_to
 from pipeline.rules import UNASSESSED_RANKS, scene_facts, score_rank, year_dates
-from pipeline.stages import Place, departures, look_back, map_years, measure_ground, measure_pairs
-from pipeline.store import bring, fetch_facts, refusal
+from pipeline.stages import Place, departures, look_back, map_years, measure_ground, measure_pairs, part_readable
+from pipeline.store import bring, fetch_facts
 from pipeline.tables import Findings
 from pipeline.threads import hand_back
 from pipeline.trend import TrendRules, trends
@@ -89,7 +88,7 @@ def run_site(site: Site, batch: Batch, log: Log) -> Published:
     refused = [*planned.refused, *(s for s in fetched if isinstance(s, Refusal))]
     with _work_folder(out, site) as work:
         kept = with_scratch(stored, work / "decoded", planned.grid, config.limits.max_scratch_gb)
-        stored, broken = _readable(kept, planned.grid, pool, memory)
+        stored, broken = part_readable(kept, planned.grid, pool, memory)
         refused += broken
         _need_scenes(site, stored, refused)
         for line in fetch_facts(stored):
@@ -269,20 +268,6 @@ def _baseline(
         return config.years.baseline
     shares = memory.map(batch.pool, seen_shares, list(maps.values()), site, grid, config.min_dates)
     return site_baseline(piles, site, dict(zip(maps, shares, strict=True)), dates, config, unassessed)
-
-
-def _readable(
-    stored: Sequence[StoredScene], grid: Grid, pool: Pool, memory: Memory
-) -> tuple[list[StoredScene], list[Refusal]]:
-    """Part scenes whose files can be read from those whose cannot; a file that could not is tried again every time."""
-    known = memory.map(pool, unreadable, stored, grid)
-    doubtful = [scene for scene, wrong in zip(stored, known, strict=True) if wrong is not None]
-    reasons = dict(zip(map(id, doubtful), pool.map(unreadable, doubtful, grid) if doubtful else [], strict=True))
-    broken = {key: reason for key, reason in reasons.items() if reason is not None}
-    return (
-        [scene for scene in stored if id(scene) not in broken],
-        [refusal(scene.scene, broken[id(scene)]) for scene in stored if id(scene) in broken],
-    )
 
 
 def _need_scenes(site: Site, stored: Sequence[StoredScene], refused: Sequence[Refusal]) -> None:

@@ -1,4 +1,4 @@
-"""Maps of a site's years and what rests on all of them; each year and each result is made once and remembered."""
+"""What can be read, maps of a site's years, and what rests on all of them; each result is made once and remembered."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -11,6 +11,7 @@ from pipeline.config import Config
 from pipeline.drift import SceneDeparture, enough_years
 from pipeline.findings import BoundaryPiece, PreparedScene, ZoneGround
 from pipeline.grid import Block, blocks, burn
+from pipeline.imagery import Refusal, StoredScene
 from pipeline.maps import read_map, write_map
 from pipeline.memory import Memory
 from pipeline.parallel import Pool
@@ -22,7 +23,9 @@ from pipeline.passes.join import YearBlocks, compose_year, join_year
 from pipeline.passes.scene import HALO_PX
 from pipeline.passes.steady import Shown, around, choose_steady, covers, read_clear, scene_departure
 from pipeline.products.atomic import atomic_path
+from pipeline.readable import unreadable
 from pipeline.rules import SiteRules, score_rules, site_rules
+from pipeline.store import refusal
 from pipeline.types import Bool, Grid, Site, Zone
 from pipeline.zones import measured_ground
 
@@ -44,6 +47,20 @@ class _Year:
     year: int
     scenes: Sequence[PreparedScene]
     tags: Mapping[str, str]
+
+
+def part_readable(
+    stored: Sequence[StoredScene], grid: Grid, pool: Pool, memory: Memory
+) -> tuple[list[StoredScene], list[Refusal]]:
+    """Part scenes whose files can be read from those whose cannot; a file that could not is tried again every time."""
+    known = memory.map(pool, unreadable, stored, grid)
+    doubtful = [scene for scene, wrong in zip(stored, known, strict=True) if wrong is not None]
+    reasons = dict(zip(map(id, doubtful), pool.map(unreadable, doubtful, grid) if doubtful else [], strict=True))
+    broken = {key: reason for key, reason in reasons.items() if reason is not None}
+    return (
+        [scene for scene in stored if id(scene) not in broken],
+        [refusal(scene.scene, broken[id(scene)]) for scene in stored if id(scene) in broken],
+    )
 
 
 def map_years(
