@@ -7,7 +7,7 @@ import datetime as dt
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -20,15 +20,17 @@ from models.stockpile import ScoreRules
 from pipeline.compare import CompareRules, compare
 from pipeline.config import Config
 from pipeline.findings import BoundaryPiece, YearDates
+from pipeline.grid import blocks
 from pipeline.kernels.dates import BANDS
+from pipeline.maps import write_map
 from pipeline.measure import boundary_measurements, ground_measurements
 from pipeline.passes.block import YearLayers, reduce_dates
 from pipeline.passes.boundary import measure_boundary
 from pipeline.passes.ground import measure_year, year_pairs
 from pipeline.passes.history import remember
-from pipeline.passes.join import create_layers, find_ground, put_layers
+from pipeline.passes.join import YearBlocks, join_year
 from pipeline.passes.label import YearMaps, read_maps
-from pipeline.passes.mask import BlockDates, DateMask, packed
+from pipeline.passes.mask import BlockDates, DateMask, packed, write_masks
 from pipeline.passes.stack import DateStack
 from pipeline.rules import site_rules
 from pipeline.types import Change, Zone
@@ -60,16 +62,21 @@ ZONES = (
 
 def write_year(layers: YearLayers, config: Config, folder: Path) -> None:
     """Write the maps of a year as the join pass does."""
-    rules, whole = site_rules(config), (slice(0, GRID.height), slice(0, GRID.width))
-    put_layers(create_layers(folder, GRID), layers, whole, rules)
-    find_ground(folder, GRID, rules)
+    (block,) = blocks(GRID, max(GRID.shape), 0)
+    parts = folder.with_name(f"{folder.name}_block")
+    for field in fields(layers):
+        write_map(parts, field.name, getattr(layers, field.name))
+    unseen = np.zeros(GRID.shape, dtype=bool)
+    write_masks(parts, packed([DateMask(unseen, unseen)]), block.target)
+    join_year(YearBlocks([(block, parts)], GRID), folder, site_rules(config))
 
 
 def year_maps(layers: YearLayers, config: Config) -> YearMaps:
     """Return the maps of a year."""
     with tempfile.TemporaryDirectory() as folder:
-        write_year(layers, config, Path(folder))
-        return read_maps(Path(folder))
+        maps = Path(folder) / "maps"
+        write_year(layers, config, maps)
+        return read_maps(maps)
 
 
 @dataclass(frozen=True)

@@ -255,6 +255,18 @@ class ZoneCutter:
         return np.asarray(self._sides[rows, columns])
 
 
+def pixels_near(laid: Laid, ground: BaseGeometry, grid: Grid, eps_m: float) -> Bool:
+    """Pixels of a zone's window whose centre lies in polygons, or within ``eps_m`` of them.
+
+    The rim that a certain change leaves out is so burned back in, and the outline's pixels are whole.
+    """
+    part = window(grid, *laid.at)
+    found = np.zeros(part.shape, dtype=bool)
+    for group in _groups(shapely.get_parts(ground)):
+        found |= burn(multipolygon(shapely.buffer(group, eps_m)), part)
+    return found
+
+
 def length_inside_m(lines: BaseGeometry, zone: BaseGeometry) -> float:
     """Length of lines, crossing each other nowhere, inside a zone."""
     groups = _groups(shapely.get_parts(lines))

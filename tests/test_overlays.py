@@ -80,6 +80,21 @@ def test_a_pixel_beside_earlier_ground_by_hand():
         )
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+def test_earlier_ground_of_the_next_tile_is_seen_from_this_one(axis, monkeypatch):
+    """Every other column or row is earlier ground, and a zone half a pixel wide runs across all of them."""
+    monkeypatch.setattr(overlays, "_TILE_PX", 8)
+    later = np.ones(GRID.shape, dtype=bool)
+    earlier = np.indices(GRID.shape)[axis] % 2 == 0
+    left, bottom, right, top = GRID.bounds
+    across = shapely.box(left + 62, bottom, left + 67, top), shapely.box(left, top - 67, right, top - 62)
+    zone = across[axis]
+    found = beyond_m2(lay(zone, GRID), marked(later, earlier), (LATER, EARLIER), GRID, 3.0)
+    assert found == pytest.approx(plain.beyond_m2(later, earlier, zone, GRID, 3.0), abs=1e-6)
+    # Half are later, each 4 m wide, but the last: nothing is earlier on its other side.
+    assert found == pytest.approx(5 * (4 * (GRID.shape[axis] // 2) + 3), abs=1e-6)
+
+
 @given(MASKS, zones())
 def test_pixels_of_a_zone_are_those_whose_centre_it_holds(ground, zone):
     laid = lay(zone, GRID)

@@ -1,5 +1,7 @@
 """Ground along pixel edges cut along a zone, held to GEOS over all of it."""
 
+import itertools
+
 import numpy as np
 import shapely
 from hypothesis import given
@@ -45,3 +47,31 @@ def test_gaps_come_back_into_the_part_they_lie_in():
     found = within_zone(to_polygons(mask, GRID), zone)
     assert [len(part.interiors) for part in found.geoms] == [1, 1]
     assert abs(found.area - (58 * 100 - 5 * 10 * 6)) < 1e-6
+
+
+def test_gaps_that_lead_from_an_edge_to_that_of_the_zone_part_the_ground():
+    """Gaps touch each other at corners, from a notch of the patch down to one that the zone's edge cuts."""
+    mask = np.ones(GRID.shape, dtype=bool)
+    notch_and_gaps = np.arange(6)
+    mask[notch_and_gaps, notch_and_gaps + 3] = False
+    left, _, right, top = GRID.bounds
+    zone = shapely.box(left - 50, top - 55, right + 50, top + 50)
+    found, expected = within_zone(to_polygons(mask, GRID), zone), cut(to_polygons(mask, GRID), zone)
+    assert found.is_valid
+    assert shapely.equals(found, expected)
+    assert len(found.geoms) == 2
+
+
+def test_a_gap_next_to_the_edge_of_a_zone_is_cut_with_it():
+    """The edge passes a corner of the gap by less than rounding, at many slopes."""
+    mask = np.ones(GRID.shape, dtype=bool)
+    mask[6, 6] = False
+    ground = to_polygons(mask, GRID)
+    x, y = GRID.left_m + 70, GRID.top_m - 60
+    for rise, off_m in itertools.product(range(4, 160, 4), (1e-10, 3e-10, 1e-9)):
+        upper, lower = (x + off_m - 172, y + rise), (x + off_m + 172, y - rise)
+        zone = shapely.Polygon([upper, lower, (lower[0], y - 200), (upper[0], y - 200)])
+        found, expected = within_zone(ground, zone), cut(ground, zone)
+        assert found.is_valid
+        assert shapely.symmetric_difference(found, expected).area < 1e-6
+        assert abs(found.area - expected.area) < 1e-6

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
 from shapely.geometry.base import BaseGeometry
@@ -18,10 +17,9 @@ from models._morphology import shrunk
 from models._uncertainty import outline_sigma_m2
 from pipeline.config import Config
 from pipeline.findings import Advance, BoundaryPiece
-from pipeline.grid import burn, window
 from pipeline.kernels.zones import INSIDE
-from pipeline.outlines import multipolygon, to_polygons
-from pipeline.overlays import Laid, ZoneCutter, beyond, beyond_m2, lay, length_inside_m, without
+from pipeline.outlines import to_polygons
+from pipeline.overlays import Laid, ZoneCutter, beyond, beyond_m2, lay, length_inside_m, pixels_near, without
 from pipeline.passes.ground import STAIRCASE, positional_noise_m, zone_scale
 from pipeline.passes.history import Years, bared_shore, lasting, occupied, occupied_until, strips
 from pipeline.threads import hand_back
@@ -63,13 +61,11 @@ def measure_boundary(
     an adequate year beside the later one shows the ground occupied too, and none of those that follow shows it
     green again. All other gain is possible. Shore neither gains nor loses.
     """
-    marks = _marks(pair, years, grid, config)
-    changes = _changes(marks, grid, positional_noise_m(config.boundary))
-    found = []
-    for zone in zones:
-        hand_back()
-        found += _measure_zone(zone, marks, changes, grid, config)
-    return found
+    marks, eps_m = _marks(pair, years, grid, config), positional_noise_m(config.boundary)
+    # One after the other: outlines of a whole site and the tree of the ground they left take its memory.
+    gains = _measure_zones(zones, marks, _gains(marks, grid, eps_m), grid, config)
+    losses = _measure_zones(zones, marks, _losses(marks, grid, eps_m), grid, config)
+    return [piece for of_zone in zip(gains, losses, strict=True) for pieces in of_zone for piece in pieces]
 
 
 def _marks(pair: tuple[int, int], years: Years, grid: Grid, config: Config) -> NDArray[np.uint8]:
@@ -89,24 +85,41 @@ def _marks(pair: tuple[int, int], years: Years, grid: Grid, config: Config) -> N
     return marks
 
 
-def _changes(marks: NDArray[np.uint8], grid: Grid, eps_m: float) -> dict[str, _Change]:
-    """Find the changes of a site by name."""
+def _gains(marks: NDArray[np.uint8], grid: Grid, eps_m: float) -> dict[str, _Change]:
+    """Find what a site gained by name."""
     before, after, known, kept = ((marks & mark) > 0 for mark in (BEFORE, AFTER, KNOWN, KEPT))
-    gain, gain_rim = beyond(after & kept, known, grid, eps_m)
-    loss, loss_rim = beyond(before, after, grid, eps_m)
-    gained, lost = (AFTER, BEFORE), (BEFORE, AFTER)
+    gain, rim = beyond(after & kept, known, grid, eps_m)
     return {
-        "certain_gain": _Change(gain, (AFTER, KNOWN), gain_rim, _outermost(known)),
-        "possible_gain": _Change(without(to_polygons(after & ~before, grid), gain), gained),
-        "certain_loss": _Change(loss, lost, loss_rim, _outermost(after)),
-        "possible_loss": _Change(without(to_polygons(before & ~after, grid), loss), lost),
+        "certain_gain": _Change(gain, (AFTER, KNOWN), rim, _outermost(known)),
+        "possible_gain": _Change(without(to_polygons(after & ~before, grid), gain), (AFTER, BEFORE)),
     }
+
+
+def _losses(marks: NDArray[np.uint8], grid: Grid, eps_m: float) -> dict[str, _Change]:
+    """Find what a site lost by name."""
+    before, after = ((marks & mark) > 0 for mark in (BEFORE, AFTER))
+    loss, rim = beyond(before, after, grid, eps_m)
+    return {
+        "certain_loss": _Change(loss, (BEFORE, AFTER), rim, _outermost(after)),
+        "possible_loss": _Change(without(to_polygons(before & ~after, grid), loss), (BEFORE, AFTER)),
+    }
+
+
+def _measure_zones(
+    zones: Sequence[Zone], marks: NDArray[np.uint8], changes: dict[str, _Change], grid: Grid, config: Config
+) -> list[list[BoundaryPiece]]:
+    """Measure some kinds of change in every zone."""
+    found = []
+    for zone in zones:
+        hand_back()
+        found.append(_measure_zone(zone, marks, changes, grid, config))
+    return found
 
 
 def _measure_zone(
     zone: Zone, marks: NDArray[np.uint8], changes: dict[str, _Change], grid: Grid, config: Config
 ) -> list[BoundaryPiece]:
-    """Measure every kind of change in one zone."""
+    """Measure some kinds of change in one zone."""
     scale, eps_m = zone_scale(zone, grid), positional_noise_m(config.boundary)
     laid = lay(zone.geometry, grid)
     found = []
@@ -139,9 +152,7 @@ def _far_m(
         return np.zeros(0)
     laid, marks = of
     bears, lacks = change.moved
-    # The rim a certain change leaves out is burned back in, so that the outline's pixels are whole.
-    around = multipolygon(shapely.buffer(shapely.get_parts(piece), eps_m))
-    moved = burn(around, window(grid, *laid.at)) & ((laid.marks & INSIDE) > 0)
+    moved = pixels_near(laid, piece, grid, eps_m) & ((laid.marks & INSIDE) > 0)
     moved &= (marks[laid.at] & (bears | lacks)) == bears
     outermost = np.argwhere(moved & ~shrunk(moved)) + [span.start for span in laid.at]
     far_m = (change.left.query(outermost)[0] - 0.5) * PIXEL_M
