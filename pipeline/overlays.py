@@ -196,7 +196,9 @@ def beyond(later: Bool, earlier: Bool, grid: Grid, eps_m: float) -> tuple[MultiP
             near = grown(near, corners=True)
         held = to_polygons(earlier[at] & near, grid, at).buffer(eps_m, quad_segs=_QUAD_SEGS)
         ground.append(shapely.get_parts(polygons_only(drawn.difference(held))))
-        rims.append(shapely.get_parts(drawn.boundary.difference(held)))
+        lines = shapely.get_parts(drawn.boundary.difference(held))
+        # What leaves nothing of a line is one part that is empty.
+        rims.append(lines[~shapely.is_empty(lines)])
     if not ground:
         return MultiPolygon(), MultiLineString()
     return multipolygon(np.concatenate(ground)), shapely.multilinestrings(np.concatenate(rims))

@@ -11,7 +11,7 @@ from pipeline import overlays
 from pipeline.grid import burn
 from pipeline.kernels.zones import sort_patches
 from pipeline.outlines import polygons_only, to_polygons
-from pipeline.overlays import ZoneCutter, beyond, beyond_m2, edge_inside_m, lay, of_zone, without
+from pipeline.overlays import ZoneCutter, beyond, beyond_m2, edge_inside_m, lay, length_inside_m, of_zone, without
 from pipeline.types import Grid
 from tests.specification import overlays as plain
 
@@ -152,3 +152,16 @@ def test_sides_of_patches_are_those_of_their_polygons(ground, zone):
         # An edge that runs along the inside of a pixel, nearer to its own edge than rounding, may part it or not.
         assert side == 3 or share == pytest.approx({1: 1.0, 2: 0.0}[int(side)], abs=1e-6)
         assert side != 3 or 1e-9 < share < 1 - 1e-9 or patch.distance(zone.boundary) < 1e-3
+
+
+def test_a_gap_that_is_filled_gains_nothing_and_has_no_rim():
+    grid = Grid(epsg=32652, left_m=400_000.0, top_m=4_400_000.0, width=8, height=8)
+    earlier = np.zeros(grid.shape, dtype=bool)
+    earlier[1:6, 1:6] = True
+    earlier[3, 3] = False
+    later = earlier.copy()
+    later[3, 3] = True
+    ground, rim = beyond(later, earlier, grid, 10.0)
+    assert ground.is_empty
+    assert len(shapely.get_parts(rim)) == 0
+    assert length_inside_m(rim, shapely.box(*grid.bounds)) == 0.0
