@@ -49,8 +49,10 @@ class Case:
     form : str
         The form of a peer (`benchmarks/peers.py`).
     workers : int
+    code : str
+        Folder of compiled code.
     cold : bool
-        With an empty cache of compiled code.
+        That is empty.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Case:
     kind: str
     form: str = ""
     workers: int = 2
+    code: str = "compiled"
     cold: bool = False
 
     def command(self, python: Path, peers: Path, archive: Path, out: Path) -> Sequence[str | Path]:
@@ -111,7 +114,8 @@ def _workers(name: str, archive: Archive, repeats: int) -> Group:
 
 
 def _compiled(archive: Archive, repeats: int) -> Group:
-    cases = [Case("cold", archive, "run", cold=True), Case("warm", archive, "run")]
+    own = "compiled-anew"
+    cases = [Case("cold", archive, "run", code=own, cold=True), Case("warm", archive, "run", code=own)]
     return Group("compiled code", cases, repeats)
 
 

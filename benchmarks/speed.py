@@ -38,10 +38,13 @@ _SAME_DN = 0.5
 
 @dataclass(frozen=True)
 class Bench:
-    """Where everything is: outputs, and folders of compiled code that is kept or not there yet."""
+    """Where everything is: archives, compiled code, and what runs give."""
 
     out: Path
-    code: Path
+
+    def env(self, code: str = "compiled") -> Mapping[str, str]:
+        """What a run's environment has beside this one's; ``code`` is its folder of compiled code."""
+        return ONE_THREAD | {"NUMBA_CACHE_DIR": str(self.out / code)}
 
     def archive(self, wanted: Archive) -> Path:
         """Folder of an archive; made when it is not there."""
@@ -57,17 +60,16 @@ class Bench:
         """Measure a first run, one with nothing new and one with a new scene."""
         archive = self.archive(wanted)
         with tempfile.TemporaryDirectory(dir=self.out, prefix="run-") as name:
-            return [asdict(cost) for cost in rerun.measure(archive, 1, Path(name))]
+            return [asdict(cost) for cost in rerun.measure(archive, 1, Path(name), self.env())]
 
     def run(self, case: Case) -> dict[str, Any]:
         """Measure a case once; what it writes is removed."""
         archive = self.archive(case.archive)
         if case.cold:
-            shutil.rmtree(self.code, ignore_errors=True)
+            shutil.rmtree(self.out / case.code, ignore_errors=True)
         with tempfile.TemporaryDirectory(dir=self.out, prefix="run-") as name:
             command = case.command(Path(sys.executable), PEERS, archive, Path(name) / "out")
-            env = ONE_THREAD | {"NUMBA_CACHE_DIR": str(self.code)}
-            used = measure(command, env, ROOT)
+            used = measure(command, self.env(case.code), ROOT)
             answer = dict(used.answer) or _recorded(Path(name) / "out")
         return asdict(replace(used, answer=answer))
 
@@ -117,7 +119,7 @@ def agreement(group: Group, entries: Sequence[dict[str, Any]], bench: Bench) -> 
             path = Path(name) / "values.npy"
             command = [*case.command(Path(sys.executable), PEERS, bench.archive(case.archive), path), path]
             try:
-                measure(command, ONE_THREAD | {"NUMBA_CACHE_DIR": str(bench.code)}, ROOT)
+                measure(command, bench.env(), ROOT)
             except FailedRunError as error:
                 if "NotImplementedError" not in str(error):
                     raise
@@ -193,7 +195,7 @@ def main(arguments: Sequence[str]) -> None:
     out = asked.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
     groups = [g for g in (QUICK if asked.quick else STANDARD) if not asked.only or g.name in asked.only]
-    bench = Bench(out, out / "compiled")
+    bench = Bench(out)
     found = run_groups(groups, bench)
     if not asked.quick and (not asked.only or RERUN in asked.only):
         _say("re-runs")
