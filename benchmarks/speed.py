@@ -43,7 +43,7 @@ class Bench:
     out: Path
 
     def env(self, code: str = "compiled") -> Mapping[str, str]:
-        """What a run's environment has beside this one's; ``code`` is its folder of compiled code."""
+        """Give what a run's environment has beside this one's; ``code`` is its folder of compiled code."""
         return ONE_THREAD | {"NUMBA_CACHE_DIR": str(self.out / code)}
 
     def archive(self, wanted: Archive) -> Path:
