@@ -16,8 +16,10 @@ from pipeline.store import Store, copying, held
 from pipeline.types import Grid, Site
 
 _FINE = ("blue", "green", "red", "nir")
-_SECONDS_PER_MEGAPIXEL = 0.9
-"""Scene, block and object passes together on one core (benchmarks/README.md)."""
+_SECONDS_PER_MEGAPIXEL = 0.05
+"""All passes together on one core, per million pixels of a band (docs/performance.md)."""
+_SECONDS_PER_SITE = 4.0
+"""What a site takes however small it is: start, tables, reports."""
 _SECONDS_PER_REQUEST = 0.2
 """One round trip."""
 _BYTES_PER_SECOND = 5e6
@@ -55,7 +57,7 @@ def estimate(planned: Planned, store: Store, config: Config) -> str:
     grid = planned.grid
     items = [item for scene in planned.scenes for item in scene.items]
     pixels = grid.width * grid.height * sum(1.0 if band in _FINE else 0.25 for band in BANDS) * len(items)
-    seconds = pixels / 1e6 * _SECONDS_PER_MEGAPIXEL
+    seconds = _SECONDS_PER_SITE + pixels / 1e6 * _SECONDS_PER_MEGAPIXEL
     if copying(config.source):
         lacking = [item for item in items if not held(store, item, grid, BANDS)]
         source = sources.load(config.source.kind)
