@@ -11,7 +11,7 @@ SERVERS := .venv-servers
 PEERS := .venv-peers
 BENCH := build/bench
 
-.PHONY: help setup setup-servers setup-peers bench demo test quick check lint types all sites clean $(SITES)
+.PHONY: help setup setup-servers setup-peers bench demo test quick desktop check lint types all sites clean $(SITES)
 
 help: ## this list
 	@grep -hE '^[a-z<>-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -68,11 +68,14 @@ demo: setup ## simulate an archive, measure it, print what was found (SIMULATED,
 	@printf '%s\n' 'SIMULATED. Look at $(DEMO)/results/sim-camp/report.html and open $(DEMO)/results/sim-camp/sim-camp.gpkg in QGIS;' \
 	  'the truth is in $(DEMO)/truth.json.'
 
-test: setup ## all tests
-	@$(VENV)/bin/python -m pytest -q -n $(WORKERS)
+test: setup ## all tests but those of `make desktop`
+	@$(VENV)/bin/python -m pytest -q -n $(WORKERS) -m 'not desktop'
 
 quick: setup ## the tests without whole runs of the program
-	@$(VENV)/bin/python -m pytest -q -n $(WORKERS) -m 'not slow'
+	@$(VENV)/bin/python -m pytest -q -n $(WORKERS) -m 'not slow and not desktop'
+
+desktop: setup ## tests that open the products in QGIS and Chromium (Debian: qgis python3-qgis xvfb chromium)
+	@$(VENV)/bin/python -m pytest -q -n $(WORKERS) -m desktop
 
 lint: setup ## style
 	@$(VENV)/bin/ruff check .
@@ -81,7 +84,7 @@ lint: setup ## style
 types: setup ## static types
 	@$(VENV)/bin/mypy
 
-check: lint types sites test ## everything that must pass before a change lands
+check: lint types sites test desktop ## everything that must pass before a change lands
 
 sites: setup ## check site files and claims
 	@$(RUN) sites check
