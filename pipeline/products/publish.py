@@ -16,6 +16,7 @@ from pipeline.config import Config
 from pipeline.drift import annual, drift_note
 from pipeline.evidence import sha256_file
 from pipeline.products._documents import MANIFEST, RUN, RUNS, Manifest, Run, read_document
+from pipeline.products._qgis import write_composite_styles
 from pipeline.products.atomic import write_error
 from pipeline.products.geopackage import read_tables, write_geopackage
 from pipeline.products.manifest import (
@@ -28,6 +29,7 @@ from pipeline.products.manifest import (
     write_run,
 )
 from pipeline.products.report import write_report
+from pipeline.products.stretch import read_composites
 from pipeline.products.true_colour import true_colour
 from pipeline.products.view import ReportFacts, View, build_view
 from pipeline.records import LAYERS, MeasurementRow, RunRow
@@ -60,8 +62,10 @@ def write_package(found: Findings, inputs: ManifestInputs, config: Config, work:
     package = work / "products" / f"{found.site.id}.gpkg"
     with _writing(config.out / found.site.id):
         package.parent.mkdir()
-        title = f"{'SIMULATED ' if inputs.simulated else ''}{found.site.name}"
-        write_geopackage(package, tables, found.grid.epsg, title, inputs.simulated)
+        title = f"SIMULATED {found.site.name.removeprefix('SIMULATED ')}" if inputs.simulated else found.site.name
+        composites = read_composites(work / "composites")
+        write_composite_styles(work / "composites", composites)
+        write_geopackage(package, tables, found.grid.epsg, title, inputs.simulated, composites)
     used = sum(scene.used for scene in found.scenes)
     return Draft(
         found.site.id, package, f"{len(found.scenes)} scenes read, {used} used, {len(found.piles)} piles or candidates"
@@ -88,7 +92,7 @@ def publish(
         composites = (work / "composites").rename(stage / "composites")
         if (folder / RUNS).is_dir():
             shutil.copytree(folder / RUNS, stage / RUNS)
-        outputs = [draft.package, *write_reports(stage, draft.package), *sorted(composites.glob("*.tif"))]
+        outputs = [draft.package, *write_reports(stage, draft.package), *sorted(composites.iterdir())]
         write_manifest(stage, build_manifest(inputs, stage, outputs))
         roots = inputs.evidence_root, inputs.archive_root
         write_run(stage, RunFacts(run[0], dt.datetime.now(dt.UTC), run[1], (draft.said,), *roots))
@@ -117,8 +121,9 @@ def _put_in_place(stage: Path, folder: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         path.replace(target)
     fresh = {path.name for path in files}
-    for old in (folder / "composites").glob("*.tif"):
-        if old.name not in fresh:
+    for old in (folder / "composites").glob("*.*"):
+        # GDAL leaves statistics of a raster it has shown beside it: those of another file would mislead.
+        if old.name not in fresh and old.name.endswith((".tif", ".qml", ".tif.aux.xml")):
             old.unlink()
 
 
