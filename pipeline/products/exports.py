@@ -8,22 +8,20 @@ import csv
 import datetime as dt
 import json
 import re
-from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
-import shapely
 from shapely.geometry import mapping
 from shapely.geometry.base import BaseGeometry
 
 from pipeline.products._columns import Layer, Value
+from pipeline.products._documents import TABLES
 from pipeline.products.atomic import atomic_path
-from pipeline.products.finished import Finished
+from pipeline.products.finished import Finished, rounded
 from pipeline.products.schema import PLACE, SCHEMA, SIMULATED, schema_of
 from pipeline.records import LAYERS
 
-TABLES = "tables"
 _ACTIVE = re.compile(r"(^|[;\t\r\n])(\s*)(['=+\-@＝＋－＠])")
 """Where a spreadsheet would begin to compute a cell; those of many countries begin a cell at a semicolon too."""
 
@@ -80,7 +78,7 @@ def _write_layer(layer: Layer, source: Finished, tables: IO[str], documents: IO[
         values = {column.name: column.clean(getattr(row, column.field)) for column in layer.columns}
         outline = source.outline(row) if layer.spatial else None
         cells = [*values.values(), *(_place(outline) if layer.spatial else ())]
-        rows.writerow([*map(_cell, cells), source.mark.strip()])
+        rows.writerow([*map(_cell, cells), "SIMULATED" if source.simulated else ""])
         documents.write(separator + _json(_feature(values, outline) if layer.spatial else values))
         separator = ",\n"
     documents.write("\n]}\n")
@@ -90,7 +88,7 @@ def _opening(layer: Layer, source: Finished) -> str:
     """Return the first line of a JSON file: what it is, up to its rows."""
     about: dict[str, Any] = {
         "layer": layer.name,
-        "name": source.mark + layer.name,
+        "name": source.marked(layer.name),
         "site": source.site_id,
         "simulated": source.simulated,
         "schema": SCHEMA,
@@ -113,7 +111,7 @@ def _place(outline: BaseGeometry | None) -> tuple[float | None, float | None]:
     if outline is None:
         return None, None
     point = outline.point_on_surface()
-    return point.x, point.y
+    return rounded(point.x), rounded(point.y)
 
 
 def _json(value: Any) -> str:
@@ -130,14 +128,19 @@ def _text(value: Any) -> str:
 
 
 def _cell(value: Value) -> str:
-    """Return a value as a cell: NULL is empty, true 1, false 0; a text that would be computed is made a text."""
+    """Return a value as a cell: NULL is empty; a text that would be computed is made a text."""
     if value is None:
         return ""
+    return tame(value) if isinstance(value, str) else cell_text(value)
+
+
+def cell_text(value: Value) -> str:
+    """Return a value that is there as text: true 1, false 0, a number with all its digits, a date in ISO 8601."""
+    if isinstance(value, str):
+        return value
     if isinstance(value, bool):
         return str(int(value))
-    if isinstance(value, int | float):
-        return repr(value)
-    return tame(value) if isinstance(value, str) else _text(value)
+    return repr(value) if isinstance(value, int | float) else _text(value)
 
 
 def tame(text: str) -> str:

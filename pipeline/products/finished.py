@@ -46,10 +46,9 @@ class Finished:
         except (KeyError, ValueError) as error:
             raise ProductError(f"{path}: layer run lacks {error}; run the site again with --force") from error
 
-    @property
-    def mark(self) -> str:
-        """What every name shown to a reader begins with."""
-        return "SIMULATED " if self.simulated else ""
+    def marked(self, name: str) -> str:
+        """Return a name as a reader is shown it: of simulated results it begins with SIMULATED."""
+        return name if not self.simulated or name.startswith("SIMULATED") else f"SIMULATED {name}"
 
     def rows(self, layer: str) -> Iterator[Row]:
         """Rows of a layer in file order, read as they are asked for."""
@@ -61,8 +60,14 @@ class Finished:
         if shape is None or shape.is_empty:
             return None
         on_globe = shapely.transform(reproject(shape, self.epsg, _LONLAT), _rounded)
-        turned: BaseGeometry = shapely.orient_polygons(on_globe)
+        # Vertices closer to each other than the digits tell apart have become one.
+        turned: BaseGeometry = shapely.orient_polygons(shapely.remove_repeated_points(on_globe))
         return turned
+
+
+def rounded(degrees: float) -> float:
+    """Longitude or latitude with the digits that are written."""
+    return round(degrees, _DECIMALS)
 
 
 def _rounded(coordinates: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -36,7 +36,7 @@ def schema_of(source: Finished) -> dict[str, Any]:
     """Return the schema that every JSON file of the tables fits; ``$defs`` holds one definition per layer."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"{source.mark}Tables of {source.site_id}",
+        "title": source.marked(f"Tables of {source.site_id}"),
         "description": "Columns of the tables beside this file. NULL is not computed or not stated, never 0; 0 is a "
         "measured 0. Units stand under unit: 1 is a share, a probability or a count. " + _CSV_NOTE,
         "simulated": source.simulated,
@@ -50,7 +50,7 @@ def _file(layer: Layer, source: Finished) -> dict[str, Any]:
     row: dict[str, Any] = {"$ref": f"#/$defs/{layer.name}"}
     fixed = {
         "layer": layer.name,
-        "name": source.mark + layer.name,
+        "name": source.marked(layer.name),
         "site": source.site_id,
         "simulated": source.simulated,
         "schema": SCHEMA,
