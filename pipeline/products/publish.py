@@ -14,6 +14,7 @@ from pathlib import Path
 from pipeline import __version__
 from pipeline.config import Config
 from pipeline.drift import annual, drift_note
+from pipeline.evidence import sha256_file
 from pipeline.products._documents import COMPOSITES, RUN, Run, read_document
 from pipeline.products.atomic import write_error
 from pipeline.products.exports import write_exports
