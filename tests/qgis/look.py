@@ -42,7 +42,9 @@ def form_of(layer):
         "tabs": [e.name() for e in config.tabs()],
         "fields": [e.name() for e in found if e.type() == kinds.AeTypeField],
         "relations": {e.name(): e.relation().isValid() for e in relations},
-        "read_only": all(config.readOnly(i) for i in range(layer.fields().count()) if layer.fields().fieldOrigin(i) == 1),
+        "read_only": all(
+            config.readOnly(i) for i in range(layer.fields().count()) if layer.fields().fieldOrigin(i) == 1
+        ),
     }
 
 
@@ -98,7 +100,11 @@ def vector(layer):
 
 def raster(layer):
     temporal, renderer = layer.temporalProperties(), layer.renderer()
-    limits = [renderer.redContrastEnhancement(), renderer.greenContrastEnhancement(), renderer.blueContrastEnhancement()]
+    limits = [
+        renderer.redContrastEnhancement(),
+        renderer.greenContrastEnhancement(),
+        renderer.blueContrastEnhancement(),
+    ]
     period = temporal.fixedTemporalRange()
     return {
         "valid": layer.isValid(),
@@ -127,9 +133,7 @@ def opened(path):
 
 def ranged(year):
     begin, end = QDate(year, 1, 1), QDate(year, 12, 31)
-    return QgsDateTimeRange(
-        QDateTime(begin, QTime(0, 0), Qt.UTC), QDateTime(end, QTime(23, 59, 59), Qt.UTC)
-    )
+    return QgsDateTimeRange(QDateTime(begin, QTime(0, 0), Qt.UTC), QDateTime(end, QTime(23, 59, 59), Qt.UTC))
 
 
 def tree_of(group):
@@ -166,9 +170,7 @@ def reached(path):
     most = {}
     for relation in read.relationManager().relations().values():
         parent = relation.referencedLayer()
-        counts = [
-            sum(1 for _ in relation.getRelatedFeatures(feature)) for feature in parent.getFeatures()
-        ] or [0]
+        counts = [sum(1 for _ in relation.getRelatedFeatures(feature)) for feature in parent.getFeatures()] or [0]
         most[relation.id()] = [parent.featureCount(), sum(count > 0 for count in counts), max(counts)]
     return most
 
@@ -207,7 +209,10 @@ def printed(path, out):
         settings = QgsLayoutExporter.ImageExportSettings()
         settings.dpi = 110
         status = exporter.exportToImage(out, settings)
-    return {"status": int(status), "items": sorted(item.displayName() for item in layout.items() if hasattr(item, "displayName"))}
+    return {
+        "status": int(status),
+        "items": sorted(item.displayName() for item in layout.items() if hasattr(item, "displayName")),
+    }
 
 
 def alone(path):
