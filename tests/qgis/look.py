@@ -1,7 +1,7 @@
 """Opens products in a real QGIS and says as JSON what it made of them; run by the Python QGIS was built for.
 
-``look.py layers FILE``, ``look.py project FILE``, ``look.py forms FILE``, ``look.py render FILE YEAR WIDTH PNG [LAYER ...]``,
-``look.py print FILE PDF``, ``look.py raster FILE``.
+``look.py layers FILE``, ``project FILE``, ``reached FILE``, ``render FILE YEAR WIDTH PNG [LAYER ...]``,
+``print FILE OUT``, ``raster FILE``.
 """
 
 import json
