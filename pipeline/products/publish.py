@@ -8,12 +8,13 @@ import datetime as dt
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline import __version__
 from pipeline.config import Config
 from pipeline.drift import annual, drift_note
+from pipeline.evidence import sha256_file
 from pipeline.products._documents import COMPOSITES, RUN, Run, read_document
 from pipeline.products.atomic import write_error
 from pipeline.products.exports import write_exports
@@ -157,7 +158,7 @@ def _view(package: Path) -> View:
     facts = {row.key: row.value for row in tables["run"] if isinstance(row, RunRow)}
     measured = {m.year for m in tables["measurements"] if isinstance(m, MeasurementRow) and m.value is not None}
     pictures = true_colour(package.parent / COMPOSITES, measured, int(facts["epsg"]))
-    return build_view(tables, pictures, _report_facts(facts))
+    return build_view(tables, pictures, replace(_report_facts(facts), package_sha256=sha256_file(package)))
 
 
 def _facts(found: Findings, inputs: ManifestInputs, config: Config) -> dict[str, str]:
