@@ -27,10 +27,12 @@ from pipeline.products._documents import (
     read_document,
     write_document,
 )
+from pipeline.products._project import ProjectFrame
 from pipeline.products._qgis import embed_project, embed_styles
 from pipeline.products.finished import Finished
-from pipeline.products.geopackage import Target, connect, package_beside, read_rows, write_layer
+from pipeline.products.geopackage import NO_COMPOSITES, Target, connect, package_beside, read_rows, write_layer
 from pipeline.products.manifest import code_sha256, describe, read_manifest
+from pipeline.products.wording import attribution
 from pipeline.records import LAYERS, MeasurementRow, Row
 from pipeline.told import SiteId, Told
 
@@ -159,13 +161,16 @@ def _write_package(path: Path, sites: Sequence[tuple[GatheredSite, Finished]], *
                 if name == "sites":
                     bounds.append(tuple(shapely.total_bounds([row.geometry for row in rows]).tolist()))
         west, south, east, north = zip(*bounds, strict=True)
-        frame = styles.ProjectFrame(
+        frame = ProjectFrame(
             file_name=path.name,
             title=title,
             epsg=_LONLAT,
             simulated=simulated,
             bounds=(min(west), min(south), max(east), max(north)),
             years=(min(years), max(years)) if years else None,
+            composites=NO_COMPOSITES,
+            credit=attribution(sorted(years), simulated=simulated),
+            gathered=True,
         )
         with closing(connect(beside)) as connection, connection:
             embed_styles(connection, target.note, simulated=simulated)
