@@ -109,8 +109,8 @@ def _placemark(name: str, row: Any, year: int | None, source: Finished) -> Itera
         span = ET.SubElement(placemark, "TimeSpan")
         span.append(_text("begin", f"{year}-01-01"))
         span.append(_text("end", f"{year}-12-31"))
-    column, looks = looks_of(name)
-    value = "" if column is None else getattr(row, column, None) or getattr(row, f"{column}_")
+    drawn_by, looks = looks_of(name)
+    value = "" if drawn_by is None else getattr(row, drawn_by, None) or getattr(row, f"{drawn_by}_")
     if value in looks:
         placemark.append(_text("styleUrl", f"#{_style_id(name, value)}"))
     data = ET.SubElement(ET.SubElement(placemark, "ExtendedData"), "SchemaData", schemaUrl=f"#{name}-columns")
