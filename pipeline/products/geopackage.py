@@ -21,8 +21,11 @@ from shapely.geometry.base import BaseGeometry
 from pipeline.errors import ProductError
 from pipeline.products import styles
 from pipeline.products._columns import GEOMETRY_FIELD, Column, Layer, Value
+from pipeline.products._project import ProjectFrame
 from pipeline.products._qgis import FIXED_TIME, GEOMETRY_COLUMN, embed_project, embed_styles
 from pipeline.products.atomic import atomic_path, write_error
+from pipeline.products.stretch import LOOKS, Composites
+from pipeline.products.wording import attribution
 from pipeline.records import LAYERS, FootprintRow, Row, StockpileRow, Tables
 
 VERSION = "1.3"
@@ -33,9 +36,12 @@ ENVELOPE_BYTES = (0, 32, 48, 48, 64)
 """Size of a geometry's envelope by its indicator (OGC 12-128r17, 2.1.3)."""
 SOURCE_NOTE = "Inputs, code and settings are in manifest.json beside this file."
 SIMULATED_NOTE = "SIMULATED: made from simulated scenes; nothing in it is an observation. "
+NO_COMPOSITES = Composites((), dict.fromkeys(LOOKS, ()))
 
 
-def write_geopackage(path: Path, tables: Tables, epsg: int, title: str, simulated: bool) -> None:
+def write_geopackage(
+    path: Path, tables: Tables, epsg: int, title: str, simulated: bool, composites: Composites = NO_COMPOSITES
+) -> None:
     """Write all layers, with their styles and a QGIS project, replacing a former file only when whole.
 
     Rows are written in the order given. In a column that may be None, NaN and the empty string become
@@ -54,6 +60,8 @@ def write_geopackage(path: Path, tables: Tables, epsg: int, title: str, simulate
         Title of the file and of the project.
     simulated : bool
         True marks the file, every layer and the project as SIMULATED.
+    composites : Composites
+        Of the folder ``composites`` beside the file, shown by the project.
 
     Raises
     ------
@@ -81,7 +89,7 @@ def write_geopackage(path: Path, tables: Tables, epsg: int, title: str, simulate
                 connection.execute("PRAGMA synchronous = OFF")
                 _check_counts(path, connection, tables)
                 embed_styles(connection, target.note, simulated=simulated)
-                embed_project(connection, _frame(target, tables))
+                embed_project(connection, _frame(target, tables, composites))
         except (DataSourceError, DataLayerError, sqlite3.Error) as error:
             raise write_error(path, error) from error
 
@@ -207,17 +215,20 @@ def _check_counts(path: Path, connection: sqlite3.Connection, tables: Tables) ->
             raise write_error(path, f"layer {name} holds {count} of {len(rows)} rows")
 
 
-def _frame(target: _Target, tables: Tables) -> styles.ProjectFrame:
+def _frame(target: _Target, tables: Tables, composites: Composites) -> ProjectFrame:
     """Return extent and years of what the tables hold."""
     shapes = [getattr(row, GEOMETRY_FIELD) for row in tables["sites"]]
-    years = [row.year for rows in tables.values() for row in rows if isinstance(row, StockpileRow | FootprintRow)]
-    return styles.ProjectFrame(
+    outlined = {row.year for rows in tables.values() for row in rows if isinstance(row, StockpileRow | FootprintRow)}
+    years = sorted(outlined | set(composites.years))
+    return ProjectFrame(
         file_name=target.path.name,
         title=target.title,
         epsg=target.epsg,
         simulated=target.simulated,
         bounds=tuple(shapely.total_bounds(shapes)) if shapes else None,
-        years=(min(years), max(years)) if years else None,
+        years=(years[0], years[-1]) if years else None,
+        composites=composites,
+        credit=attribution(years, simulated=target.simulated),
     )
 
 
