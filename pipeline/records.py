@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from shapely.geometry.base import BaseGeometry
 
+from pipeline.review_records import AgreementRow, OutlineRow, ReviewRow
 from pipeline.series_records import BreakRow, DriftRow, PlatformRow, TrendRow
 
 
@@ -86,6 +87,9 @@ class StockpileRow:
     area_max_m2: float | None
     area_end_m2: float | None
     parts: str
+    machine_tier: str = ""
+    review: str | None = None
+    reviewed_as: str | None = None
 
 
 @dataclass(frozen=True)
@@ -149,6 +153,7 @@ class BoundaryChangeRow:
     advance_p90_m: float | None
     advance_max_m: float | None
     advance_length_m: float | None
+    review: str | None = None
 
 
 @dataclass(frozen=True)
@@ -228,6 +233,9 @@ Row: TypeAlias = (
     | ClaimRow
     | DriftRow
     | PlatformRow
+    | ReviewRow
+    | OutlineRow
+    | AgreementRow
     | RunRow
 )
 
@@ -247,6 +255,9 @@ LAYERS: dict[str, type[Row]] = {
     "claims": ClaimRow,
     "drift": DriftRow,
     "platforms": PlatformRow,
+    "reviews": ReviewRow,
+    "analyst_outlines": OutlineRow,
+    "agreement": AgreementRow,
     "run": RunRow,
 }
 """Layer name to record, in the order the GeoPackage lists them. A trailing ``_`` is not in the column name."""
