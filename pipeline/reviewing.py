@@ -60,10 +60,10 @@ def review_site(site: Site, config: Config, file: Path | None = None) -> Reading
         The file or the ledger cannot be used; nothing is taken.
     """
     path = file or config.out / site.id / REVIEW
-    rows, offered, epsg = read_review(path)
+    reviewed = read_review(path)
     # A day later than here it may already be where the reviewer is.
     latest = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
-    decisions, faults, _ = check_rows(rows, Place(epsg, site.aoi, offered, latest))
+    decisions, faults = check_rows(reviewed, Place(site.aoi, latest))
     done: list[Sorted] = []
     held: list[Decision] = []
 
@@ -75,12 +75,12 @@ def review_site(site: Site, config: Config, file: Path | None = None) -> Reading
     added = append(config.reviews, site.id, choose)
     current = counting([*held, *added])
     decided = {(d.kind, d.object_id) for d in current}
-    waiting = [f"{kind} {object_id}" for kind, object_id in offered if (kind, object_id) not in decided]
+    waiting = [f"{kind} {object_id}" for kind, object_id in reviewed.offered if (kind, object_id) not in decided]
     return Reading(path, ledger_path(config.reviews, site.id), done[0], faults, waiting, agreements(current))
 
 
 def _said(d: Decision) -> str:
-    when = "all years" if d.year is None else str(d.year)
+    when = str(d.year) if d.year is not None else "its two years" if d.kind == "ground" else "all years"
     why = f": {d.reason}" if d.reason else ""
     return f"{d.choice} {d.kind} {d.object_id}, {when}, by {d.analyst} on {d.reviewed_on}{why}"
 

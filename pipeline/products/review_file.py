@@ -26,11 +26,12 @@ from pipeline.products.atomic import atomic_path
 from pipeline.products.geopackage import read_tables
 from pipeline.products.results import HEADLINE_ROLES
 from pipeline.records import BoundaryChangeRow, RunRow, SiteRow, StockpileRow, Tables, ZoneRow
-from pipeline.review.checks import RawRow
+from pipeline.review.checks import RawRow, ReviewFile
 from pipeline.review.decisions import Machine
 from pipeline.review.outcome import gain_id
 
 REVIEW = "review.gpkg"
+_LONLAT = 4326
 _BUSY_S = 5.0
 """How long to wait for a save under way in QGIS."""
 _MOST_ROWS = 100_000
@@ -122,13 +123,8 @@ def objects_to_review(tables: Tables, baseline_year: str) -> list[Offer]:
     return [*piles, *ground]
 
 
-def read_review(path: Path) -> tuple[list[RawRow], dict[tuple[str, str], Machine], int]:
+def read_review(path: Path) -> ReviewFile:
     """Read a review file as it was handed back, without changing it: QGIS may have it open.
-
-    Returns
-    -------
-    tuple of (list of RawRow, dict, int)
-        Rows in the order of the file, what each object was when it was put in, and the EPSG code.
 
     Raises
     ------
@@ -153,7 +149,10 @@ def read_review(path: Path) -> tuple[list[RawRow], dict[tuple[str, str], Machine
             rows = [_raw(*row) for row in connection.execute(query)]
             if len(rows) > _MOST_ROWS:
                 raise ReviewError(f"{path}: has more than {_MOST_ROWS:,} rows; it is no review file of this program")
-            return rows, dict(_read_offered(connection)), int(epsg)
+            offered = list(_read_offered(connection, int(epsg)))
+            return ReviewFile(
+                int(epsg), tuple(rows), {key: m for key, m, _ in offered}, {key: shape for key, _, shape in offered}
+            )
     except (sqlite3.Error, UnicodeDecodeError, TypeError, ValueError, shapely.errors.ShapelyError) as error:
         raise ReviewError(
             f"{path}: cannot be read as a review file ({error}); close other programs or restore it"
@@ -182,13 +181,15 @@ def _raw(fid: int, blob: bytes | None, empty: int, *values: Any) -> RawRow:
         return RawRow(fid, row, None, f"unreadable ({error})")
 
 
-def _read_offered(connection: sqlite3.Connection) -> Iterator[tuple[tuple[str, str], Machine]]:
+def _read_offered(connection: sqlite3.Connection, epsg: int) -> Iterator[tuple[tuple[str, str], Machine, BaseGeometry]]:
     names = "object, object_id, year, area_m2, area_lo95_m2, area_hi95_m2, tier, outline, manifest_sha256"
     query = f"SELECT {names} FROM {OFFERED} LIMIT {_MOST_ROWS}"  # noqa: S608 - names of ours
     for kind, object_id, year, area, lo95, hi95, tier, outline, manifest in connection.execute(query):
         low, high = (None if bound is None else float(bound) for bound in (lo95, hi95))
-        shape = polygons_only(shapely.from_wkb(outline))
-        yield (str(kind), str(object_id)), Machine(int(year), float(area), low, high, tier, shape, str(manifest))
+        drawn = from_blob(outline)
+        shape = polygons_only(reproject(drawn, epsg, _LONLAT))
+        machine = Machine(int(year), float(area), low, high, tier, shape, str(manifest))
+        yield (str(kind), str(object_id)), machine, drawn
 
 
 @contextmanager
@@ -215,19 +216,20 @@ def _add(path: Path, offers: Sequence[Offer], epsg: int, manifest: str) -> int:
 
 
 def _insert(connection: sqlite3.Connection, o: Offer, epsg: int, manifest: str) -> None:
-    lonlat = shapely.to_wkb(reproject(o.outline, epsg, 4326), byte_order=1)
+    outline = to_blob(o.outline, epsg)
     connection.execute(
         f"INSERT INTO {OFFERED} VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - a name of ours
-        (o.kind, o.object_id, o.year, o.area_m2, o.low, o.high, o.tier, lonlat, manifest),
+        (o.kind, o.object_id, o.year, o.area_m2, o.low, o.high, o.tier, outline, manifest),
     )
     connection.execute(
         f"INSERT INTO {LAYER} ({GEOMETRY_COLUMN}, review_id, object, object_id, machine_year, machine_area_m2,"  # noqa: S608 - names of ours
         " machine_area_lo95_m2, machine_area_hi95_m2, machine_tier) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            to_blob(o.outline, epsg),
+            outline,
             f"{o.kind} {o.object_id}",
             o.kind,
             o.object_id,
-            *(o.year, o.area_m2, o.low, o.high, o.tier),
+            # To be read, not to be reckoned with: whole square metres.
+            *(o.year, *(None if area is None else round(area) for area in (o.area_m2, o.low, o.high)), o.tier),
         ),
     )

@@ -34,8 +34,6 @@ from pipeline.review.decisions import (
 
 _LONLAT = 4326
 _MOST_NAME = 80
-_SAME_M = 0.01
-"""Vertices nearer than this were not moved by hand."""
 
 
 @dataclass(frozen=True)
@@ -50,12 +48,23 @@ class RawRow:
 
 @dataclass(frozen=True)
 class Place:
-    """What rows are checked against: CRS, AOI (EPSG:4326), objects put before the reviewer, the last day allowed."""
+    """What rows are checked against: AOI (EPSG:4326), and the last day a decision may have been taken."""
+
+    aoi: BaseGeometry
+    latest: dt.date
+
+
+@dataclass(frozen=True)
+class ReviewFile:
+    """A review file as it was handed back, its rows in order.
+
+    ``offered`` is what each object was when it was put in, ``outlines`` its outline in the CRS of the file (``epsg``).
+    """
 
     epsg: int
-    aoi: BaseGeometry
+    rows: tuple[RawRow, ...]
     offered: Mapping[tuple[str, str], Machine]
-    latest: dt.date
+    outlines: Mapping[tuple[str, str], BaseGeometry]
 
 
 @dataclass(frozen=True)
@@ -79,29 +88,27 @@ class _BadValueError(Exception):
         self.fault = column, value, remedy
 
 
-def check(row: RawRow, place: Place) -> Decision | Fault | None:
-    """Turn a row into a decision; None while its object waits for one."""
+def check(row: RawRow, file: ReviewFile, place: Place) -> Decision | Fault | None:
+    """Turn a row of a file into a decision; None while its object waits for one."""
     try:
-        return _Checked(row, place).decision()
+        return _Checked(row, file, place).decision()
     except _BadValueError as bad:
         return Fault(row.fid, *bad.fault)
 
 
-def check_rows(rows: Sequence[RawRow], place: Place) -> tuple[list[Decision], list[Fault], list[RawRow]]:
-    """Check all rows: sound decisions, faults, and the rows that wait.
+def check_rows(file: ReviewFile, place: Place) -> tuple[list[Decision], list[Fault]]:
+    """Check all rows of a file: sound decisions, and faults.
 
     Two rows by one reviewer on the same object and year that say different things are both faults: which came last,
     the file does not tell.
     """
     decisions: dict[tuple[str, str, int | None, str], tuple[int, Decision]] = {}
-    faults, waiting, twice = [], [], set()
-    for row in rows:
-        found = check(row, place)
+    faults, twice = [], set()
+    for row in file.rows:
+        found = check(row, file, place)
         if isinstance(found, Fault):
             faults.append(found)
-        elif found is None:
-            waiting.append(row)
-        else:
+        elif found is not None:
             former = decisions.setdefault(found.key, (row.fid, found))
             if former[1].said != found.said:
                 remedy = (
@@ -109,7 +116,7 @@ def check_rows(rows: Sequence[RawRow], place: Place) -> tuple[list[Decision], li
                 )
                 faults.append(Fault(row.fid, "decision", found.choice, remedy))
                 twice.add(found.key)
-    return [d for key, (_, d) in decisions.items() if key not in twice], faults, waiting
+    return [d for key, (_, d) in decisions.items() if key not in twice], faults
 
 
 @dataclass(frozen=True)
@@ -117,6 +124,7 @@ class _Checked:
     """One row under check; each method raises where a value cannot be taken."""
 
     row: RawRow
+    file: ReviewFile
     place: Place
 
     def decision(self) -> Decision | None:
@@ -130,7 +138,7 @@ class _Checked:
             raise _BadValueError("object_id", None, "give the outline a name of its own, e.g. north-yard")
         machine = self.machine(kind, object_id)
         if choice not in DRAWN:
-            self.check_unmoved(choice, machine)
+            self.check_unmoved(choice)
         source_date = self.day("source_date", needed=choice == "own")
         return Decision(
             kind=cast("Kind", kind),
@@ -151,7 +159,7 @@ class _Checked:
     def machine(self, kind: str, object_id: str) -> Machine | None:
         if kind not in OURS:
             return None
-        known = self.place.offered.get((kind, object_id))
+        known = self.file.offered.get((kind, object_id))
         if known is None:
             remedy = "no such object was put into this file; copy the row of the object, or draw one of your own"
             raise _BadValueError("object_id", object_id, remedy)
@@ -230,29 +238,28 @@ class _Checked:
         drawn = self._polygon()
         if drawn is None:
             raise _BadValueError("geometry", None, "draw the outline")
-        kept = rounded(reproject(drawn, self.place.epsg, _LONLAT))
+        kept = rounded(reproject(drawn, self.file.epsg, _LONLAT))
         if not kept.is_valid:
             why = f"no edges may cross ({shown(explain_validity(drawn if not drawn.is_valid else kept))}); redraw it"
             raise _BadValueError("geometry", "not a valid polygon", why)
         if not kept.intersects(self.place.aoi):
             raise _BadValueError("geometry", "outside the AOI", "move it, or enlarge the AOI in the site file")
-        known = self._offered()
-        if known is not None and _same(drawn, reproject(known.outline, _LONLAT, self.place.epsg)):
+        if _same(drawn, self._ours()):
             remedy = "edit takes an outline that differs; change it, or choose accept"
             raise _BadValueError("geometry", "the outline as we have it", remedy)
         return kept
 
-    def check_unmoved(self, choice: str, machine: Machine | None) -> None:
+    def check_unmoved(self, choice: str) -> None:
         """Refuse an outline that was moved without being called edited: it would be lost."""
         drawn = self._polygon() if choice in {"accept", "reject"} else None
-        if drawn is not None and machine is not None:
-            ours = reproject(machine.outline, _LONLAT, self.place.epsg)
-            if not _same(drawn, ours):
-                remedy = f"to keep the new outline choose edit; to {choice} ours, restore it (copy it from stockpiles)"
-                raise _BadValueError("geometry", "another outline than ours", remedy)
+        ours = self._ours()
+        if drawn is not None and ours is not None and not _same(drawn, ours):
+            remedy = f"to keep the new outline choose edit; to {choice} ours, restore it (copy it from stockpiles)"
+            raise _BadValueError("geometry", "another outline than ours", remedy)
 
-    def _offered(self) -> Machine | None:
-        return self.place.offered.get((str(self.row.values.get("object")), str(self.row.values.get("object_id"))))
+    def _ours(self) -> BaseGeometry | None:
+        """Outline that was put before the reviewer; None of what was found without us."""
+        return self.file.outlines.get((str(self.row.values.get("object")), str(self.row.values.get("object_id"))))
 
     def _polygon(self) -> BaseGeometry | None:
         if self.row.broken is not None:
@@ -268,7 +275,9 @@ class _Checked:
         return shapely.force_2d(drawn)
 
 
-def _same(drawn: BaseGeometry, ours: BaseGeometry) -> bool:
+def _same(drawn: BaseGeometry, ours: BaseGeometry | None) -> bool:
     """Whether two outlines have the same vertices, whatever polygon or ring comes first."""
+    if ours is None:
+        return False
     one, other = (shapely.normalize(shapely.MultiPolygon(shapely.get_parts(shape).tolist())) for shape in (drawn, ours))
-    return bool(shapely.equals_exact(one, other, tolerance=_SAME_M))
+    return bool(one == other)
