@@ -8,7 +8,7 @@ from shapely.geometry.base import BaseGeometry
 from pipeline.breaks import BreakResult
 from pipeline.claims import ClaimFinding
 from pipeline.compare import Z95
-from pipeline.config import Config
+from pipeline.config import Config, in_windows
 from pipeline.drift import Departure, SceneDeparture, annual, by_platform, drifts
 from pipeline.findings import Advance, BoundaryPiece, PileSeries, PreparedScene, ZoneGround
 from pipeline.grid import reproject
@@ -25,6 +25,7 @@ from pipeline.records import (
     SceneRow,
     SiteRow,
     Tables,
+    YearSceneRow,
     ZoneRow,
 )
 from pipeline.review.outcome import Reviewed, gain_id
@@ -78,6 +79,7 @@ def make_tables(found: Findings, facts: Mapping[str, str], config: Config) -> Ta
     tables["measurements"] = [_measurement_row(site_id, m) for m in (*found.measurements, *reviewed.measurements)]
     # These records have the columns' names but for the site: what is judged is what is written.
     tables["changes"] = [ChangeRow(site_id, **vars(change)) for change in (*found.changes, *reviewed.changes)]
+    tables["year_scenes"] = list(_year_scene_rows(found, config))
     tables["trends"] = [TrendRow(site_id, **vars(trend)) for trend in found.trends]
     tables["breaks"] = [BreakRow(site_id, **vars(found_break)) for found_break in found.breaks]
     tables["claims"] = [
@@ -92,6 +94,7 @@ def make_tables(found: Findings, facts: Mapping[str, str], config: Config) -> Ta
             f.lo95,
             f.hi95,
             c.not_observable,
+            c.metric,
         )
         for c, f in found.claims
     ]
@@ -241,6 +244,23 @@ def _advance(advance: Advance | None) -> tuple[float | None, float | None, float
 def _gain_review(reviewed: Reviewed, years: tuple[int, int], piece: BoundaryPiece) -> str | None:
     standing = reviewed.ground.get(gain_id(*years, piece.zone_id)) if piece.change == "certain_gain" else None
     return None if standing is None else standing.state
+
+
+def _year_scene_rows(found: Findings, config: Config) -> list[YearSceneRow]:
+    """Scenes a year's number of a metric rests on: those used whose day lies in the windows of the metric."""
+    used = sorted((s for s in found.scenes if s.used), key=lambda s: (s.stored.scene.datetime, s.stored.scene.scene_id))
+    rows = []
+    measured = (*found.measurements, *found.reviewed.measurements)
+    metrics = {m.metric for m in measured} | {c.metric for c in found.changes}
+    for metric in sorted(metrics | {t.metric for t in found.trends}):
+        windows = config.windows.stockpile if "stockpile" in metric else config.windows.footprint
+        rows += [
+            YearSceneRow(metric, s.date.year, s.scene_id, s.date, prepared.clear_fraction)
+            for prepared in used
+            for s in [prepared.stored.scene]
+            if in_windows(s.date, windows)
+        ]
+    return rows
 
 
 def _measurement_row(site_id: str, m: Measurement) -> MeasurementRow:

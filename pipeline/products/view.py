@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pipeline.products import texts
 from pipeline.products.change_listings import changes_listing, pile_changes, trends_listing
 from pipeline.products.drawings import Drawing, chart_drawings, picture_drawings, picture_note
+from pipeline.products.gaps import not_assessed
 from pipeline.products.listings import (
     Listing,
     boundary_listing,
@@ -69,6 +70,8 @@ class ReportFacts:
         Largest q-value of a change.
     notes : tuple of str
         Further lines the reader must know (substituted bands, missing classes).
+    package_sha256 : str
+        Hash of the GeoPackage the report is made from, for its citation.
     """
 
     site_id: str
@@ -84,6 +87,7 @@ class ReportFacts:
     reference: str
     fdr_q: float
     notes: tuple[str, ...] = ()
+    package_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,9 @@ class View:
     scenes: tuple[Listing, ...]
     reading: tuple[tuple[str, str], ...]
     limits: tuple[str, ...]
+    method: tuple[tuple[str, str], ...]
+    not_assessed: tuple[str, ...]
+    cite: tuple[str, ...]
     tracing: tuple[str, ...]
     versions: tuple[tuple[str, str], ...]
     attribution: str
@@ -142,8 +149,10 @@ def build_view(tables: Tables, pictures: Sequence[Picture], facts: ReportFacts) 
     scenes = results.rows("scenes", SceneRow)
     credit = attribution([s.datetime.year for s in scenes if s.used], simulated=facts.simulated)
     n_used = sum(s.used for s in scenes)
+    title = f"Change report: {facts.site_name}"
+    program = f"{facts.version} (source {facts.code_sha256})"
     return View(
-        title=f"Change report: {facts.site_name}",
+        title=title,
         simulated=facts.simulated,
         facts=_facts(results, facts),
         summary=_summary(results, facts.fdr_q),
@@ -162,7 +171,10 @@ def build_view(tables: Tables, pictures: Sequence[Picture], facts: ReportFacts) 
         scenes_note=f"Scenes considered: {len(scenes)}. Used: {n_used}. Refused: {len(scenes) - n_used}.",
         scenes=scenes_listings(scenes),
         reading=texts.READING,
-        limits=texts.LIMITS,
+        limits=texts.limits(results),
+        method=texts.method(results),
+        not_assessed=not_assessed(results),
+        cite=texts.cite(title, program, (f"{facts.site_id}.gpkg", facts.package_sha256), scenes, credit),
         tracing=(*(t.format(site_id=facts.site_id) for t in texts.TRACING), evidence_note(facts.evidence)),
         versions=_versions(results, facts),
         attribution=credit,
