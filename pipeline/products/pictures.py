@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from shapely.geometry.base import BaseGeometry
 
-from pipeline.products.lettering import font_path
+from pipeline.products.fonts import font_path
 
 Bounds = tuple[float, float, float, float]
 _Ring = NDArray[np.float64]
