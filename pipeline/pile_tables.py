@@ -87,6 +87,7 @@ def observation_rows(pile: PileSeries) -> list[ObservationRow]:
             o.background_level,
             o.clear_fraction,
             o.score,
+            year.year,
         )
         for year in pile.years
         for o in year.observations

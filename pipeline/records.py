@@ -1,16 +1,47 @@
 """The rows of the GeoPackage: the product definition as data.
 
-One frozen record per layer; its fields are the columns, in order, and their annotations the column
-types. The writer, the report and the tests all read the layers from here (docs/contract.md).
+One frozen record per layer; its fields are the columns, in order, their annotations the column types and what a reader
+is told of them (:class:`pipeline.told.Told`). The writer, the report, the exports and the tests read the layers from
+here (docs/contract.md).
 """
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Annotated, TypeAlias
 
 from shapely.geometry.base import BaseGeometry
 
-from pipeline.series_records import BreakRow, DriftRow, PlatformRow, TrendRow
+from pipeline.ground_records import BoundaryChangeRow, FootprintRow
+from pipeline.pile_records import ObservationRow, StockpileChangeRow, StockpileRow
+from pipeline.series_records import (
+    BreakRow,
+    ChangeRow,
+    DriftRow,
+    MeasurementRow,
+    PlatformRow,
+    TrendRow,
+    YearSceneRow,
+)
+from pipeline.told import CLAIM_VERDICTS, METRICS, OFFSET_VERDICTS, ROLES, SceneId, Told, ZoneId
+
+__all__ = [
+    "LAYERS",
+    "BoundaryChangeRow",
+    "ChangeRow",
+    "ClaimRow",
+    "FootprintRow",
+    "MeasurementRow",
+    "ObservationRow",
+    "Row",
+    "RunRow",
+    "SceneRow",
+    "SiteRow",
+    "StockpileChangeRow",
+    "StockpileRow",
+    "Tables",
+    "YearSceneRow",
+    "ZoneRow",
+]
 
 
 @dataclass(frozen=True)
@@ -18,13 +49,15 @@ class SiteRow:
     """The site's own polygons as they were given (AOI, perimeters, zones, controls, exclusions, yards)."""
 
     geometry: BaseGeometry
-    id: str
-    name: str
-    kind: str
-    role: str
-    source: str | None
-    source_date: str | None
-    uncertainty_m: float | None
+    id: Annotated[str, Told("Site", technical=True, meaning="Id of the site file")]
+    name: Annotated[str, Told("Name", meaning="Of the site or of the feature")]
+    kind: Annotated[str, Told("Kind", meaning="Camp, mine, port, power plant or other")]
+    role: Annotated[str, Told("Role", meaning="aoi is the ground analysed; any other as the site file gives it")]
+    source: Annotated[str | None, Told("Source", meaning="Who drew or published the outline")]
+    source_date: Annotated[str | None, Told("Date of the source", meaning="As the source states it")]
+    uncertainty_m: Annotated[
+        float | None, Told("Positional uncertainty", unit="m", meaning="Of the outline, as the source states it")
+    ]
 
 
 @dataclass(frozen=True)
@@ -32,11 +65,13 @@ class ZoneRow:
     """A zone that is measured on its own, and what its outline rests on."""
 
     geometry: BaseGeometry
-    zone_id: str
-    role: str
-    name: str
-    reference: str | None
-    area_m2: float
+    zone_id: ZoneId
+    role: Annotated[str, Told("Role", meaning="What the zone is to the site", values=ROLES)]
+    name: Annotated[str, Told("Name", meaning="Of the zone")]
+    reference: Annotated[
+        str | None, Told("Rests on", meaning="A sourced perimeter, or the footprint measured in the baseline year")
+    ]
+    area_m2: Annotated[float, Told("Area", unit="m2", meaning="Of the zone, on the ellipsoid")]
 
 
 @dataclass(frozen=True)
@@ -44,172 +79,69 @@ class SceneRow:
     """Coverage of a scene over the site; ``used`` 0 with the reason when refused."""
 
     geometry: BaseGeometry | None
-    scene_id: str
-    datetime: dt.datetime
-    platform: str | None
-    processing_baseline: str | None
-    relative_orbit: int | None
-    used: bool
-    reason: str | None
-    clear_fraction: float | None
-    offset_verdict: str | None
-    shift_x_m: float | None
-    shift_y_m: float | None
-    sha256: str | None
-    residual_m: float | None = None
-    evidence_version: int | None = None
-
-
-@dataclass(frozen=True)
-class StockpileRow:
-    """Outline of one pile in one year; its area is the median over the year's dates."""
-
-    geometry: BaseGeometry
-    pile_id: str
-    year: int
-    year_start: dt.date
-    year_end: dt.date
-    area_m2: float
-    area_lo95_m2: float
-    area_hi95_m2: float
-    n_dates: int
-    persistence: float
-    tier: str
-    zone_id: str | None
-    volume_lo_m3: float | None
-    volume_hi_m3: float | None
-    method: str
-    score: float | None
-    material: str | None
-    persistence_lo95: float | None
-    persistence_hi95: float | None
-    area_max_m2: float | None
-    area_end_m2: float | None
-    parts: str
-
-
-@dataclass(frozen=True)
-class ObservationRow:
-    """Outline of one pile on one date: what the annual value is the median of."""
-
-    geometry: BaseGeometry | None
-    pile_id: str
-    scene_id: str
-    date: dt.date
-    area_m2: float
-    area_lo95_m2: float
-    area_hi95_m2: float
-    pile_level: float | None
-    background_level: float | None
-    clear_fraction: float
-    score: float | None
-
-
-@dataclass(frozen=True)
-class StockpileChangeRow:
-    """Change of one pile between two years; geometry is the later outline, else the earlier one."""
-
-    geometry: BaseGeometry | None
-    pile_id: str
-    year_from: int
-    year_to: int
-    delta_m2: float | None
-    lo95_m2: float | None
-    hi95_m2: float | None
-    mdc95_m2: float | None
-    verdict: str
-
-
-@dataclass(frozen=True)
-class FootprintRow:
-    """Measured extent of occupied ground of one class in one zone and year."""
-
-    geometry: BaseGeometry
-    year: int
-    year_start: dt.date
-    year_end: dt.date
-    class_: str
-    zone_id: str
-    area_m2: float
-    area_lo95_m2: float | None
-    area_hi95_m2: float | None
-
-
-@dataclass(frozen=True)
-class BoundaryChangeRow:
-    """Ground gained or lost between two years' footprints, certain (beyond positional noise) or possible."""
-
-    geometry: BaseGeometry
-    year_from: int
-    year_to: int
-    change: str
-    zone_id: str
-    area_m2: float
-    advance_p50_m: float | None
-    advance_p90_m: float | None
-    advance_max_m: float | None
-    advance_length_m: float | None
-
-
-@dataclass(frozen=True)
-class MeasurementRow:
-    """One metric of one zone and year."""
-
-    site_id: str
-    zone_id: str
-    year: int
-    metric: str
-    value: float | None
-    lo95: float | None
-    hi95: float | None
-    unit: str
-    n_dates: int
-    valid_fraction: float
-    status: str
-
-
-@dataclass(frozen=True)
-class ChangeRow:
-    """Change of one metric of one zone between two years, with its verdict."""
-
-    site_id: str
-    zone_id: str
-    metric: str
-    year_from: int
-    year_to: int
-    delta: float | None
-    lo95: float | None
-    hi95: float | None
-    mdc95: float | None
-    unit: str
-    p_value: float | None
-    q_value: float | None
-    verdict: str
-    reason: str | None
+    scene_id: SceneId
+    datetime: Annotated[dt.datetime, Told("Time (UTC)", meaning="Of the acquisition")]
+    platform: Annotated[str | None, Told("Satellite", meaning="As the catalogue names it")]
+    processing_baseline: Annotated[str | None, Told("Processing baseline", meaning="As the catalogue states it")]
+    relative_orbit: Annotated[int | None, Told("Relative orbit", meaning="As the catalogue states it")]
+    used: Annotated[bool, Told("Used", meaning="Whether any number may rest on it")]
+    reason: Annotated[str | None, Told("Reason", meaning="Why it was not used, or a remark")]
+    clear_fraction: Annotated[float | None, Told("Clear share", unit="1", meaning="Clear share of the site")]
+    offset_verdict: Annotated[
+        str | None,
+        Told("Radiometric offset", meaning="Whether the stated offset agrees with the pixels", values=OFFSET_VERDICTS),
+    ]
+    shift_x_m: Annotated[float | None, Told("Shift taken off, east", unit="m", meaning="To lie on the reference scene")]
+    shift_y_m: Annotated[
+        float | None, Told("Shift taken off, north", unit="m", meaning="To lie on the reference scene")
+    ]
+    sha256: Annotated[
+        str | None, Told("SHA-256", technical=True, meaning="Hash of the joined hashes of the scene's files")
+    ]
+    residual_m: Annotated[
+        float | None,
+        Told(
+            "Residual of the shift",
+            unit="m",
+            technical=True,
+            meaning="Half of what the shifts of the 10 m and the 20 m bands differ by",
+        ),
+    ] = None
+    evidence_version: Annotated[
+        int | None,
+        Told(
+            "Version of the pixels",
+            technical=True,
+            meaning="Above 1: the provider has changed them since first fetched",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True)
 class ClaimRow:
     """Verdict of one claim at this site, with the number it rests on."""
 
-    claim_id: str
-    quote: str
-    source: str
-    test: str
-    verdict: str
-    reason: str
-    value: float | None
-    lo95: float | None
-    hi95: float | None
-    not_observable: str
+    claim_id: Annotated[str, Told("Claim", meaning="Id in the claims file")]
+    quote: Annotated[str, Told("Quote", meaning="The claim in its own words")]
+    source: Annotated[str, Told("Source", meaning="Who makes it")]
+    test: Annotated[str, Told("Test", meaning="What was tested, fixed before the run")]
+    verdict: Annotated[str, Told("Verdict", meaning="Of the test; it says nothing of causes", values=CLAIM_VERDICTS)]
+    reason: Annotated[str, Told("Reason", meaning="What decided, and any counter-evidence")]
+    value: Annotated[
+        float | None, Told("Value", meaning="Newest year that counts: difference from the baseline year, or the count")
+    ]
+    lo95: Annotated[float | None, Told("Lower bound", meaning="Of the 95 % interval")]
+    hi95: Annotated[float | None, Told("Upper bound", meaning="Of the 95 % interval")]
+    not_observable: Annotated[str, Told("Not observable", meaning="What imagery cannot show of the claim")]
+    metric: Annotated[str, Told("Metric", meaning="What is measured for the test", values=METRICS)]
 
 
 @dataclass(frozen=True)
 class RunRow:
     """A key and a value that do not differ between two runs of the same inputs."""
 
-    key: str
-    value: str
+    key: Annotated[str, Told("Key", meaning="Name of a fact or setting")]
+    value: Annotated[str, Told("Value", meaning="What it is in this result")]
 
 
 Row: TypeAlias = (
@@ -223,6 +155,7 @@ Row: TypeAlias = (
     | BoundaryChangeRow
     | MeasurementRow
     | ChangeRow
+    | YearSceneRow
     | TrendRow
     | BreakRow
     | ClaimRow
@@ -242,6 +175,7 @@ LAYERS: dict[str, type[Row]] = {
     "boundary_changes": BoundaryChangeRow,
     "measurements": MeasurementRow,
     "changes": ChangeRow,
+    "year_scenes": YearSceneRow,
     "trends": TrendRow,
     "breaks": BreakRow,
     "claims": ClaimRow,

@@ -23,6 +23,7 @@ from pipeline.passes.join import YearBlocks, compose_year, join_year
 from pipeline.passes.scene import HALO_PX
 from pipeline.passes.steady import Shown, around, choose_steady, covers, read_clear, scene_departure
 from pipeline.products.atomic import atomic_path
+from pipeline.products.composite_tags import composite_tags
 from pipeline.readable import unreadable
 from pipeline.rules import SiteRules, score_rules, site_rules
 from pipeline.store import refusal
@@ -71,10 +72,12 @@ def map_years(
     A year is remembered joined, without the layers of its blocks. Composites are put into the run's own folder too,
     for the products.
     """
-    simulated = {"SIMULATED": "yes"} if any(s.stored.scene.simulated for s in used) else {}
+    of_years: dict[int, list[PreparedScene]] = {}
+    for scene in used:
+        of_years.setdefault(scene.stored.scene.date.year, []).append(scene)
     years = [
-        _Year(year, [s for s in used if s.stored.scene.date.year == year], {**simulated, "year": str(year)})
-        for year in sorted({s.stored.scene.date.year for s in used})
+        _Year(year, of_years[year], composite_tags(site, year, of_years[year], grid, config))
+        for year in sorted(of_years)
     ]
     rules, parts = (score_rules(site, config), site_rules(config)), list(blocks(grid, config.limits.block_px, HALO_PX))
 

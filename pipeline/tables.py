@@ -8,7 +8,7 @@ from shapely.geometry.base import BaseGeometry
 from pipeline.breaks import BreakResult
 from pipeline.claims import ClaimFinding
 from pipeline.compare import Z95
-from pipeline.config import Config
+from pipeline.config import Config, in_windows
 from pipeline.drift import Departure, SceneDeparture, annual, by_platform, drifts
 from pipeline.findings import BoundaryPiece, PileSeries, PreparedScene, ZoneGround
 from pipeline.grid import reproject
@@ -25,6 +25,7 @@ from pipeline.records import (
     SceneRow,
     SiteRow,
     Tables,
+    YearSceneRow,
     ZoneRow,
 )
 from pipeline.series_records import BreakRow, DriftRow, PlatformRow, TrendRow
@@ -75,6 +76,7 @@ def make_tables(found: Findings, facts: Mapping[str, str], config: Config) -> Ta
     tables["measurements"] = [_measurement_row(site_id, m) for m in found.measurements]
     # These records have the columns' names but for the site: what is judged is what is written.
     tables["changes"] = [ChangeRow(site_id, **vars(change)) for change in found.changes]
+    tables["year_scenes"] = list(_year_scene_rows(found, config))
     tables["trends"] = [TrendRow(site_id, **vars(trend)) for trend in found.trends]
     tables["breaks"] = [BreakRow(site_id, **vars(found_break)) for found_break in found.breaks]
     tables["claims"] = [
@@ -89,6 +91,7 @@ def make_tables(found: Findings, facts: Mapping[str, str], config: Config) -> Ta
             f.lo95,
             f.hi95,
             c.not_observable,
+            c.metric,
         )
         for c, f in found.claims
     ]
@@ -223,6 +226,22 @@ def _boundary_rows(found: Findings) -> list[BoundaryChangeRow]:
         for p in pieces
         if not p.geometry.is_empty
     ]
+
+
+def _year_scene_rows(found: Findings, config: Config) -> list[YearSceneRow]:
+    """Scenes a year's number of a metric rests on: those used whose day lies in the windows of the metric."""
+    used = sorted((s for s in found.scenes if s.used), key=lambda s: (s.stored.scene.datetime, s.stored.scene.scene_id))
+    rows = []
+    metrics = {m.metric for m in found.measurements} | {c.metric for c in found.changes}
+    for metric in sorted(metrics | {t.metric for t in found.trends}):
+        windows = config.windows.stockpile if metric.startswith("stockpile") else config.windows.footprint
+        rows += [
+            YearSceneRow(metric, s.date.year, s.scene_id, s.date, prepared.clear_fraction)
+            for prepared in used
+            for s in [prepared.stored.scene]
+            if in_windows(s.date, windows)
+        ]
+    return rows
 
 
 def _measurement_row(site_id: str, m: Measurement) -> MeasurementRow:

@@ -256,6 +256,7 @@ def make_tables() -> Tables:
                 11_280.0,
                 14_820.0,
                 "Production itself: a stock is not a flow.",
+                "stockpile_area_m2",
             ),
             ClaimRow(
                 "boundaries",
@@ -268,6 +269,7 @@ def make_tables() -> Tables:
                 -900.0,
                 3_500.0,
                 "That a fence or guard line moved.",
+                "boundary_gain_m2",
             ),
             ClaimRow(
                 "adjacent-zones",
@@ -280,6 +282,7 @@ def make_tables() -> Tables:
                 None,
                 None,
                 "Who lives there.",
+                "boundary_gain_m2",
             ),
         ],
         "run": [RunRow("grid", "EPSG:32652, 300 x 300 cells"), RunRow("models", "stockpile 1, footprint 1")],

@@ -17,7 +17,8 @@ ROOT = Path(__file__).parents[1]
 # --- the rules ---
 
 NOUNS = {
-    "errors": 0, "types": 1, "imagery": 2, "findings": 3, "series_records": 0, "records": 1, "presets": 0,
+    "errors": 0, "types": 1, "imagery": 2, "findings": 3, "told": 0, "series_records": 1,
+    "pile_records": 1, "ground_records": 1, "records": 2, "presets": 0,
     "printable": 0, "documents": 1,
     "sections": 1, "clear_section": 2, "change_sections": 2, "config": 3,
 }  # fmt: skip

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from PIL import Image
 
 from pipeline.errors import ProductError
 from pipeline.products import _tiff
-from pipeline.products.cog import read_cog, write_cog
+from pipeline.products.cog import REFLECTANCE, read_cog, write_cog
 from pipeline.types import Grid
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,9 +29,9 @@ def two_bands():
     return {"red": red, "swir16": columns * np.uint16(10)}
 
 
-def write(path, bands, tags, grid=GRID):
+def write(path, bands, tags, grid=GRID, **more):
     stack = np.stack(list(bands.values()))
-    write_cog(path, list(bands), lambda rows, columns: stack[:, rows, columns], grid, tags)
+    write_cog(path, list(bands), lambda rows, columns: stack[:, rows, columns], grid, tags, **more)
 
 
 def names_in(folder):
@@ -76,6 +77,34 @@ def test_the_file_is_a_tagged_compressed_cog_with_overviews(tmp_path):
     head = path.read_bytes()[:4096]
     assert struct.unpack("<2sH", head[:4]) == (b"II", 42)
     assert b"LAYOUT=IFDS_BEFORE_DATA" in head
+
+
+def test_stored_numbers_are_told_to_be_reflectance_and_stay_as_they_are(tmp_path):
+    path = tmp_path / "a.tif"
+    write(path, two_bands(), {}, quantity=REFLECTANCE)
+    with rasterio.open(path) as file:
+        assert file.scales == (0.0001, 0.0001)
+        assert file.offsets == (0.0, 0.0)
+        assert file.units == ("reflectance", "reflectance")
+        assert file.nodata == 65535
+        assert [colour.name for colour in file.colorinterp] == ["red", "undefined"]
+        np.testing.assert_array_equal(file.read(1), two_bands()["red"])
+    np.testing.assert_array_equal(read_cog(path)[0]["red"], two_bands()["red"])
+    write(path, two_bands(), {})
+    with rasterio.open(path) as file:
+        assert (file.scales, file.units) == ((1.0, 1.0), (None, None))
+
+
+def test_a_reader_that_knows_no_gdal_sees_the_description_and_the_credit(tmp_path):
+    path = tmp_path / "a.tif"
+    told = {"TIFFTAG_IMAGEDESCRIPTION": "SIMULATED & <small>", "TIFFTAG_COPYRIGHT": "SIMULATED 시험"}
+    write(path, {"nir": two_bands()["red"]}, told)
+    with Image.open(path) as picture:
+        assert picture.tag_v2[270] == "SIMULATED & <small>"
+        # TIFF knows no encoding; it is written in that of GDAL's metadata.
+        assert picture.tag_v2[33432].encode("latin-1").decode("utf-8") == "SIMULATED 시험"
+    with rasterio.open(path) as file:
+        assert told.items() <= file.tags().items()
 
 
 def test_directories_lie_before_tiles_and_each_tile_between_its_size_and_its_end(tmp_path):

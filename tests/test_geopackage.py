@@ -45,7 +45,7 @@ DECLARED = {
     "volume_hi_m3 REAL, method TEXT, score REAL, material TEXT, persistence_lo95 REAL, persistence_hi95 REAL, "
     "area_max_m2 REAL, area_end_m2 REAL, parts TEXT",
     "stockpile_observations": "pile_id TEXT, scene_id TEXT, date DATE, area_m2 REAL, area_lo95_m2 REAL, "
-    "area_hi95_m2 REAL, pile_level REAL, background_level REAL, clear_fraction REAL, score REAL",
+    "area_hi95_m2 REAL, pile_level REAL, background_level REAL, clear_fraction REAL, score REAL, year INTEGER",
     "footprints": "year INTEGER, year_start DATE, year_end DATE, class TEXT, zone_id TEXT, area_m2 REAL, "
     "area_lo95_m2 REAL, area_hi95_m2 REAL",
     "run": "key TEXT, value TEXT",

@@ -19,7 +19,7 @@ from pipeline.grid import Block
 from pipeline.maps import MapFile, create_map, read_map, remove_map, write_map
 from pipeline.passes.block import DISPLAY_BANDS, HALVES
 from pipeline.passes.mask import MASKS, masks_beside
-from pipeline.products.cog import write_cog
+from pipeline.products.cog import REFLECTANCE, write_cog
 from pipeline.rules import SiteRules
 from pipeline.types import Float32, Grid
 
@@ -95,7 +95,7 @@ def compose_year(blocks: YearBlocks, path: Path, tags: Mapping[str, str]) -> Pat
         # 0 is no data in the layers; the file's own no data is the largest value.
         return np.where(found == 0, np.uint16(65535), found)
 
-    write_cog(path, DISPLAY_BANDS, pixels, blocks.grid, tags)
+    write_cog(path, DISPLAY_BANDS, pixels, blocks.grid, tags, REFLECTANCE)
     return path
 
 

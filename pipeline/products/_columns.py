@@ -6,12 +6,13 @@ import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from types import NoneType
-from typing import Any, TypeAlias, get_args, get_type_hints
+from typing import Annotated, Any, TypeAlias, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.records import LAYERS, Row
+from pipeline.told import Told
 
 Value: TypeAlias = str | int | float | bool | dt.date | dt.datetime | None
 """What a column holds; None is NULL."""
@@ -85,16 +86,37 @@ _KINDS: dict[type, _Kind] = {
 
 @dataclass(frozen=True)
 class Column:
-    """One column: the record's field, its Python type, and whether it may be NULL."""
+    """One column: the record's field, its Python type, whether it may be NULL, and what a reader is told of it."""
 
     field: str
     type: type
     nullable: bool
+    told: Told
 
     @property
     def name(self) -> str:
         """Name in the file: ``class_`` is written ``class``."""
         return self.field.removesuffix("_")
+
+    @property
+    def alias(self) -> str:
+        """Its name in words, without the unit."""
+        return self.told.alias
+
+    @property
+    def unit(self) -> str:
+        """``m``, ``m2``, ``m3``, ``1``; empty where there is none or another column holds it."""
+        return self.told.unit
+
+    @property
+    def meaning(self) -> str:
+        """What a value says, in one line."""
+        return self.told.meaning
+
+    @property
+    def technical(self) -> bool:
+        """Whether a form need not show it."""
+        return self.told.technical
 
     def clean(self, value: Any) -> Value:
         """Return what is stored for a record's value; where NULL is allowed, NaN and '' are NULL.
@@ -148,15 +170,13 @@ class Layer:
     def of(cls, name: str) -> "Layer":
         """Read a layer of LAYERS off its record's annotations."""
         record = LAYERS[name]
-        hints = get_type_hints(record)
-        columns = tuple(_column(field.name, hints[field.name]) for field in fields(record))
-        geometry = [column for column in columns if column.field == GEOMETRY_FIELD]
+        hints = get_type_hints(record, include_extras=True)
         return cls(
             name=name,
             record=record,
-            columns=tuple(column for column in columns if column.field != GEOMETRY_FIELD),
-            spatial=bool(geometry),
-            geometry_nullable=any(column.nullable for column in geometry),
+            columns=tuple(_column(f.name, hints[f.name]) for f in fields(record) if f.name != GEOMETRY_FIELD),
+            spatial=GEOMETRY_FIELD in hints,
+            geometry_nullable=NoneType in get_args(hints.get(GEOMETRY_FIELD)),
         )
 
     @property
@@ -166,6 +186,10 @@ class Layer:
 
 
 def _column(field: str, hint: Any) -> Column:
-    """Return the column of an annotation ``T`` or ``T | None``."""
-    types = [part for part in get_args(hint) if part is not NoneType] or [hint]
-    return Column(field, types[0], NoneType in get_args(hint))
+    """Return the column of an annotation ``Annotated[T, Told(...)]`` or ``Annotated[T | None, Told(...)]``."""
+    told = [part for part in get_args(hint)[1:] if isinstance(part, Told)] if get_origin(hint) is Annotated else []
+    if len(told) != 1:
+        raise TypeError(f"field {field} is annotated {hint!r}; one Told is due")
+    kind = get_args(hint)[0]
+    types = [part for part in get_args(kind) if part is not NoneType] or [kind]
+    return Column(field, types[0], NoneType in get_args(kind), told[0])

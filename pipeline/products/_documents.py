@@ -14,6 +14,8 @@ from pipeline.products.atomic import atomic_path
 MANIFEST = "manifest.json"
 RUN = "run.json"
 RUNS = "runs"
+COMPOSITES = "composites"
+TABLES = "tables"
 _LONGEST_NAME = 255
 """Bytes a file system takes."""
 

@@ -24,8 +24,22 @@ _CODES = {_SHORT: "H", _LONG: "I", _DOUBLE: "d", _LONG8: "Q"}
 _CLASSIC_BYTES = 2**32 - 2**20
 """Above this a file might need offsets of eight bytes."""
 
+_COLOURS = ("red", "green", "blue")
+"""Bands that readers show in true colour when they are told which these are."""
+
+_TEXT_TAGS = {"TIFFTAG_IMAGEDESCRIPTION": 270, "TIFFTAG_COPYRIGHT": 33432}
+"""Metadata that TIFF has a tag for, which readers show that know nothing of GDAL."""
+
 Entry = tuple[int, int, bytes | Sequence[int] | Sequence[float]]
 """Tag, type and values."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What the whole numbers of a band stand for: ``scale`` times the number, in ``unit`` (empty: as they are)."""
+
+    unit: str = ""
+    scale: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -36,6 +50,7 @@ class Raster:
     dtype: np.dtype[np.unsignedinteger]
     grid: Grid
     tags: Mapping[str, str]
+    quantity: Quantity
 
     @property
     def steps(self) -> list[int]:
@@ -113,19 +128,30 @@ def _entries(raster: Raster, step: int, tiles: Sequence[tuple[int, int]]) -> lis
             (33922, _DOUBLE, [0.0, 0.0, 0.0, left, top, 0.0]),
             (34735, _SHORT, keys),
             (42112, _ASCII, _metadata(raster)),
+            *((tag, _ASCII, raster.tags[name].encode()) for name, tag in _TEXT_TAGS.items() if name in raster.tags),
         ]
     return sorted(entries, key=lambda entry: entry[0])
 
 
 def _metadata(raster: Raster) -> bytes:
+    """Return GDAL's document of what TIFF has no tag for: the tags, and of every band its name, scale and unit."""
     # GDAL takes values out of their escapes twice.
     items = [
-        f"<Item name={quoteattr(name)}>{escape(escape(value))}</Item>" for name, value in sorted(raster.tags.items())
+        f"<Item name={quoteattr(name)}>{escape(escape(value))}</Item>"
+        for name, value in sorted(raster.tags.items())
+        if name not in _TEXT_TAGS
     ]
-    items += [
-        f'<Item name="DESCRIPTION" sample="{place}" role="description">{escape(escape(name))}</Item>'
-        for place, name in enumerate(raster.names)
-    ]
+    quantity = raster.quantity
+    for place, name in enumerate(raster.names):
+        about = {"DESCRIPTION": name}
+        if name in _COLOURS:
+            about["COLORINTERP"] = name.capitalize()
+        if quantity != Quantity():
+            about |= {"OFFSET": "0", "SCALE": repr(quantity.scale), "UNITTYPE": quantity.unit}
+        items += [
+            f'<Item name="{key}" sample="{place}" role="{key.lower()}">{escape(escape(value))}</Item>'
+            for key, value in about.items()
+        ]
     return "\n".join(["<GDALMetadata>", *(f"  {item}" for item in items), "</GDALMetadata>"]).encode()
 
 

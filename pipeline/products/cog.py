@@ -19,7 +19,7 @@ from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from pipeline.errors import ProductError
-from pipeline.products._tiff import TILE_PX, Raster, head
+from pipeline.products._tiff import TILE_PX, Quantity, Raster, head
 from pipeline.products.atomic import atomic_path
 from pipeline.types import Grid
 
@@ -29,9 +29,21 @@ _LEVEL = 1
 """Of deflate: noise leaves the higher ones little to gain, 2 % for three times the time."""
 _MEMORY = 9
 """Of deflate, the most there is."""
+_AS_STORED = Quantity()
 
 
-def write_cog(path: Path, names: Sequence[str], pixels: Pixels, grid: Grid, tags: Mapping[str, str]) -> None:
+REFLECTANCE = Quantity("reflectance", 0.0001)
+"""What the numbers of a composite stand for; QGIS shows them so, rasterio gives them as they are stored."""
+
+
+def write_cog(
+    path: Path,
+    names: Sequence[str],
+    pixels: Pixels,
+    grid: Grid,
+    tags: Mapping[str, str],
+    quantity: Quantity = _AS_STORED,
+) -> None:
     """Write the bands of a grid as one cloud-optimised GeoTIFF, the same bytes for the same input.
 
     Overviews take one pixel in 2, 4, 8 ... of every row and column.
@@ -47,6 +59,8 @@ def write_cog(path: Path, names: Sequence[str], pixels: Pixels, grid: Grid, tags
     grid : Grid
     tags : Mapping[str, str]
         Metadata of the file, e.g. ``{"SIMULATED": "yes"}``.
+    quantity : Quantity, optional
+        What the numbers of all bands stand for; left out, they stand for themselves.
 
     Raises
     ------
@@ -56,7 +70,7 @@ def write_cog(path: Path, names: Sequence[str], pixels: Pixels, grid: Grid, tags
     first = pixels(slice(0, 1), slice(0, 1))
     if first.dtype.kind != "u" or first.shape != (len(names), 1, 1):
         raise ProductError(f"{path}: pixels are {first.dtype} {first.shape}; {len(names)} unsigned bands are due")
-    raster = Raster(tuple(names), first.dtype, grid, dict(tags))
+    raster = Raster(tuple(names), first.dtype, grid, dict(tags), quantity)
     empty = {step: [(0, 0)] * (rows * columns) for step in raster.steps for rows, columns in [raster.tiles(step)]}
     tiles: dict[int, list[tuple[int, int]]] = {}
     with atomic_path(path) as beside, beside.open("wb") as file:

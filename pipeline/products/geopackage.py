@@ -6,7 +6,7 @@ GDAL writes the layers, :mod:`sqlite3` adds what QGIS looks for (``layer_styles`
 
 import datetime as dt
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,11 +107,16 @@ def read_tables(path: Path, names: Iterable[str] = tuple(LAYERS)) -> Tables:
     ProductError
         The file is missing or broken, or lacks a layer or a column, or a value does not fit its column.
     """
+    return {name: list(read_rows(path, name)) for name in names}
+
+
+def read_rows(path: Path, name: str) -> Iterator[Row]:
+    """Give the rows of one layer one after the other, as :func:`read_tables` reads them."""
     if not path.is_file():
         raise ProductError(f"{path}: is not there; run the site first")
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-            return {name: _read_layer(path, connection, Layer.of(name)) for name in names}
+            yield from _read_layer(path, connection, Layer.of(name))
     except sqlite3.Error as error:
         raise ProductError(
             f"{path}: cannot be read as a GeoPackage ({error}); run the site again with --force"
@@ -216,8 +221,8 @@ def _frame(target: _Target, tables: Tables) -> styles.ProjectFrame:
     )
 
 
-def _read_layer(path: Path, connection: sqlite3.Connection, layer: Layer) -> list[Row]:
-    """Return the rows of one layer in the order they were written."""
+def _read_layer(path: Path, connection: sqlite3.Connection, layer: Layer) -> Iterator[Row]:
+    """Give the rows of one layer in the order they were written."""
     present = {name for (name,) in connection.execute("SELECT name FROM pragma_table_info(?)", (layer.name,))}
     if not present:
         raise ProductError(f"{path}: layer {layer.name} is missing; run the site again with --force")
@@ -227,7 +232,6 @@ def _read_layer(path: Path, connection: sqlite3.Connection, layer: Layer) -> lis
         raise ProductError(f"{path}: layer {layer.name} lacks {', '.join(missing)}; run the site again with --force")
     listed = ", ".join(f'"{name}"' for name in names)
     query = f'SELECT {listed} FROM "{layer.name}" ORDER BY fid'  # noqa: S608 - names of LAYERS
-    rows: list[Row] = []
     for index, stored in enumerate(connection.execute(query)):
         try:
             values: dict[str, Any] = {
@@ -239,8 +243,7 @@ def _read_layer(path: Path, connection: sqlite3.Connection, layer: Layer) -> lis
             raise ProductError(
                 f"{path}: layer {layer.name}, row {index}: {error}; run the site again with --force"
             ) from error
-        rows.append(layer.record(**values))
-    return rows
+        yield layer.record(**values)
 
 
 def _parse_geometry(layer: Layer, blob: bytes | None) -> BaseGeometry | None:

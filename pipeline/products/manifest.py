@@ -10,7 +10,7 @@ import importlib.metadata
 import importlib.util
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -144,6 +144,14 @@ def build_manifest(inputs: ManifestInputs, folder: Path, outputs: Sequence[Path]
         An output cannot be read or lies outside the folder, or an input outside its root.
     """
     content = _content(inputs)
+    files = describe(folder, outputs)
+    return Manifest(
+        **content, key=sha256_text(json_text(content)), outputs=tuple(sorted(files, key=lambda output: output.path))
+    )
+
+
+def describe(folder: Path, outputs: Iterable[Path]) -> list[OutputFile]:
+    """Hash finished outputs; errors as of :func:`build_manifest`."""
     files = []
     for path in outputs:
         try:
@@ -151,9 +159,7 @@ def build_manifest(inputs: ManifestInputs, folder: Path, outputs: Sequence[Path]
         except OSError as error:
             raise ProductError(f"{path}: cannot be read ({error.strerror}); run the site again") from error
         files.append(OutputFile(path=_relative(str(path), folder), sha256=digest, size_bytes=size))
-    return Manifest(
-        **content, key=sha256_text(json_text(content)), outputs=tuple(sorted(files, key=lambda output: output.path))
-    )
+    return files
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -15,18 +15,21 @@ from pipeline import __version__
 from pipeline.config import Config
 from pipeline.drift import annual, drift_note
 from pipeline.evidence import sha256_file
-from pipeline.products._documents import MANIFEST, RUN, RUNS, Manifest, Run, read_document
+from pipeline.products._documents import COMPOSITES, RUN, Run, read_document
 from pipeline.products.atomic import write_error
+from pipeline.products.exports import write_exports
+from pipeline.products.finished import Finished
 from pipeline.products.geopackage import read_tables, write_geopackage
+from pipeline.products.kml import write_kml
 from pipeline.products.manifest import (
     ManifestInputs,
     RunFacts,
     build_manifest,
     code_sha256,
+    describe,
     read_manifest,
-    write_manifest,
-    write_run,
 )
+from pipeline.products.placing import seal
 from pipeline.products.report import write_report
 from pipeline.products.true_colour import true_colour
 from pipeline.products.view import ReportFacts, View, build_view
@@ -34,6 +37,9 @@ from pipeline.records import LAYERS, MeasurementRow, RunRow
 from pipeline.rules import UNASSESSED_RANKS
 from pipeline.tables import Findings, make_tables
 from pipeline.threads import hand_back
+
+_REBUILT = ".rebuilt"
+"""Folder in which a site's reports are written again, before they take the place of the former."""
 
 
 @dataclass(frozen=True)
@@ -85,14 +91,11 @@ def publish(
     """
     folder, stage = config.out / draft.site_id, work / "products"
     with _writing(folder):
-        composites = (work / "composites").rename(stage / "composites")
-        if (folder / RUNS).is_dir():
-            shutil.copytree(folder / RUNS, stage / RUNS)
-        outputs = [draft.package, *write_reports(stage, draft.package), *sorted(composites.glob("*.tif"))]
-        write_manifest(stage, build_manifest(inputs, stage, outputs))
+        composites = (work / COMPOSITES).rename(stage / COMPOSITES)
+        outputs = [draft.package, *sorted(composites.glob("*.tif")), *write_readings(stage, draft.package)]
+        manifest = build_manifest(inputs, stage, outputs)
         roots = inputs.evidence_root, inputs.archive_root
-        write_run(stage, RunFacts(run[0], dt.datetime.now(dt.UTC), run[1], (draft.said,), *roots))
-        _put_in_place(stage, folder)
+        seal(stage, folder, manifest, RunFacts(run[0], dt.datetime.now(dt.UTC), run[1], (draft.said,), *roots))
     return Published(folder, inputs.simulated)
 
 
@@ -105,71 +108,57 @@ def _writing(folder: Path) -> Iterator[None]:
         raise write_error(folder, error.strerror or str(error)) from error
 
 
-def _put_in_place(stage: Path, folder: Path) -> None:
-    """Move finished products over the former ones, the manifest and the run's record last.
-
-    Renames need no space, so a full disk is met before anything former is touched.
-    """
-    last = {MANIFEST, RUN}
-    files = sorted((p for p in stage.rglob("*") if p.is_file()), key=lambda p: (p.name in last, p.name == RUN, p))
-    for path in files:
-        target = folder / path.relative_to(stage)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        path.replace(target)
-    fresh = {path.name for path in files}
-    for old in (folder / "composites").glob("*.tif"):
-        if old.name not in fresh:
-            old.unlink()
-
-
 def rebuild_report(folder: Path) -> None:
-    """Write a finished site's reports again from its GeoPackage and composites, and their hashes in the manifest.
+    """Write again what is made of a finished site's GeoPackage and composites, and the hashes of it in the manifest.
 
     Raises
     ------
     ProductError
-        The folder holds no finished result.
+        The folder holds no finished result, or a file could not be written; the former ones are then untouched.
     """
     started = dt.datetime.now(dt.UTC)
     manifest = read_manifest(folder)
-    reports = write_reports(folder, folder / f"{manifest.site}.gpkg")
-    renewed = _with_outputs(manifest, folder, reports)
-    if renewed == manifest:
-        return
-    # Another version of the program words its reports otherwise: the manifest is renewed and the run recorded.
-    former = read_document(folder / RUN, Run)
-    roots = Path(former.evidence_root), Path(former.archive_root) if former.archive_root else None
-    write_manifest(folder, renewed)
-    write_run(folder, RunFacts(started, dt.datetime.now(dt.UTC), 1, (f"reports by version {__version__}",), *roots))
+    stage = folder / _REBUILT
+    with _writing(folder):
+        shutil.rmtree(stage, ignore_errors=True)
+        try:
+            stage.mkdir()
+            made = describe(stage, write_readings(stage, folder / f"{manifest.site}.gpkg"))
+            measured = [o for o in manifest.outputs if o.path.endswith((".gpkg", ".tif"))]
+            outputs = tuple(sorted([*measured, *made], key=lambda output: output.path))
+            renewed = manifest.model_copy(update={"outputs": outputs})
+            if renewed == manifest:
+                return
+            # Another version of the program words its reports otherwise: the manifest is renewed, the run recorded.
+            former = read_document(folder / RUN, Run)
+            roots = Path(former.evidence_root), Path(former.archive_root) if former.archive_root else None
+            said = (f"reports by version {__version__}",)
+            seal(stage, folder, renewed, RunFacts(started, dt.datetime.now(dt.UTC), 1, said, *roots))
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
+
+
+def write_readings(folder: Path, package: Path) -> list[Path]:
+    """Write what is made of a finished GeoPackage and the composites beside it: reports, tables, outlines as KML."""
+    source = Finished.at(package)
+    return [*write_reports(folder, package), *write_exports(folder, source), write_kml(folder, source)]
 
 
 def write_reports(folder: Path, package: Path) -> Sequence[Path]:
     """Write both reports from the finished GeoPackage and composites."""
-    view = _view(folder, package)
+    view = _view(package)
     # Outlines and pictures are drawn: what they took is free for the typesetter, which takes as much.
     hand_back()
     return write_report(folder, view)
 
 
-def _view(folder: Path, package: Path) -> View:
+def _view(package: Path) -> View:
     """Say all that the reports say; the outlines of single dates are not in it."""
     tables = read_tables(package, [name for name in LAYERS if name != "stockpile_observations"])
     facts = {row.key: row.value for row in tables["run"] if isinstance(row, RunRow)}
     measured = {m.year for m in tables["measurements"] if isinstance(m, MeasurementRow) and m.value is not None}
-    pictures = true_colour(folder / "composites", measured, int(facts["epsg"]))
+    pictures = true_colour(package.parent / COMPOSITES, measured, int(facts["epsg"]))
     return build_view(tables, pictures, replace(_report_facts(facts), package_sha256=sha256_file(package)))
-
-
-def _with_outputs(manifest: Manifest, folder: Path, changed: Sequence[Path]) -> Manifest:
-    """Return the manifest with the present hashes of some of its outputs."""
-    names = {path.relative_to(folder).as_posix(): path for path in changed}
-    outputs = [
-        o.model_copy(update={"sha256": sha256_file(names[o.path]), "size_bytes": names[o.path].stat().st_size})
-        if o.path in names
-        else o
-        for o in manifest.outputs
-    ]
-    return manifest.model_copy(update={"outputs": tuple(outputs)})
 
 
 def _facts(found: Findings, inputs: ManifestInputs, config: Config) -> dict[str, str]:

@@ -9,9 +9,11 @@ from typing import Literal, TypeAlias
 from pipeline.errors import EvidenceError, InputError, ProductError
 from pipeline.evidence import read_version, sha256_file
 from pipeline.products._documents import (
+    COMPOSITES,
     MANIFEST,
     RUN,
     RUNS,
+    TABLES,
     InputFile,
     Manifest,
     OutputFile,
@@ -21,7 +23,6 @@ from pipeline.products._documents import (
 )
 
 EVIDENCE = "evidence"
-COMPOSITES = "composites"
 UNREADABLE = "unreadable"
 
 Hasher: TypeAlias = Callable[[Path], str]
@@ -146,7 +147,7 @@ def _verify_outputs(folder: Path, manifest: Manifest, hasher: Hasher) -> Iterato
         else:
             yield from _compare(path, output.path, output, hasher)
     listed = {output.path for output in manifest.outputs}
-    for path in sorted((folder / COMPOSITES).rglob("*")):
+    for path in sorted(path for name in (COMPOSITES, TABLES) for path in (folder / name).rglob("*")):
         name = path.relative_to(folder).as_posix()
         if not path.is_dir() and name not in listed:
             yield Problem(name, "extra", "is not in the manifest")

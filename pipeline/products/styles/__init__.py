@@ -21,7 +21,6 @@ PURPLE = "204,121,167,255"
 
 SINGLE_YEAR = 'make_date("year",{month},{day})'
 LATER_YEAR = 'make_date("year_to",{month},{day})'
-YEAR_OF_DATE = 'make_date(year("date"),{month},{day})'
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,7 @@ STYLES: dict[str, LayerStyle] = {
         "Stockpile outlines by date",
         None,
         (Symbol("", "", "0,0,0,0", PURPLE, "no", "solid", 0.2),),
-        YEAR_OF_DATE,
+        SINGLE_YEAR,
         visible=False,
     ),
     "boundary_changes": LayerStyle(
