@@ -148,7 +148,9 @@ def drawn(outlines, bounds=(0.0, 0.0, 1000.0, 1000.0), rgb=None):
     picture = Picture(2020, np.full((100, 100, 3), 90, np.uint8) if rgb is None else rgb,
                       Affine(10, 0, 0, 0, -10, 1000), 32652)  # fmt: skip
     data = picture_jpeg(picture, outlines, bounds, "", simulated=False)
-    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
+    image = np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
+    # As wide as high; the legend stands below.
+    return image[: image.shape[1]]
 
 
 def yellow(image):

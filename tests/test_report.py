@@ -21,7 +21,8 @@ from report_fixture import BASELINE, MISSING, NAME, NASTY, YEARS, make_facts, ma
 from pipeline.errors import ProductError
 from pipeline.products.change_listings import changes_listing, gathered
 from pipeline.products.charts import Chart, Point, chart_svgs
-from pipeline.products.pictures import scale_bar_m, window_around
+from pipeline.products.drawings import window_around
+from pipeline.products.pictures import scale_bar_m
 from pipeline.products.report import write_report
 from pipeline.products.results import Results
 from pipeline.products.scene_listings import scenes_listings

@@ -1,5 +1,6 @@
 """Which charts and images the report holds, with their words. Pure."""
 
+import math
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +8,7 @@ from dataclasses import dataclass, replace
 from shapely import union_all
 
 from pipeline.products.charts import Chart, Point, chart_svgs
-from pipeline.products.pictures import Bounds, Outlines, Picture, picture_jpeg, window_around
+from pipeline.products.pictures import Bounds, Outlines, Picture, picture_jpeg
 from pipeline.products.results import SITE_ZONE, Results
 from pipeline.products.rounding import show
 from pipeline.products.wording import METRICS, STATUSES, VERDICTS, listed, metric_noun, short_credit
@@ -174,6 +175,15 @@ def _close_view(results: Results, whole: Bounds, years: list[int]) -> tuple[str,
     window = window_around(union_all([*outlines, row.geometry]).bounds, whole, _CLOSE_VIEW_M)
     smaller = (window[2] - window[0]) < _CLOSE_WHEN_UNDER * min(whole[2] - whole[0], whole[3] - whole[1])
     return (f"Pile {row.pile_id}, close view", window) if smaller else None
+
+
+def window_around(bounds: Bounds, within: Bounds, smallest_m: float) -> Bounds:
+    """Square window centred on ``bounds`` with a margin of its half, at least ``smallest_m``, inside ``within``."""
+    side = max(smallest_m, 2.0 * max(bounds[2] - bounds[0], bounds[3] - bounds[1]))
+    side = math.floor(min(side, within[2] - within[0], within[3] - within[1]) / 10.0) * 10.0
+    x = min(max((bounds[0] + bounds[2] - side) / 2.0, within[0]), within[2] - side)
+    y = min(max((bounds[1] + bounds[3] - side) / 2.0, within[1]), within[3] - side)
+    return x, y, x + side, y + side
 
 
 def _outlines(results: Results, year: int) -> Outlines:
