@@ -18,6 +18,7 @@ _LAYERS = {"scene": "scenes"}
 _SAID_ONCE = ("Reason", "Status", "Verdict")
 """Columns that are left out where they would say the same in every one of several rows."""
 _FEW = 3
+"""So many rows may say the same, or that data are insufficient, one by one."""
 _WHOLE = ("scene",)
 """Tables that are printed whole however long: a sentence must lead to its scenes on paper too."""
 
@@ -67,27 +68,52 @@ def on_paper(listing: Listing, spoken: Collection[str]) -> Listing:
     Returns
     -------
     Listing
-        All rows where it is short. Else the rows with a verdict of change and those the summary speaks of, the
-        largest first where they are too many; where there are none of either, the largest. The note says so, and
-        once what a column would say in every row.
+        Without the rows that have insufficient data, where these are several. Of what is left all rows where they
+        are few, else those with a verdict of change and those the summary speaks of, the largest of them where
+        they are too many; the largest rows where there are none of either. What is left out is counted in the
+        note; what a column would say in every row stands there once.
     """
-    return _said_once(_shortened(listing, frozenset(spoken)))
-
-
-def _shortened(listing: Listing, spoken: frozenset[str]) -> Listing:
-    """Leave out what matters least of a long table, and say so."""
     layer = listing.row_ids[0][0].split("/")[0] if listing.row_ids and listing.row_ids[0] else ""
-    if len(listing.rows) <= LONG or not layer or layer in _WHOLE:
+    if not layer or layer in _WHOLE:
         return listing
-    said = Spoken(spoken)
-    named = [any(map(said.names, ids)) for ids in listing.row_ids]
-    told = [name or any(cell.verdict in _CALLED for cell in row) for name, row in zip(named, listing.rows, strict=True)]
-    # Places of the rows, those that must be printed first, then by size.
-    order = sorted(range(len(told)), key=lambda n: (not named[n], not told[n], -_size(listing.rows[n]), n))
-    kept = sorted(order[: min(sum(told) or LONG, MOST)])
-    note = f"{listing.note} {_rule(listing, layer, len(kept), any(told), sum(told) > MOST)}"
-    rows, ids = tuple(listing.rows[n] for n in kept), tuple(listing.row_ids[n] for n in kept)
-    return replace(listing, note=note.strip(), rows=rows, row_ids=ids)
+    said = Spoken(frozenset(spoken))
+    named = {n for n, ids in enumerate(listing.row_ids) if any(map(said.names, ids))}
+    lacking = {n for n, row in enumerate(listing.rows) if _has(row, "insufficient_data")} - named
+    lacking = lacking if len(lacking) > _FEW else set()
+    kept, rule = _chosen(listing, named, lacking)
+    name = _LAYERS.get(layer, layer)
+    where = f"All rows: tables/{name}.csv, and layer {name} of the GeoPackage."
+    gone = f"Left out: {len(lacking)} rows with insufficient data." if lacking else ""
+    short = f"Shortened for paper: {len(kept)} of {len(listing.rows) - len(lacking)} rows, {rule}." if rule else ""
+    told = " ".join(text for text in (gone, short, where) if text) if gone or short else ""
+    return _said_once(
+        replace(
+            listing,
+            note=f"{listing.note} {told}".strip(),
+            rows=tuple(listing.rows[n] for n in kept),
+            row_ids=tuple(listing.row_ids[n] for n in kept),
+            empty=f"No row has enough data. {told}" if told else listing.empty,
+        )
+    )
+
+
+def _has(row: tuple[Cell, ...], *verdicts: str) -> bool:
+    """Whether a row has one of some verdicts."""
+    return any(cell.verdict in verdicts for cell in row)
+
+
+def _chosen(listing: Listing, named: set[int], lacking: set[int]) -> tuple[list[int], str]:
+    """Return the places of the rows that are printed, in order, and by what rule; no rule where none is left out."""
+    there = [n for n in range(len(listing.rows)) if n not in lacking]
+    if len(there) <= LONG:
+        return there, ""
+    told = {n for n in there if n in named or _has(listing.rows[n], *_CALLED)}
+    by_size = sorted(there, key=lambda n: (n not in named, n not in told, -_size(listing.rows[n]), n))
+    kept = sorted(by_size[: min(len(told) or LONG, MOST)])
+    if not told:
+        return kept, "the largest"
+    rule = "those with a verdict of change and those the summary speaks of"
+    return kept, f"{rule}, of these the largest" if len(told) > MOST else rule
 
 
 def _said_once(listing: Listing) -> Listing:
@@ -112,14 +138,3 @@ def _said_once(listing: Listing) -> Listing:
 def _size(row: tuple[Cell, ...]) -> float:
     """Return the size of the first number of a row; 0 where it has none."""
     return next((abs(cell.key) for cell in row if cell.key is not None), 0.0)
-
-
-def _rule(listing: Listing, layer: str, shown: int, told: bool, cut: bool) -> str:
-    """Say that a table is shortened, by what rule, and where all of it stands."""
-    chosen = "those with a verdict of change and those the summary speaks of" if told else "the largest"
-    largest = ", of these the largest" if cut and told else ""
-    name = _LAYERS.get(layer, layer)
-    return (
-        f"Shortened for paper: {shown} of {len(listing.rows)} rows, {chosen}{largest}. All rows: tables/{name}.csv, "
-        f"and layer {name} of the GeoPackage."
-    )

@@ -65,7 +65,7 @@ def _document(view: View) -> dict[str, Any]:
     return dataclasses.asdict(paper, dict_factory=without_content) | {
         "words": VERDICTS,
         # Marks that are pointed at, so that no link leads nowhere and no mark is set in vain.
-        "targets": sorted(printed & asked),
+        "targets": sorted((printed & asked) - {""}),
     }
 
 
