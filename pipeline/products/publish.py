@@ -165,8 +165,9 @@ def _view(package: Path) -> tuple[View, SiteMap]:
     facts = {row.key: row.value for row in tables["run"] if isinstance(row, RunRow)}
     measured = {m.year for m in tables["measurements"] if isinstance(m, MeasurementRow) and m.value is not None}
     composites = package.parent / COMPOSITES
+    pictures = true_colour(composites, measured, int(facts["epsg"]))
     said = replace(_report_facts(facts), package_sha256=sha256_file(package))
-    view = build_view(tables, true_colour(composites, measured, int(facts["epsg"])), said)
+    view = build_view(tables, pictures, said)
     results = Results(tables, said.baseline_year)
     return view, site_map(results, view.summary, map_images(composites), simulated=said.simulated)
 
