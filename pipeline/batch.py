@@ -16,6 +16,7 @@ from pipeline.parallel import Progress
 from pipeline.products.geopackage import read_tables
 from pipeline.products.portfolio import publish_portfolio
 from pipeline.products.publish import Published
+from pipeline.products.review_file import offer
 from pipeline.progress import WatchedPool
 from pipeline.records import ChangeRow, ClaimRow, RunRow
 from pipeline.run import Batch, run_site
@@ -138,6 +139,7 @@ def _run_one(site: Site, batch: Batch, say: Say, show: Show) -> Outcome:
 
     try:
         published = run_site(site, replace(batch, pool=watched), partial(say, site.id))
+        offered = offer(published.folder, site.id)
     except InputError:
         raise
     except StocklineError as error:
@@ -145,6 +147,8 @@ def _run_one(site: Site, batch: Batch, say: Say, show: Show) -> Outcome:
     except Exception as error:  # noqa: BLE001 - the batch boundary: a defect in one site must not lose the others
         said = " ".join(str(error).split())
         return Outcome(site.id, None, f"site {site.id}: unexpected {type(error).__name__}: {said}", seconds())
+    if offered is not None:
+        say(site.id, offered)
     if not published.skipped:
         say(site.id, watched.summary(seconds()))
     return Outcome(site.id, published, None, seconds())

@@ -72,6 +72,7 @@ class Manifest(_Document):
     settings_sha256: Sha256
     site_sha256: Sha256
     claims_sha256: Sha256 | None
+    reviews_sha256: Sha256 | None = None
     inputs: tuple[InputFile, ...]
     refused: tuple[RefusedScene, ...]
     outputs: tuple[OutputFile, ...]
