@@ -53,8 +53,8 @@ def drift_listings(results: Results) -> tuple[Listing, Listing]:
     platforms = _by_group(results.rows("platforms", PlatformRow), "platform")
     flagged = [row for rows in years for row in rows if isinstance(row, DriftRow) and row.flag]
     note = (
-        "Median departure of ground that should not change, from its level through the years, in reflectance, with its "
-        f"95 % interval. {ABSENT} : no interval from fewer than three scenes."
+        "Median departure of ground that should not change, from its level through the years, in thousandths of "
+        f"reflectance, with its 95 % interval. {ABSENT} : no interval from fewer than three scenes."
     )
     told = f" Beyond the limit: {', '.join(f'{r.year} {r.band}' for r in flagged)}." if flagged else ""
     return (
@@ -103,10 +103,10 @@ def _departures(
 
 
 def _departure(row: DriftRow | PlatformRow) -> Cell:
-    """Departure with its interval, four decimals of reflectance."""
+    """Departure with its interval, in thousandths of reflectance."""
     bounds = f"{_signed(row.lo95)} to {_signed(row.hi95)}" if row.lo95 is not None and row.hi95 is not None else ABSENT
     return number_cell(f"{_signed(row.median)} ({bounds})", row.median)
 
 
 def _signed(reflectance: float) -> str:
-    return f"{reflectance:+.4f}".replace("-", "−")
+    return f"{reflectance * 1000:+.1f}".replace("-", "−")
