@@ -13,6 +13,7 @@ from shapely.geometry.base import BaseGeometry
 
 from pipeline.ground_records import BoundaryChangeRow, FootprintRow
 from pipeline.pile_records import ObservationRow, StockpileChangeRow, StockpileRow
+from pipeline.review_records import AgreementRow, OutlineRow, ReviewRow
 from pipeline.series_records import (
     BreakRow,
     ChangeRow,
@@ -161,6 +162,9 @@ Row: TypeAlias = (
     | ClaimRow
     | DriftRow
     | PlatformRow
+    | ReviewRow
+    | OutlineRow
+    | AgreementRow
     | RunRow
 )
 
@@ -181,6 +185,9 @@ LAYERS: dict[str, type[Row]] = {
     "claims": ClaimRow,
     "drift": DriftRow,
     "platforms": PlatformRow,
+    "reviews": ReviewRow,
+    "analyst_outlines": OutlineRow,
+    "agreement": AgreementRow,
     "run": RunRow,
 }
 """Layer name to record, in the order the GeoPackage lists them. A trailing ``_`` is not in the column name."""

@@ -1,10 +1,10 @@
 """The QGIS project of a site: which layers stand in which group, under which name, and what it opens with."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from pipeline.products import styles
-from pipeline.products._relations import RELATIONS
+from pipeline.products._relations import RELATIONS, Relation
 from pipeline.products.stretch import Composites
 from pipeline.records import LAYERS
 
@@ -19,7 +19,8 @@ class ProjectFrame:
     """What a project needs beside the styles.
 
     ``bounds`` is (left, bottom, right, top) in metres and ``years`` (first, last); None when nothing was
-    measured. ``file_name`` is that of the GeoPackage, in which the project lies.
+    measured. ``file_name`` is that of the GeoPackage, in which the project lies. ``gathered`` is True of all sites
+    together: bounds are in degrees, no page is laid out, and rows are related within their own site.
     """
 
     file_name: str
@@ -30,6 +31,7 @@ class ProjectFrame:
     years: tuple[int, int] | None
     composites: Composites
     credit: str
+    gathered: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,9 +106,12 @@ def project(frame: ProjectFrame) -> str:
     start = styles.prefix(simulated=frame.simulated)
     # A name is never an expression.
     title = (start + frame.title.removeprefix(start)).replace("[%", "[ %")
-    groups = [*_vector_groups(frame, start), *_raster_groups(frame, start)]
+    relations = RELATIONS
+    if frame.gathered:
+        relations = tuple(replace(of, columns=(*of.columns, ("site_id", "site_id"))) for of in RELATIONS)
+    groups = [*_vector_groups(frame, start, relations), *_raster_groups(frame, start)]
     layers = {layer.id: layer for group in groups for layer in group.layers}
-    sheet = _sheet(frame.bounds) if frame.bounds else None
+    sheet = _sheet(frame.bounds) if frame.bounds and not frame.gathered else None
     return styles.fill(
         "project",
         version=styles.VERSION,
@@ -114,7 +119,7 @@ def project(frame: ProjectFrame) -> str:
         title=title,
         groups=groups,
         layers=layers.values(),
-        relations=RELATIONS,
+        relations=relations,
         layer_id=layer_id,
         newest=frame.years[1] if frame.years else None,
         sheet=sheet,
@@ -123,7 +128,7 @@ def project(frame: ProjectFrame) -> str:
     )
 
 
-def _vector_groups(frame: ProjectFrame, start: str) -> Iterator[_Group]:
+def _vector_groups(frame: ProjectFrame, start: str, relations: Sequence[Relation]) -> Iterator[_Group]:
     """Give the groups of layers of the GeoPackage."""
     for name in dict.fromkeys(shown.group for shown in SHOWN):
         layers = tuple(
@@ -136,7 +141,7 @@ def _vector_groups(frame: ProjectFrame, start: str) -> Iterator[_Group]:
                 spatial="geometry" in LAYERS[shown.layer].__dataclass_fields__,
                 visible=shown.visible,
                 open=shown.visible,
-                look=styles.look(shown.layer, RELATIONS, simulated=frame.simulated),
+                look=styles.look(shown.layer, relations, simulated=frame.simulated),
             )
             for shown in SHOWN
             if shown.group == name

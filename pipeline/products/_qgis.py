@@ -21,7 +21,7 @@ FIXED_TIME = "1980-01-01T00:00:00.000Z"
 PROJECT_NAME = "stockline"
 GEOMETRY_COLUMN = "geom"
 
-_LAYER_STYLES = """
+LAYER_STYLES = """
 CREATE TABLE layer_styles (id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
  f_table_catalog TEXT(256), f_table_schema TEXT(256), f_table_name TEXT(256), f_geometry_column TEXT(256),
  styleName TEXT(30), styleQML TEXT, styleSLD TEXT, useAsDefault BOOLEAN, description TEXT, owner TEXT(30), ui TEXT(30),
@@ -42,7 +42,7 @@ def embed_styles(connection: sqlite3.Connection, note: str, *, simulated: bool) 
     simulated : bool
         True marks the table as SIMULATED.
     """
-    connection.execute(_LAYER_STYLES)
+    connection.execute(LAYER_STYLES)
     connection.execute(
         "INSERT INTO gpkg_contents (table_name, data_type, identifier, description, last_change, srs_id)"
         " VALUES ('layer_styles', 'attributes', ?, ?, ?, 0)",

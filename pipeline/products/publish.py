@@ -30,8 +30,11 @@ from pipeline.products.manifest import (
     describe,
     read_manifest,
 )
+from pipeline.products.map_images import map_images
 from pipeline.products.placing import seal
 from pipeline.products.report import write_report
+from pipeline.products.results import Results
+from pipeline.products.site_map import SiteMap, site_map
 from pipeline.products.stretch import read_composites
 from pipeline.products.true_colour import true_colour
 from pipeline.products.view import ReportFacts, View, build_view
@@ -150,19 +153,23 @@ def write_readings(folder: Path, package: Path) -> list[Path]:
 
 def write_reports(folder: Path, package: Path) -> Sequence[Path]:
     """Write both reports from the finished GeoPackage and composites."""
-    view = _view(package)
+    view, on_map = _view(package)
     # Outlines and pictures are drawn: what they took is free for the typesetter, which takes as much.
     hand_back()
-    return write_report(folder, view)
+    return write_report(folder, view, on_map)
 
 
-def _view(package: Path) -> View:
-    """Say all that the reports say; the outlines of single dates are not in it."""
+def _view(package: Path) -> tuple[View, SiteMap]:
+    """Say all that the reports say and show; the outlines of single dates are not in it."""
     tables = read_tables(package, [name for name in LAYERS if name != "stockpile_observations"])
     facts = {row.key: row.value for row in tables["run"] if isinstance(row, RunRow)}
     measured = {m.year for m in tables["measurements"] if isinstance(m, MeasurementRow) and m.value is not None}
-    pictures = true_colour(package.parent / COMPOSITES, measured, int(facts["epsg"]))
-    return build_view(tables, pictures, replace(_report_facts(facts), package_sha256=sha256_file(package)))
+    composites = package.parent / COMPOSITES
+    pictures = true_colour(composites, measured, int(facts["epsg"]))
+    said = replace(_report_facts(facts), package_sha256=sha256_file(package))
+    view = build_view(tables, pictures, said)
+    results = Results(tables, said.baseline_year)
+    return view, site_map(results, view.summary, map_images(composites), simulated=said.simulated)
 
 
 def _facts(found: Findings, inputs: ManifestInputs, config: Config) -> dict[str, str]:

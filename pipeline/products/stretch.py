@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.products.cog import read_cog
+from pipeline.products.cog import REFLECTANCE, read_cog
 
 LOOKS = {"true": ("red", "green", "blue"), "swir": ("swir22", "nir", "red")}
 """Bands shown as red, green and blue: as the eye would see it, and with the short-wave infrared as red."""
@@ -18,11 +18,11 @@ _STRETCH_PERCENT = (1.0, 99.0)
 
 @dataclass(frozen=True)
 class CompositeBand:
-    """A band of every composite: its number in the files, and the values shown darkest and brightest."""
+    """A band of every composite: its number in the files, and the reflectance shown darkest and brightest."""
 
     number: int
-    low: int
-    high: int
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -64,10 +64,10 @@ def read_composites(folder: Path) -> Composites:
     return Composites(tuple(int(path.stem) for path in paths), looks)
 
 
-def _limits(parts: list[NDArray[np.uint16]]) -> tuple[int, int]:
-    """Return the values between which tones rise; at least one apart."""
+def _limits(parts: list[NDArray[np.uint16]]) -> tuple[float, float]:
+    """Return the reflectances between which tones rise, at least one stored number apart; QGIS applies the scale."""
     values = np.concatenate(parts)
     if values.size == 0:
-        return 0, 1
+        return 0.0, 1.0
     low, high = (round(float(limit)) for limit in np.percentile(values, _STRETCH_PERCENT))
-    return low, max(high, low + 1)
+    return round(low * REFLECTANCE.scale, 4), round(max(high, low + 1) * REFLECTANCE.scale, 4)
