@@ -45,13 +45,17 @@ class _Shown:
     visible: bool = False
 
 
-_RESULTS, _GROUND, _SCENES, _TABLES = "Results 결과", "Ground 지면", "Scenes 위성 영상", "Tables 표"
+_RESULTS, _GROUND, _SCENES = "Results 결과", "Ground 지면", "Scenes 위성 영상"
+_TABLES, _REVIEW = "Tables 표", "Review 검토"
 _COMPOSITES = {
     "true": "Composites, true colour 합성 영상",
     "swir": "Composites, short-wave infrared 단파적외 합성 영상",
 }
 _LOOK_NAMES = {"true": "true colour", "swir": "short-wave infrared"}
 SHOWN = (
+    _Shown("reviews", _REVIEW, "Decisions", "검토 결정"),
+    _Shown("analyst_outlines", _REVIEW, "Outlines by reviewers", "검토자 윤곽"),
+    _Shown("agreement", _REVIEW, "Agreement of reviewers", "검토자 일치도"),
     _Shown("stockpile_changes", _RESULTS, "Stockpile changes", "석탄 더미 변화"),
     _Shown("stockpiles", _RESULTS, "Stockpiles", "석탄 더미", visible=True),
     _Shown("stockpile_observations", _RESULTS, "Stockpile outlines by date", "날짜별 석탄 더미 윤곽"),
