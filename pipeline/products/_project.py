@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.products import styles
-from pipeline.products._relations import RELATIONS, Relation
+from pipeline.products._relations import RELATIONS, REVIEW, WITH_REVIEW, Relation
 from pipeline.products.stretch import Composites
 from pipeline.records import LAYERS
 
@@ -91,6 +91,7 @@ class _Layer:
     visible: bool
     open: bool
     look: str
+    read_only: bool = True
 
 
 @dataclass(frozen=True)
@@ -110,10 +111,11 @@ def project(frame: ProjectFrame) -> str:
     start = styles.prefix(simulated=frame.simulated)
     # A name is never an expression.
     title = (start + frame.title.removeprefix(start)).replace("[%", "[ %")
-    relations = RELATIONS
+    relations = WITH_REVIEW
     if frame.gathered:
         relations = tuple(replace(of, columns=(*of.columns, ("site_id", "site_id"))) for of in RELATIONS)
-    groups = [*_vector_groups(frame, start, relations), *_raster_groups(frame, start)]
+    review = [] if frame.gathered else [_review(start)]
+    groups = [*review, *_vector_groups(frame, start, relations), *_raster_groups(frame, start)]
     layers = {layer.id: layer for group in groups for layer in group.layers}
     sheet = _sheet(frame.bounds) if frame.bounds and not frame.gathered else None
     return styles.fill(
@@ -151,6 +153,23 @@ def _vector_groups(frame: ProjectFrame, start: str, relations: Sequence[Relation
             if shown.group == name
         )
         yield _Group(start + name, layers, open=name in (_RESULTS, _GROUND))
+
+
+def _review(start: str) -> _Group:
+    """Return the group of the layer reviewers work in; a run makes its file before anybody opens the project."""
+    layer = _Layer(
+        id=layer_id(REVIEW),
+        title=f"{start}Review: accept, reject, draw 검토",
+        source="./review.gpkg|layername=review",
+        kind="vector",
+        provider="ogr",
+        spatial=True,
+        visible=False,
+        open=True,
+        look=styles.review_look(),
+        read_only=False,
+    )
+    return _Group(f"{start}To review 검토 대상", (layer,), open=False)
 
 
 def _raster_groups(frame: ProjectFrame, start: str) -> Iterator[_Group]:
