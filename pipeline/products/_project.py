@@ -114,8 +114,11 @@ def project(frame: ProjectFrame) -> str:
     relations = WITH_REVIEW
     if frame.gathered:
         relations = tuple(replace(of, columns=(*of.columns, ("site_id", "site_id"))) for of in RELATIONS)
-    review = [] if frame.gathered else [_review(start)]
-    groups = [*review, *_vector_groups(frame, start, relations), *_raster_groups(frame, start)]
+    vectors = list(_vector_groups(frame, start, relations))
+    if not frame.gathered:
+        place = [group.name for group in vectors].index(start + _REVIEW)
+        vectors[place] = replace(vectors[place], layers=(_review(start), *vectors[place].layers))
+    groups = [*vectors, *_raster_groups(frame, start)]
     layers = {layer.id: layer for group in groups for layer in group.layers}
     sheet = _sheet(frame.bounds) if frame.bounds and not frame.gathered else None
     return styles.fill(
@@ -155,9 +158,9 @@ def _vector_groups(frame: ProjectFrame, start: str, relations: Sequence[Relation
         yield _Group(start + name, layers, open=name in (_RESULTS, _GROUND))
 
 
-def _review(start: str) -> _Group:
-    """Return the group of the layer reviewers work in; a run makes its file before anybody opens the project."""
-    layer = _Layer(
+def _review(start: str) -> _Layer:
+    """Return the layer reviewers work in; a run makes its file before anybody opens the project."""
+    return _Layer(
         id=layer_id(REVIEW),
         title=f"{start}Review: accept, reject, draw 검토",
         source="./review.gpkg|layername=review",
@@ -169,7 +172,6 @@ def _review(start: str) -> _Group:
         look=styles.review_look(),
         read_only=False,
     )
-    return _Group(f"{start}To review 검토 대상", (layer,), open=False)
 
 
 def _raster_groups(frame: ProjectFrame, start: str) -> Iterator[_Group]:

@@ -51,6 +51,9 @@ def form_of(layer):
 def labels_of(layer):
     if layer.labeling() is None or not layer.labelsEnabled():
         return []
+    if layer.labeling().type() != "rule-based":
+        settings = layer.labeling().settings()
+        return [[settings.maximumScale, settings.minimumScale, settings.fieldName]]
     rules = layer.labeling().rootRule().children()
     return [[r.maximumScale(), r.minimumScale(), r.settings().fieldName] for r in rules]
 
