@@ -158,6 +158,7 @@ def _plan(parsed: argparse.Namespace) -> int:
 
 
 def _report(parsed: argparse.Namespace) -> int:
+    from pipeline.batch import gather
     from pipeline.products.publish import rebuild_report
 
     settings = _settings(parsed)
@@ -167,6 +168,7 @@ def _report(parsed: argparse.Namespace) -> int:
     for site in finished:
         rebuild_report(settings.config.out / site.id)
         _tell(f"{site.id}: {settings.config.out / site.id / 'report.html'}")
+    gather(settings.config.out)
     return 0
 
 

@@ -78,6 +78,14 @@ ROLES = (
     ("control", "Control"),
     ("named", "Named zone"),
 )
+SITE_ROLES = (
+    ("aoi", "Ground analysed"),
+    ("perimeter", "Sourced perimeter"),
+    ("zone", "Named zone"),
+    ("control", "Control"),
+    ("exclude", "Never measured"),
+    ("yard", "Known stockyard"),
+)
 METRICS = (
     ("stockpile_area_m2", "Stockpile area"),
     ("stockpile_count", "Number of stockpiles"),

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Hashable, Sequence
 from typing import TypeVar
 
-from pipeline.products.listings import Cell, Column, Listing, cells, verdict_cell
+from pipeline.products.listings import Cell, Column, Listing, address, cells, number_cell, pair, verdict_cell
 from pipeline.products.results import Results
 from pipeline.products.rounding import ABSENT, show, show_probability
-from pipeline.products.wording import FOUND_SIGMA, metric_title
+from pipeline.products.wording import FOUND_SIGMA, metric_title, yearly
 from pipeline.records import (
     ChangeRow,
     StockpileChangeRow,
@@ -43,6 +43,11 @@ def changes_listing(results: Results, fdr_q: float, *, since_baseline: bool) -> 
         tuple(_change_cells(results, group, fdr_q) for group in grouped),
         "No two years were compared." if since_baseline else "No year was compared with the one before it.",
         wide=True,
+        anchor="changes-since-baseline" if since_baseline else "changes-by-year",
+        row_ids=tuple(
+            tuple(address("changes", r.zone_id, r.metric, pair(r.year_from, r.year_to)) for r in group)
+            for group in grouped
+        ),
     )
 
 
@@ -81,29 +86,37 @@ def _change_cells(results: Results, group: Sequence[ChangeRow], fdr_q: float) ->
     reasons = dict.fromkeys(part for r in group if r.reason for part in r.reason.split("; "))
     delta = show(row.delta, row.lo95, row.hi95, row.unit, signed=True)
     numbers = (
-        delta.value_with_unit if row.delta is not None else "not assessed",
-        delta.interval_with_unit,
-        show(row.mdc95, unit=row.unit).value_with_unit,
-        show(found_from(row.mdc95), unit=row.unit).value_with_unit,
-        show_probability(row.p_value),
-        show_probability(row.q_value, fdr_q),
+        number_cell(delta.value_with_unit if row.delta is not None else "not assessed", row.delta),
+        number_cell(delta.interval_with_unit, row.lo95),
+        number_cell(show(row.mdc95, unit=row.unit).value_with_unit, row.mdc95),
+        number_cell(show(found_from(row.mdc95), unit=row.unit).value_with_unit, row.mdc95),
+        number_cell(show_probability(row.p_value), row.p_value),
+        number_cell(show_probability(row.q_value, fdr_q), row.q_value),
     )
     place = (results.zone_name(row.zone_id), metric_title(row.metric), _spans(group))
-    return (*cells(*place), verdict_cell(row.verdict), *cells(*numbers, "; ".join(reasons) or ABSENT))
+    return (*cells(*place), verdict_cell(row.verdict), *numbers, Cell("; ".join(reasons) or ABSENT))
 
 
 def pile_changes(results: Results) -> Listing:
     """List changes of single piles."""
     rows = results.rows("stockpile_changes", StockpileChangeRow)
     rows.sort(key=lambda r: (r.pile_id, r.year_to, r.year_from))
+    grouped = gathered(rows, lambda r: r.pile_id)
+    newest = {pile.pile_id: pile.year for pile in results.piles()}
     lines = []
-    for group in gathered(rows, lambda r: r.pile_id):
+    for group in grouped:
         row = group[0]
         delta = show(row.delta_m2, row.lo95_m2, row.hi95_m2, signed=True)
-        limits = (show(row.mdc95_m2).value_with_unit, show(found_from(row.mdc95_m2)).value_with_unit)
-        value = delta.value_with_unit if row.delta_m2 is not None else "not assessed"
+        at = address("pile", row.pile_id, newest[row.pile_id]) if row.pile_id in newest else ""
         lines.append(
-            (*cells(row.pile_id, _spans(group), value, delta.interval_with_unit, *limits), verdict_cell(row.verdict))
+            (
+                *(Cell(row.pile_id, at=at), Cell(_spans(group))),
+                number_cell(delta.value_with_unit if row.delta_m2 is not None else "not assessed", row.delta_m2),
+                number_cell(delta.interval_with_unit, row.lo95_m2),
+                number_cell(show(row.mdc95_m2).value_with_unit, row.mdc95_m2),
+                number_cell(show(found_from(row.mdc95_m2)).value_with_unit, row.mdc95_m2),
+                verdict_cell(row.verdict),
+            )
         )
     return Listing(
         "Changes of single piles",
@@ -115,6 +128,11 @@ def pile_changes(results: Results) -> Listing:
         ),
         tuple(lines),
         "No pile was compared between two years.",
+        anchor="stockpile_changes",
+        row_ids=tuple(
+            tuple(address("stockpile_changes", r.pile_id, pair(r.year_from, r.year_to)) for r in group)
+            for group in grouped
+        ),
     )
 
 
@@ -124,18 +142,19 @@ def trends_listing(results: Results, fdr_q: float) -> Listing:
     rows.sort(key=lambda r: (r.zone_id, r.metric))
     lines = []
     for row in rows:
-        unit = row.unit if "year" in row.unit or "/yr" in row.unit else f"{row.unit}/year"
-        slope = show(row.slope_per_year, row.lo95, row.hi95, unit, signed=True)
+        slope = show(row.slope_per_year, row.lo95, row.hi95, yearly(row.unit), signed=True)
         years = f"{row.year_first} to {row.year_last} ({row.n_years} adequate)"
-        numbers = (slope.value_with_unit, slope.interval_with_unit, show_probability(row.p_value))
-        texts = (
-            results.zone_name(row.zone_id),
-            metric_title(row.metric),
-            years,
-            *numbers,
-            show_probability(row.q_value, fdr_q),
+        lines.append(
+            (
+                *cells(results.zone_name(row.zone_id), metric_title(row.metric), years),
+                number_cell(slope.value_with_unit, row.slope_per_year),
+                number_cell(slope.interval_with_unit, row.lo95),
+                number_cell(show_probability(row.p_value), row.p_value),
+                number_cell(show_probability(row.q_value, fdr_q), row.q_value),
+                verdict_cell(row.verdict),
+                Cell(row.reason or ABSENT),
+            )
         )
-        lines.append((*cells(*texts), verdict_cell(row.verdict), Cell(row.reason or ABSENT)))
     return Listing(
         "Trends",
         "Slope over all adequate years; five at least, since with four no trend can be told from chance.",
@@ -148,4 +167,6 @@ def trends_listing(results: Results, fdr_q: float) -> Listing:
         tuple(lines),
         "No trend was assessed.",
         wide=True,
+        anchor="trends",
+        row_ids=tuple((address("trends", r.zone_id, r.metric),) for r in rows),
     )

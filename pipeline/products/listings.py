@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from pipeline.products.results import Results
-from pipeline.products.rounding import ABSENT, show, show_metres, show_percent
+from pipeline.products.rounding import ABSENT, known, show, show_metres, show_percent
 from pipeline.products.wording import ADEQUATE, STATUSES, VERDICTS, metric_title
 from pipeline.records import BoundaryChangeRow, StockpileRow
 
@@ -19,15 +19,33 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """Text of a cell; ``verdict`` is the word of the contract when the cell is one."""
+    """Text of a cell.
+
+    Attributes
+    ----------
+    text : str
+        What is read.
+    verdict : str
+        The word of the contract when the cell is a verdict.
+    key : float or None
+        What a table is sorted by where the text alone would not do: numbers in one unit.
+    at : str
+        Key of what the cell names on the map; empty when it names nothing there.
+    """
 
     text: str
     verdict: str = ""
+    key: float | None = None
+    at: str = ""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """A table: heading, a note on how to read it, columns, rows; what it says when it has no row."""
+    """A table: heading, a note on how to read it, columns, rows; what it says when it has no row.
+
+    ``anchor`` is the address of the table in the document; ``row_ids`` those of each row, one for every row of the
+    GeoPackage that stands in it.
+    """
 
     title: str
     note: str
@@ -35,11 +53,31 @@ class Listing:
     rows: tuple[tuple[Cell, ...], ...]
     empty: str
     wide: bool = False
+    anchor: str = ""
+    row_ids: tuple[tuple[str, ...], ...] = ()
 
 
 def cells(*texts: str) -> tuple[Cell, ...]:
     """Make a cell of each text."""
     return tuple(Cell(text) for text in texts)
+
+
+def number_cell(text: str, key: float | None) -> Cell:
+    """Make a cell of a number as text, sorted by the number."""
+    return Cell(text, key=known(key))
+
+
+def address(*parts: object) -> str:
+    """Join what tells a row from all others into its address in the document: ``changes/site/count/2018-2023``.
+
+    White space may not stand in an address, and is written as an underscore.
+    """
+    return "/".join("_".join(str(part).split()) for part in parts)
+
+
+def pair(year_from: int, year_to: int) -> str:
+    """``2018-2023``, as a part of an address."""
+    return f"{year_from}-{year_to}"
 
 
 def verdict_cell(word: str) -> Cell:
@@ -54,16 +92,20 @@ def piles_by_year(results: Results) -> Listing:
     pile_ids = sorted({pile_id for pile_id, _ in area})
     years = results.years
 
-    def cell(pile_id: str, year: int) -> str:
+    def cell(pile_id: str, year: int) -> Cell:
         row = area.get((pile_id, year))
         if row is None:
-            return ABSENT if year in adequate else "not obs."
+            return Cell(ABSENT if year in adequate else "not obs.")
         shown = show(row.area_m2, row.area_lo95_m2, row.area_hi95_m2)
-        return f"{shown.value_with_unit} ({shown.interval})"
+        return number_cell(f"{shown.value_with_unit} ({shown.interval})", row.area_m2)
 
     last = {pile_id: max(year for name, year in area if name == pile_id) for pile_id in pile_ids}
     rows = tuple(
-        cells(pile_id, area[pile_id, last[pile_id]].tier, *(cell(pile_id, year) for year in years))
+        (
+            Cell(pile_id, at=address("pile", pile_id, last[pile_id])),
+            Cell(area[pile_id, last[pile_id]].tier),
+            *(cell(pile_id, year) for year in years),
+        )
         for pile_id in pile_ids
     )
     return Listing(
@@ -74,6 +116,8 @@ def piles_by_year(results: Results) -> Listing:
         rows,
         "No pile of dark bulk material was outlined in any year.",
         wide=True,
+        anchor="stockpiles",
+        row_ids=tuple((address("stockpiles", pile_id),) for pile_id in pile_ids),
     )
 
 
@@ -99,6 +143,8 @@ def piles_of_year(results: Results, year: int | None) -> Listing:
         ),
         tuple(_pile_cells(results, row) for row in rows),
         "No pile of dark bulk material was outlined in this year.",
+        anchor="stockpiles-newest",
+        row_ids=tuple((address("stockpiles", row.pile_id, row.year),) for row in rows),
     )
 
 
@@ -108,10 +154,17 @@ def _pile_cells(results: Results, row: StockpileRow) -> tuple[Cell, ...]:
     if row.volume_lo_m3 is not None and row.volume_hi_m3 is not None:
         volume = show(None, row.volume_lo_m3, row.volume_hi_m3, "m³").interval_with_unit
     zone = ABSENT if row.zone_id is None else results.zone_name(row.zone_id)
-    return cells(
-        *(row.pile_id, row.tier, zone, area.value_with_unit, area.interval_with_unit),
-        *(str(row.n_dates), f"{show(row.area_max_m2).value_with_unit}; {show(row.area_end_m2).value_with_unit}"),
-        *(ABSENT if row.score is None else show_percent(row.score), show_percent(row.persistence), volume),
+    extremes = f"{show(row.area_max_m2).value_with_unit}; {show(row.area_end_m2).value_with_unit}"
+    return (
+        Cell(row.pile_id, at=address("pile", row.pile_id, row.year)),
+        *cells(row.tier, zone),
+        number_cell(area.value_with_unit, row.area_m2),
+        number_cell(area.interval_with_unit, row.area_lo95_m2),
+        number_cell(str(row.n_dates), row.n_dates),
+        number_cell(extremes, row.area_max_m2),
+        number_cell(show_percent(row.score), row.score),
+        number_cell(show_percent(row.persistence), row.persistence),
+        number_cell(volume, row.volume_lo_m3),
     )
 
 
@@ -120,10 +173,13 @@ def boundary_listing(results: Results) -> Listing:
     rows = results.rows("boundary_changes", BoundaryChangeRow)
     rows.sort(key=lambda r: (r.zone_id, r.year_to, r.year_from, r.change))
     lines = tuple(
-        cells(
-            *(results.zone_name(r.zone_id), f"{r.year_from} to {r.year_to}", r.change.replace("_", " ")),
-            show(r.area_m2).value_with_unit,
-            *(show_metres(n) for n in (r.advance_p50_m, r.advance_p90_m, r.advance_max_m, r.advance_length_m)),
+        (
+            *cells(results.zone_name(r.zone_id), f"{r.year_from} to {r.year_to}", r.change.replace("_", " ")),
+            number_cell(show(r.area_m2).value_with_unit, r.area_m2),
+            *(
+                number_cell(show_metres(n), n)
+                for n in (r.advance_p50_m, r.advance_p90_m, r.advance_max_m, r.advance_length_m)
+            ),
         )
         for r in rows
     )
@@ -142,6 +198,8 @@ def boundary_listing(results: Results) -> Listing:
         ),
         lines,
         "No footprints of two years were compared.",
+        anchor="boundary_changes",
+        row_ids=tuple((address("boundary_changes", r.zone_id, r.change, pair(r.year_from, r.year_to)),) for r in rows),
     )
 
 
@@ -153,15 +211,16 @@ def values_listing(results: Results) -> Listing:
         adequate = row.status in ADEQUATE and row.value is not None
         shown = show(row.value, row.lo95, row.hi95, row.unit) if adequate else show(None, unit=row.unit)
         status = STATUSES.get(row.status, row.status)
-        texts = (results.zone_name(row.zone_id), metric_title(row.metric), str(row.year))
-        rest = (
-            shown.value_with_unit,
-            shown.interval_with_unit,
-            str(row.n_dates),
-            show_percent(row.valid_fraction),
-            status,
+        lines.append(
+            (
+                *cells(results.zone_name(row.zone_id), metric_title(row.metric), str(row.year)),
+                number_cell(shown.value_with_unit, row.value if adequate else None),
+                number_cell(shown.interval_with_unit, row.lo95 if adequate else None),
+                number_cell(str(row.n_dates), row.n_dates),
+                number_cell(show_percent(row.valid_fraction), row.valid_fraction),
+                Cell(status),
+            )
         )
-        lines.append(cells(*texts, *rest))
     return Listing(
         "Values by year",
         "The numbers of the charts. Seen: share of the zone seen often enough.",
@@ -176,4 +235,6 @@ def values_listing(results: Results) -> Listing:
         ),
         tuple(lines),
         "Nothing was measured.",
+        anchor="measurements",
+        row_ids=tuple((address("measurements", r.zone_id, r.metric, r.year),) for r in rows),
     )

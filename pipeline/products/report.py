@@ -7,24 +7,28 @@ on the arguments alone: no time, no random id, no system font.
 
 import dataclasses
 import json
-import tempfile
 from pathlib import Path
-from typing import Any
 
-import jinja2
-import pylopdf_fonts_ko
-import typst
-
-from pipeline.errors import ProductError
+from pipeline.products.assets import Assets, json_element, leaflet, template
 from pipeline.products.atomic import atomic_path
 from pipeline.products.fonts import embedded_face
+from pipeline.products.pages import page_of
+from pipeline.products.pdf import pdf_of, without_content
+from pipeline.products.site_map import SiteMap
 from pipeline.products.view import View
-from pipeline.products.wording import VERDICTS
 
-_TEMPLATES = Path(__file__).parent / "templates"
+_EVERY_SHEET = '@page { @top-center { content: "SIMULATED data"; color: #8a0046; font: 700 9pt sans-serif; } }\n'
+_CONTENTS = (
+    *(("summary", "Findings"), ("claims", "Claims"), ("map", "Map"), ("images", "Before and after")),
+    *(("charts", "Year by year"), ("results", "Results"), ("scenes", "Scenes")),
+    *(("not-assessed", "What was not assessed"), ("method", "Method")),
+    *(("limits", "What 10 m imagery cannot show"), ("reading", "How to read the verdicts")),
+    *(("tracing", "How to trace a number"), ("cite", "How to cite")),
+)
+"""Sections of the page, in their order."""
 
 
-def write_report(folder: Path, view: View) -> tuple[Path, Path]:
+def write_report(folder: Path, view: View, on_map: SiteMap | None = None) -> tuple[Path, Path]:
     """Write ``report.html`` and ``report.pdf`` of a site into its folder.
 
     Parameters
@@ -33,6 +37,8 @@ def write_report(folder: Path, view: View) -> tuple[Path, Path]:
         Folder of the site's products.
     view : View
         What both say.
+    on_map : SiteMap, optional
+        What the map of the HTML page shows; without it the page has no map.
 
     Returns
     -------
@@ -49,55 +55,31 @@ def write_report(folder: Path, view: View) -> tuple[Path, Path]:
     with atomic_path(pdf) as beside:
         beside.write_bytes(pdf_of(view))
     with atomic_path(html) as beside:
-        beside.write_text(html_of(view), encoding="utf-8", newline="\n")
+        beside.write_text(html_of(view, on_map), encoding="utf-8", newline="\n")
     return html, pdf
 
 
-def html_of(view: View) -> str:
-    """Set a view as one HTML page that loads nothing: styles inline, drawings as data, no script."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    css = (_TEMPLATES / "report.css").read_text(encoding="utf-8")
-    said = json.dumps(dataclasses.asdict(view, dict_factory=_without_content), ensure_ascii=False)
-    return environment.get_template("report.html.j2").render(view=view, css=embedded_face(said) + "\n" + css)
-
-
-def pdf_of(view: View) -> bytes:
-    """Set a view as PDF with the fonts embedded.
+def html_of(view: View, on_map: SiteMap | None = None) -> str:
+    """Set a view as one HTML page that loads nothing: styles, scripts, drawings and images are inside it.
 
     Raises
     ------
     ProductError
-        The typesetter refused the document.
+        The library of the map is not installed.
     """
-    document = dataclasses.asdict(view, dict_factory=_without_content) | {"words": VERDICTS}
-    with tempfile.TemporaryDirectory(prefix="stockline-report-") as name:
-        root = Path(name)
-        source = root / "report.typ"
-        source.write_bytes((_TEMPLATES / "report.typ").read_bytes())
-        (root / "view.json").write_text(json.dumps(document), encoding="utf-8")
-        for drawing in (*view.charts, *view.pictures):
-            (root / drawing.name).write_bytes(drawing.content)
-        try:
-            made = typst.compile(
-                str(source),
-                root=str(root),
-                font_paths=[str(pylopdf_fonts_ko.sans_path().parent)],
-                ignore_system_fonts=True,
-            )
-        except (typst.TypstError, RuntimeError) as error:
-            first_line = str(error).strip().split("\n", maxsplit=1)[0]
-            raise ProductError(f"report.pdf: cannot be set ({first_line}); report it with this line") from error
-    if not isinstance(made, bytes):
-        raise ProductError(f"report.pdf: the typesetter returned {type(made).__name__}; check the version of typst")
-    return made
-
-
-def _without_content(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Record as a dict without the bytes of drawings, which go beside it as files."""
-    return {key: value for key, value in pairs if not isinstance(value, bytes)}
+    said = json.dumps(dataclasses.asdict(view, dict_factory=without_content), ensure_ascii=False)
+    sheets = _EVERY_SHEET if view.simulated else ""
+    styles: tuple[str, ...] = (embedded_face(said) + "\n" + template("report.css") + sheets,)
+    scripts: tuple[str, ...] = (template("page.js"),)
+    if on_map is not None:
+        library_style, library = leaflet()
+        styles, scripts = (library_style, *styles), (library, *scripts, template("map.js"))
+    return page_of(
+        "report.html.j2",
+        Assets(styles, scripts),
+        view=view,
+        contents=[entry for entry in _CONTENTS if entry[0] != "map" or on_map is not None],
+        site_map=on_map,
+        keys=on_map.keys if on_map is not None else frozenset(),
+        map_json=json_element(on_map.data) if on_map is not None else "",
+    )

@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import TypeVar
 
 from pipeline.products.charts import Point
+from pipeline.products.rounding import Shown, show
 from pipeline.products.wording import ADEQUATE, METRICS, metric_title
 from pipeline.records import ChangeRow, MeasurementRow, Row, StockpileRow, Tables, ZoneRow
 
@@ -159,6 +160,10 @@ class Results:
             return Point(year, None, None, None, None, "not_assessed", "")
         status = "insufficient_data" if row.delta is None else "ok"
         return Point(year, row.delta, row.lo95, row.hi95, None, status, row.verdict)
+
+    def shown(self, row: MeasurementRow) -> Shown:
+        """Value and interval of a measurement as text."""
+        return show(row.value, row.lo95, row.hi95, row.unit)
 
     def piles(self, year: int | None = None) -> list[StockpileRow]:
         """Piles of a year, or of all, by id and year."""

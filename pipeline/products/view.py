@@ -20,13 +20,13 @@ from pipeline.products.pictures import Picture
 from pipeline.products.results import SITE_ZONE, Results
 from pipeline.products.rounding import ABSENT, show
 from pipeline.products.scene_listings import scenes_listings
+from pipeline.products.series_listings import breaks_listing, drift_listings
+from pipeline.products.statements import Statement, statements
 from pipeline.products.wording import (
     METRICS,
     VERDICTS,
-    Sentence,
     attribution,
     evidence_note,
-    headline,
     listed,
     metric_noun,
     reference_note,
@@ -112,7 +112,7 @@ class View:
     title: str
     simulated: bool
     facts: tuple[tuple[str, str], ...]
-    summary: tuple[Sentence, ...]
+    summary: tuple[Statement, ...]
     summary_notes: tuple[str, ...]
     claims: tuple[Claim, ...]
     charts: tuple[Drawing, ...]
@@ -149,17 +149,20 @@ def build_view(tables: Tables, pictures: Sequence[Picture], facts: ReportFacts) 
     scenes = results.rows("scenes", SceneRow)
     credit = attribution([s.datetime.year for s in scenes if s.used], simulated=facts.simulated)
     n_used = sum(s.used for s in scenes)
+    charts, not_drawn = chart_drawings(results, simulated=facts.simulated)
     title = f"Change report: {facts.site_name}"
     program = f"{facts.version} (source {facts.code_sha256})"
     return View(
         title=title,
         simulated=facts.simulated,
         facts=_facts(results, facts),
-        summary=_summary(results, facts.fdr_q),
+        summary=statements(results, facts.fdr_q),
         summary_notes=_summary_notes(results, facts),
         claims=tuple(_claim(row) for row in results.rows("claims", ClaimRow)),
-        charts=chart_drawings(results, simulated=facts.simulated),
-        chart_note=sanctions_note(results.years[0], results.years[-1]) if results.years else "",
+        charts=charts,
+        chart_note=f"{sanctions_note(results.years[0], results.years[-1])} {not_drawn}".strip()
+        if results.years
+        else "",
         pictures=picture_drawings(results, pictures, simulated=facts.simulated),
         picture_note=picture_note(results, pictures, facts.epsg),
         results=(
@@ -167,9 +170,10 @@ def build_view(tables: Tables, pictures: Sequence[Picture], facts: ReportFacts) 
             *(changes_listing(results, facts.fdr_q, since_baseline=True), trends_listing(results, facts.fdr_q)),
             *(changes_listing(results, facts.fdr_q, since_baseline=False), pile_changes(results)),
             *(boundary_listing(results), values_listing(results)),
+            *(breaks_listing(results, facts.fdr_q), *drift_listings(results)),
         ),
         scenes_note=f"Scenes considered: {len(scenes)}. Used: {n_used}. Refused: {len(scenes) - n_used}.",
-        scenes=scenes_listings(scenes),
+        scenes=scenes_listings(results),
         reading=texts.READING,
         limits=texts.limits(results),
         method=texts.method(results),
@@ -197,29 +201,13 @@ def _facts(results: Results, facts: ReportFacts) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _summary(results: Results, fdr_q: float) -> tuple[Sentence, ...]:
-    """One sentence per headline metric and zone, newest adequate year against the baseline year."""
-    sentences = []
-    for zone_id in filter(results.is_headline, results.zone_ids):
-        for metric in (m for m in METRICS if m in results.metrics):
-            measured = any(key[:2] == (zone_id, metric) for key in results.measurements)
-            change = results.newest_change(zone_id, metric)
-            if not measured and change is None:
-                continue
-            years = [y for y in results.measured_years(zone_id, metric) if y != results.baseline_year]
-            before = results.measurements.get((zone_id, metric, results.baseline_year or 0))
-            after = results.measurements.get((zone_id, metric, years[-1])) if years else None
-            sentences.append(headline(metric, results.place(zone_id), before, after, change, fdr_q))
-    if not sentences:
-        sentences.append(Sentence("Nothing could be judged: ", "insufficient_data", " (no measurement of any year)."))
-    return tuple(sentences)
-
-
 def _summary_notes(results: Results, facts: ReportFacts) -> tuple[str, ...]:
     """Years and metrics without a verdict, trends, and what the reader must know besides."""
     of_site = [row for row in results.rows("trends", TrendRow) if row.zone_id == SITE_ZONE and row.metric in METRICS]
     missing = results.not_assessed()
+    spoken = any(results.is_headline(key[0]) for rows in (results.measurements, results.changes) for key in rows)
     return (
+        *([] if spoken else ["Nothing could be judged: insufficient data (no measurement of any year)."]),
         *([unjudged(results.unjudged())] if results.years else []),
         *([f"Not assessed: {listed([metric_noun(m) for m in missing])}."] if missing else []),
         *(trend(row, results.place(row.zone_id)).text for row in of_site),
@@ -229,14 +217,14 @@ def _summary_notes(results: Results, facts: ReportFacts) -> tuple[str, ...]:
 
 def _claim(row: ClaimRow) -> Claim:
     """Return one claim as text; its number is in the unit of the metric its test names."""
-    shown = show(row.value, row.lo95, row.hi95, "m2" if "_m2" in row.test else "count", signed="_m2" in row.test)
+    # In square metres as its reason is, so that both can be compared at sight.
+    shown = show(row.value, row.lo95, row.hi95, "m²" if "_m2" in row.test else "count", signed="_m2" in row.test)
     number = "not assessed" if shown.value == ABSENT else shown.value_with_unit
     if shown.interval != ABSENT:
         number = f"{number} (95 % interval {shown.interval_with_unit})"
     words = VERDICTS.get(row.verdict, row.verdict)
-    return Claim(
-        *(row.claim_id, row.quote, row.source, row.test, row.verdict, words, number, row.reason, row.not_observable)
-    )
+    test, reason = (re.sub(r"(?<=\d )m2\b", "m²", text) for text in (row.test, row.reason))
+    return Claim(row.claim_id, row.quote, row.source, test, row.verdict, words, number, reason, row.not_observable)
 
 
 def _versions(results: Results, facts: ReportFacts) -> tuple[tuple[str, str], ...]:

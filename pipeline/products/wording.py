@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from pipeline.breaks import SANCTIONS
 from pipeline.products.rounding import show
+from pipeline.products.scale import Scale
 from pipeline.records import (
     ChangeRow,
     MeasurementRow,
@@ -131,27 +132,35 @@ def dates(n_dates: int) -> str:
     return f"{n_dates} date" if n_dates == 1 else f"{n_dates} dates"
 
 
-def measured(row: MeasurementRow) -> str:
+def scale_of(before: MeasurementRow | None, after: MeasurementRow | None, change: ChangeRow | None) -> Scale:
+    """Return the one unit of two years' values, their difference and its limit."""
+    rows = [row for row in (before, after, change) if row is not None]
+    values = [n for row in (before, after) if row is not None for n in (row.value, row.lo95, row.hi95)]
+    differences = [change.delta, change.lo95, change.hi95, change.mdc95] if change is not None else []
+    return Scale.of(rows[0].unit if rows else "m2", [*values, *differences])
+
+
+def measured(row: MeasurementRow, scale: Scale) -> str:
     """``2.31 ha in 2023 (95 % interval 2.10 to 2.52 ha, 14 dates)``."""
-    shown = show(row.value, row.lo95, row.hi95, row.unit)
+    shown = scale.show(row.value, row.lo95, row.hi95)
     interval = "no interval" if row.lo95 is None or row.hi95 is None else f"95 % interval {shown.interval_with_unit}"
     part = ", only part of the area was seen" if row.status == "partial" else ""
     return f"{shown.value_with_unit} in {row.year} ({interval}, {dates(row.n_dates)}{part})"
 
 
-def difference(change: ChangeRow) -> str:
+def difference(change: ChangeRow, scale: Scale) -> str:
     """``+1.26 ha (95 % interval +0.98 to +1.54 ha)``."""
-    shown = show(change.delta, change.lo95, change.hi95, change.unit, signed=True)
+    shown = scale.show(change.delta, change.lo95, change.hi95, signed=True)
     return f"{shown.value_with_unit} (95 % interval {shown.interval_with_unit})"
 
 
-def why(change: ChangeRow, fdr_q: float) -> str:
+def why(change: ChangeRow, fdr_q: float, scale: Scale) -> str:
     """Say what stands behind a verdict that is not a change: the limit, the q-value, or the reason given."""
     if change.verdict == "insufficient_data":
         return f" ({change.reason})" if change.reason else ""
     if change.verdict != "no_detectable_change":
         return ""
-    limit = show(change.mdc95, unit=change.unit).value_with_unit
+    limit = scale.show(change.mdc95).value_with_unit
     text = f"; a difference smaller than {limit} would not be called"
     if change.lo95 is not None and change.hi95 is not None and not change.lo95 <= 0 <= change.hi95:
         return f"{text}, and with the number of comparisons allowed for, q is above {fdr_q:g}"
@@ -180,24 +189,28 @@ def headline(
     fdr_q : float
         Largest q-value of a change.
     """
-    noun = metric_noun(metric)
+    noun, scale = metric_noun(metric), scale_of(before, after, change)
     if change is None:
         if after is None:
             return Sentence(
                 f"The {noun} {place} could not be judged: ", "insufficient_data", " (no two adequate years)."
             )
         other = (
-            "no second adequate year to compare with" if before is None else f"no comparison with {measured(before)}"
+            "no second adequate year to compare with"
+            if before is None
+            else f"no comparison with {measured(before, scale)}"
         )
-        return Sentence(f"The {noun} {place} was {measured(after)}; there is {other}.")
+        return Sentence(f"The {noun} {place} was {measured(after, scale)}; there is {other}.")
     if before is not None and after is not None:
-        values = f"The {noun} {place} was {measured(after)} and {measured(before)}; the difference is "
+        values = f"The {noun} {place} was {measured(after, scale)} and {measured(before, scale)}; the difference is "
     else:
         values = f"The {noun} {place} from {change.year_from} to {change.year_to}, less what chance shows, is "
     if change.delta is None:
         years = f"between {change.year_from} and {change.year_to}"
-        return Sentence(f"The {noun} {place} could not be compared {years}: ", change.verdict, f"{why(change, fdr_q)}.")
-    return Sentence(f"{values}{difference(change)}: ", change.verdict, f"{why(change, fdr_q)}.")
+        return Sentence(
+            f"The {noun} {place} could not be compared {years}: ", change.verdict, f"{why(change, fdr_q, scale)}."
+        )
+    return Sentence(f"{values}{difference(change, scale)}: ", change.verdict, f"{why(change, fdr_q, scale)}.")
 
 
 def unjudged(by_years: dict[tuple[int, ...], list[str]]) -> str:
@@ -211,6 +224,13 @@ def unjudged(by_years: dict[tuple[int, ...], list[str]]) -> str:
     return f"Years that could not be judged: {'; '.join(parts)}."
 
 
+def yearly(unit: str) -> str:
+    """Return the unit of a slope per year: ``m2/year``, of a count ``per year``."""
+    if unit in ("1", "count"):
+        return "per year"
+    return unit if "/" in unit or "per" in unit else f"{unit}/year"
+
+
 def trend(row: TrendRow, place: str) -> Sentence:
     """Sentence on the trend over all adequate years."""
     years = f"{row.year_first} to {row.year_last} ({row.n_years} adequate years)"
@@ -218,8 +238,7 @@ def trend(row: TrendRow, place: str) -> Sentence:
     reason = f" ({row.reason})" if row.reason else ""
     if row.slope_per_year is None:
         return Sentence(f"{lead}: ", row.verdict, f"{reason}.")
-    unit = row.unit if "/" in row.unit or "per" in row.unit else f"{row.unit}/year"
-    shown = show(row.slope_per_year, row.lo95, row.hi95, unit, signed=True)
+    shown = show(row.slope_per_year, row.lo95, row.hi95, yearly(row.unit), signed=True)
     return Sentence(
         f"{lead}: {shown.value_with_unit} (95 % interval {shown.interval_with_unit}): ", row.verdict, f"{reason}."
     )
