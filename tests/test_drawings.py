@@ -1,66 +1,52 @@
-"""Charts and pictures: axes against hand counts, outlines against where they lie, letters against the font."""
+"""Charts and pictures: bars against their intervals, outlines against where they lie, letters against the font."""
 
 import base64
 import io
 import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
+import matplotlib as mpl
 import numpy as np
 import pytest
 from affine import Affine
 from fontTools.ttLib import TTFont
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 from shapely import Polygon, box
 
-from pipeline.products.charts import Point, chart_svg, ticks_of
+from pipeline.products.charts import Chart, Point, chart_svgs
 from pipeline.products.fonts import embedded_face
-from pipeline.products.lettering import CAPITAL, UNITS, font_path, glyph, width
 from pipeline.products.pictures import Outlines, Picture, dashes, picture_jpeg
-from pipeline.products.svg import Drawing, Letters, number
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "whole", "texts"),
-    [
-        (0.0, 10.0, False, ["0", "2", "4", "6", "8", "10"]),
-        (0.0, 0.7, False, ["0.0", "0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7"]),
-        (0.0, 17.5, False, ["0.0", "2.5", "5.0", "7.5", "10.0", "12.5", "15.0", "17.5"]),
-        (0.0, 2.0, True, ["0", "1", "2"]),
-        (-1.2, 3.0, True, ["\N{MINUS SIGN}1", "0", "1", "2", "3"]),
-    ],
-)
-def test_axes_are_marked_at_round_values(low, high, whole, texts):
-    assert [text for _, text in ticks_of(low, high, whole=whole)] == texts
-
-
-@given(st.floats(-1e6, 0.0), st.floats(1e-3, 1e7), st.booleans())
-def test_marks_of_an_axis_lie_on_it_and_say_their_value(low, high, whole):
-    marks = ticks_of(low, high, whole=whole)
-    assert 1 <= len(marks) <= 9
-    for value, text in marks:
-        assert low - 1e-6 * (high - low) <= value <= high + 1e-6 * (high - low)
-        assert float(text.replace("\N{MINUS SIGN}", "-")) == pytest.approx(value, abs=1e-6 * (high - low))
-
-
 def points(*values):
-    return [Point(2016 + n, v, v - 1, v + 1, 9, "ok", "increase") for n, v in enumerate(values)]
+    return tuple(Point(2016 + n, v, v - 1, v + 1, 9, "ok", "increase") for n, v in enumerate(values))
 
 
-def marks(svg, kind):
-    return [e for e in ET.fromstring(svg).iter() if e.get("class") == kind]  # noqa: S314 - drawn by this project
+def svg_of(chart, *, simulated=False):
+    return ET.fromstring(chart_svgs([chart], simulated=simulated)[0])  # noqa: S314 - drawn by this project
+
+
+def named(svg, kind):
+    """Paths of the parts whose name begins with a word, as points of the first path of each."""
+    groups = [e for e in svg.iter(f"{SVG}g") if (e.get("id") or "").startswith(kind)]
+    paths = [next(e.iter(f"{SVG}path"), None) for e in groups]
+    return [[] if path is None else ends(path) for path in paths]
 
 
 def ends(mark):
     return [(float(x), float(y)) for x, y in re.findall(r"(-?[\d.]+) (-?[\d.]+)", mark.get("d"))]
 
 
+def words(svg):
+    """Every text of a drawing: letters are paths, with their text in a comment before them."""
+    return re.findall(r"<!-- (.*?) -->", svg.decode("utf-8"), re.DOTALL)
+
+
 def test_bars_are_as_long_as_their_intervals_and_stand_on_their_years():
-    svg = chart_svg(points(10.0, 20.0, 30.0), "count", wide=True, simulated=False)
-    bars = [ends(mark) for mark in marks(svg, "interval")]
+    bars = named(svg_of(Chart(points(10.0, 20.0, 30.0), "count")), "interval-")
     lengths = [low - high for (_, low), (_, high) in bars]
     assert lengths == pytest.approx([lengths[0]] * 3, abs=0.02)
     across = [x for (x, _), _ in bars]
@@ -70,10 +56,74 @@ def test_bars_are_as_long_as_their_intervals_and_stand_on_their_years():
     assert middles[0] - middles[1] == pytest.approx(5 * lengths[0], abs=0.05)
 
 
-def test_an_axis_begins_at_zero():
-    svg = chart_svg(points(1000.0, 1001.0), "count", wide=True, simulated=False)
-    ((_, low), (_, high)), _ = (ends(mark) for mark in marks(svg, "interval"))
+def test_an_axis_begins_at_zero_and_takes_in_every_interval():
+    chart = Chart(points(1000.0, 1001.0), "count")
+    ((_, low), (_, high)), _ = named(svg_of(chart), "interval-")
     assert 0 < low - high < 2
+    ((_, low), (_, high)), *_ = named(svg_of(Chart(points(-3.0, 4.0), "count")), "interval-")
+    assert low < 198.0
+    assert high > 0.0
+    assert "\N{MINUS SIGN}4" in " ".join(words(chart_svgs([Chart(points(-3.0, 4.0), "count")], simulated=False)[0]))
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "label"), [(9_999.0, "m2", "m²"), (10_000.0, "m2", "ha"), (3.0, "1", "number")]
+)
+def test_the_unit_stands_on_the_axis(value, unit, label):
+    point = Point(2018, value, value, value, 9, "ok", "baseline")
+    assert label in words(chart_svgs([Chart((point,), unit)], simulated=False)[0])
+
+
+def test_a_missing_year_is_hatched_with_its_reason_and_has_no_mark():
+    gap = Point(2017, None, None, None, 2, "insufficient_data", "")
+    chart = Chart((points(3.0)[0], gap), "m2")
+    svg = chart_svgs([chart], simulated=False)[0]
+    root = ET.fromstring(svg)  # noqa: S314 - drawn by this project
+    assert "not observable: 2 dates" in words(svg)
+    assert len(named(root, "missing-2017")) == 1
+    assert len(named(root, "value-")) == len(named(root, "interval-")) == 1
+    assert "url(#" in next(e for e in root.iter(f"{SVG}g") if e.get("id") == "missing-2017")[0].get("style")
+
+
+def test_resolutions_of_the_years_are_marked_on_their_day():
+    svg = svg_of(Chart(points(1.0, 2.0, 3.0), "count"))
+    before, middle, day = (named(svg, name)[0][0][0] for name in ("interval-2016", "interval-2017", "resolution-2371"))
+    # 5 August is day 217 of 365, and a year's column is centred on its number.
+    assert (day - middle) / (middle - before) == pytest.approx(216 / 365 - 0.5, abs=0.002)
+    said = words(chart_svgs([Chart(points(1.0, 2.0, 3.0), "count")], simulated=False)[0])
+    assert "2371, 2017-08-05" in said
+    assert not named(svg_of(Chart(points(1.0)[:1], "count")), "resolution-2371")
+
+
+def test_reviewed_values_stand_beside_those_of_the_program():
+    plain = Chart(points(10.0, 20.0), "count")
+    both = replace(plain, reviewed=points(8.0, 20.0))
+    assert not named(svg_of(plain), "reviewed-")
+    svg = svg_of(both)
+    assert len(named(svg, "reviewed-value-")) == 2
+    (machine, *_), (reviewed, *_) = named(svg, "interval-2016"), named(svg, "reviewed-interval-2016")
+    assert reviewed[0][0] > machine[0][0]
+    assert reviewed[0][1] > machine[0][1], "a smaller value lies lower"
+    assert "after review" in words(chart_svgs([both], simulated=False)[0])
+
+
+def test_simulated_stands_in_every_chart():
+    charts = [Chart(points(1.0, 2.0), "count", wide=wide) for wide in (True, False)]
+    assert all("SIMULATED" in words(svg) for svg in chart_svgs(charts, simulated=True))
+    assert not any("SIMULATED" in words(svg) for svg in chart_svgs(charts, simulated=False))
+
+
+def test_charts_do_not_depend_on_those_before_them_nor_on_settings_of_the_reader():
+    one, other = Chart(points(1.0, 2.0), "count"), Chart(points(5.0), "m2", wide=False)
+    alone = chart_svgs([other], simulated=True)
+    with mpl.rc_context({"axes.labelsize": 30, "svg.fonttype": "none", "font.family": "serif"}):
+        assert chart_svgs([one, other], simulated=True)[1:] == alone
+        assert mpl.rcParams["axes.labelsize"] == 30
+
+
+def test_letters_are_those_of_the_font_that_comes_along():
+    svg = chart_svgs([Chart(points(1.0), "m2")], simulated=True)[0].decode("utf-8")
+    assert set(re.findall(r'id="([A-Za-z]+-[A-Za-z]+)-', svg)) == {"NotoSansKR-Regular"}
 
 
 def test_korean_letters_travel_with_the_page_and_no_other():
@@ -82,35 +132,6 @@ def test_korean_letters_travel_with_the_page_and_no_other():
     data = base64.b64decode(re.search(r"base64,([^\"]+)", face)[1])
     with TTFont(io.BytesIO(data)) as font:
         assert set(font.getBestCmap()) == {0xBD81, 0xCC3D}
-
-
-def test_letters_are_those_of_the_font():
-    with TTFont(font_path()) as font:
-        assert font["head"].unitsPerEm == UNITS
-        assert font["OS/2"].sCapHeight == CAPITAL * UNITS
-        advance = font["hmtx"].metrics
-        names = font.getBestCmap()
-        assert width("Año 한", 10.0) == pytest.approx(sum(advance[names[ord(c)]][0] for c in "Año 한") / 100)
-    assert glyph(" ").path == ""
-    # What the font lacks is a box, never nothing.
-    assert glyph(chr(0x10FFFD)).path == glyph(chr(0x10FFFC)).path
-    assert glyph(chr(0x10FFFD)).path
-
-
-def test_every_letter_that_is_used_is_there_once():
-    drawing = Drawing(100.0, 50.0)
-    drawing.text(50.0, 20.0, "n = 11", Letters(9.0, "#000000"))
-    root = ET.fromstring(drawing.finished())  # noqa: S314 - drawn by this project
-    there = [e.get("id") for e in root.iter(f"{SVG}path") if e.get("id")]
-    used = [e.get("{http://www.w3.org/1999/xlink}href")[1:] for e in root.iter(f"{SVG}use")]
-    assert len(there) == len(set(there)) == 3
-    assert len(used) == 4
-    assert set(used) == set(there)
-
-
-@pytest.mark.parametrize(("value", "text"), [(1.0, "1"), (0.5, "0.5"), (-0.001, "0"), (120.0, "120"), (2.345, "2.35")])
-def test_numbers_are_written_short(value, text):
-    assert number(value) == text
 
 
 def test_dashes_lie_on_the_line_at_equal_lengths():
@@ -127,7 +148,9 @@ def drawn(outlines, bounds=(0.0, 0.0, 1000.0, 1000.0), rgb=None):
     picture = Picture(2020, np.full((100, 100, 3), 90, np.uint8) if rgb is None else rgb,
                       Affine(10, 0, 0, 0, -10, 1000), 32652)  # fmt: skip
     data = picture_jpeg(picture, outlines, bounds, "", simulated=False)
-    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
+    image = np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
+    # As wide as high; the legend stands below.
+    return image[: image.shape[1]]
 
 
 def yellow(image):

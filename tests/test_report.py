@@ -20,8 +20,9 @@ from report_fixture import BASELINE, MISSING, NAME, NASTY, YEARS, make_facts, ma
 
 from pipeline.errors import ProductError
 from pipeline.products.change_listings import changes_listing, gathered
-from pipeline.products.charts import Point, chart_svg
-from pipeline.products.pictures import scale_bar_m, window_around
+from pipeline.products.charts import Chart, Point, chart_svgs
+from pipeline.products.drawings import window_around
+from pipeline.products.pictures import scale_bar_m
 from pipeline.products.report import write_report
 from pipeline.products.results import Results
 from pipeline.products.scene_listings import scenes_listings
@@ -205,26 +206,25 @@ def test_real_data_carry_the_copernicus_notice_and_no_simulated(tmp_path):
 
 
 def points_of(values):
-    return [Point(y, v, v and v * 0.9, v and v * 1.1, 9, "ok" if v else "insufficient_data", "") for y, v in values]
+    marked = [(y, v, "ok" if v else "insufficient_data") for y, v in values]
+    return tuple(Point(y, v, v and v * 0.9, v and v * 1.1, 9, status, "") for y, v, status in marked)
 
 
-def bars(svg):
+def bars(values):
     """Count the interval bars and the hatched columns in a chart."""
-    root = ET.fromstring(svg)  # noqa: S314 - drawn by this project
-    kinds = [e.get("class", "") for e in root.iter()]
-    return kinds.count("interval"), kinds.count("missing")
+    svg = chart_svgs([Chart(points_of(values), "m2")], simulated=False)[0]
+    names = [e.get("id", "") for e in ET.fromstring(svg).iter()]  # noqa: S314 - drawn by this project
+    return sum(n.startswith("interval-") for n in names), sum(n.startswith("missing-") for n in names)
 
 
 def test_missing_year_is_a_hatched_column_and_never_a_zero():
     values = [(2016, 10_000.0), (2017, 12_000.0), (2018, None), (2019, 13_000.0)]
-    svg = chart_svg(points_of(values), "m2", wide=True, simulated=False)
-    assert bars(svg) == (3, 1)
-    assert bars(chart_svg(points_of([v for v in values if v[1]]), "m2", wide=True, simulated=False))[1] == 0
+    assert bars(values) == (3, 1)
+    assert bars([v for v in values if v[1]]) == (3, 0)
 
 
 def test_chart_of_missing_years_only_is_drawn():
-    svg = chart_svg(points_of([(2016, None), (2017, None)]), "m2", wide=True, simulated=False)
-    assert bars(svg) == (0, 2)
+    assert bars([(2016, None), (2017, None)]) == (0, 2)
 
 
 def test_chart_text_says_missing_not_zero():

@@ -1,29 +1,60 @@
 """Charts of the report: one metric over the years, with its intervals and its missing years.
 
-Drawn as SVG by this program itself: the bytes depend on the arguments alone. Everything made from simulated data
-carries the word SIMULATED in the drawing itself, because drawings are lifted out of reports.
+Everything made from simulated data carries the word SIMULATED in the drawing itself, because drawings are
+lifted out of reports. The bytes depend on the arguments and the version of matplotlib alone.
 """
 
 import datetime as dt
-import math
+import io
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from pipeline.products.lettering import CAPITAL, width
-from pipeline.products.rounding import M2_PER_HA, known
-from pipeline.products.svg import Drawing, Ink, Letters
-from pipeline.products.wording import STATUSES, sanctions_within
+from pipeline.products.fonts import FONT, offer_font
+from pipeline.products.rounding import M2_PER_HA, known, show
+from pipeline.products.wording import STATUSES, VERDICTS, dates, sanctions_within
 
 INK = "#1d2329"
 GREY = "#5c656e"
-BLUE = "#0b5394"
 _BROWN = "#7a4b00"
-_MARKERS = {"increase": "^", "decrease": "v", "no_detectable_change": "o", "insufficient_data": "D", "baseline": "s"}
-_WIDE, _HALF = (532.8, 194.4), (259.2, 158.4)
-"""Points: 7.4 x 2.7 and 3.6 x 2.2 inches."""
-_MARK = 3.25
-_HATCH_STEP = 6.0
+_MARKS = {
+    "increase": ("^", "#8f3d00", "#8f3d00"),
+    "decrease": ("v", "#005a8c", "#005a8c"),
+    "no_detectable_change": ("o", "#4d565f", "#4d565f"),
+    "insufficient_data": ("D", "#4d565f", "#ffffff"),
+    "baseline": ("s", INK, "#ffffff"),
+}
+"""Marker, colour and filling of a verdict: the colours of the verdicts in the report, and a shape for each, so that
+they are told apart without any colour."""
+_REVIEWED = ("P", "#6a3d7c", "#ffffff")
+_WORDS = {**VERDICTS, "insufficient_data": "not compared", "baseline": "baseline year"}
+_WIDE_IN, _HALF_IN = (7.4, 2.7), (3.6, 2.3)
 _LABELS_ON_HALF = 6
+_DATED_FROM_IN = 0.75
+"""Width of a year from which the days of resolutions fit beside their numbers."""
+_STYLE = {
+    "font.family": FONT,
+    "font.size": 8.0,
+    "text.color": INK,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "grid.color": "#e3e6e9",
+    "grid.linewidth": 0.6,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "hatch.color": "#aab1b8",
+    "hatch.linewidth": 0.6,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "stockline",
+}
+_DRAWING = threading.Lock()
+"""Settings of matplotlib are one for all threads, and sites may be published by several."""
 
 
 @dataclass(frozen=True)
@@ -40,190 +71,206 @@ class Point:
 
 
 @dataclass(frozen=True)
-class _Frame:
-    """Where years and values lie on the drawing."""
+class Chart:
+    """What one chart shows.
 
-    first: int
-    last: int
-    low: float
-    high: float
-    left: float
-    right: float
-    top: float
-    bottom: float
-
-    def x(self, year: float) -> float:
-        return self.left + (year - self.first + 0.5) / (self.last - self.first + 1) * (self.right - self.left)
-
-    def y(self, value: float) -> float:
-        return self.bottom - (value - self.low) / (self.high - self.low) * (self.bottom - self.top)
-
-
-def chart_svg(points: Sequence[Point], unit: str, *, wide: bool, simulated: bool) -> str:
-    """Draw one metric over the years as SVG, text as paths.
-
-    Each adequate year is a mark with its 95 % bar; a year without a value is a hatched grey column that
-    says why, never a 0; points are not joined, since nothing is known between them.
-
-    Parameters
+    Attributes
     ----------
-    points : sequence of Point
+    points : tuple of Point
         In order of years; at least one.
     unit : str
         Unit of the values; ``m2`` is shown in ha from 1 ha on.
+    reviewed : tuple of Point
+        The same years after a person's review, shown beside them; none where nothing was reviewed.
     wide : bool
         Full width of the page, else half.
-    simulated : bool
-        Writes SIMULATED across the chart.
     """
-    shown = [n for p in points for n in (known(p.value), known(p.hi95), known(p.lo95)) if n is not None]
-    in_ha = unit == "m2" and max(map(abs, shown), default=0.0) >= M2_PER_HA
-    divisor = M2_PER_HA if in_ha else 1.0
-    label = ("ha" if in_ha else "m²") if unit == "m2" else {"count": "number", "1": "number"}.get(unit, unit)
-    low, high = _span([n / divisor for n in shown])
-    ticks = ticks_of(low, high, whole=label == "number") if shown else []
-    drawing = Drawing(*(_WIDE if wide else _HALF))
-    room = max((width(text, 9.0) for _, text in ticks), default=0.0)
-    marked = sanctions_within(points[0].year, points[-1].year)
-    above = max((width(number, 7.0) for number, _ in marked), default=0.0)
-    frame = _Frame(
-        points[0].year, points[-1].year, low, high,
-        left=room + 24.0, right=drawing.width - 4.0, top=above + 7.0, bottom=drawing.height - 29.0,
-    )  # fmt: skip
-    _draw_ground(drawing, frame, ticks)
-    _draw_missing(drawing, frame, points, divisor)
-    _draw_years(drawing, frame, points, divisor)
-    for number, date in marked:
-        x = frame.x(_position(date))
-        drawing.line([(x, frame.top), (x, frame.bottom)], Ink(_BROWN, 0.9, dashes="0.9 1.8"))
-        drawing.text(x + 7.0 * CAPITAL / 2, frame.top - 2.0, number, Letters(7.0, _BROWN, "start", 90.0))
-    _draw_axes(drawing, frame, points, label, wide=wide)
-    if simulated:
-        x, y = (frame.left + frame.right) / 2, (frame.top + frame.bottom) / 2 + 26.0 * CAPITAL / 2
-        drawing.text(x, y, "SIMULATED", Letters(26.0, "#b0005a", opacity=0.2))
-    return drawing.finished()
+
+    points: tuple[Point, ...]
+    unit: str
+    reviewed: tuple[Point, ...] = ()
+    wide: bool = True
+
+    @property
+    def shown(self) -> list[float]:
+        """Every number the axis must take in."""
+        numbers = [n for p in (*self.points, *self.reviewed) for n in (p.value, p.hi95, p.lo95)]
+        return [n for n in map(known, numbers) if n is not None]
+
+    @property
+    def scale(self) -> tuple[float, str]:
+        """Divisor of the values and name of their unit on the axis."""
+        if self.unit == "m2":
+            return (M2_PER_HA, "ha") if max(map(abs, self.shown), default=0.0) >= M2_PER_HA else (1.0, "m²")
+        return 1.0, {"count": "number", "1": "number"}.get(self.unit, self.unit)
 
 
-def ticks_of(low: float, high: float, *, whole: bool) -> list[tuple[float, str]]:
-    """Values of an axis that are marked, with their text: four to nine round ones, all alike in digits.
+def chart_svgs(charts: Sequence[Chart], *, simulated: bool) -> list[bytes]:
+    """Draw charts as SVG, text as paths.
+
+    Each adequate year is a mark with its 95 % bar; a year without a value is a hatched column that says why, never
+    a 0; points are not joined, since nothing is known between them. Parts have names: ``interval-2020``,
+    ``value-2020``, ``missing-2020``, ``baseline``.
 
     Parameters
     ----------
-    low, high : float
-        Ends of the axis, ``low < high``.
-    whole : bool
-        Only whole numbers.
+    charts : sequence of Chart
+    simulated : bool
+        Writes SIMULATED across each.
     """
-    rough = (high - low) / 7
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * nice for nice in (1.0, 2.0, 2.5, 5.0, 10.0) if power * nice >= rough * (1 - 1e-9))
-    if whole:
-        step = max(math.ceil(step), 1.0)
-    digits = next((d for d in range(9) if math.isclose(step, round(step, d), rel_tol=1e-6)), 9)
-    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    values = [number * step for number in range(first, last + 1)]
-    return [(value, f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")) for value in values]
+    if not charts:
+        return []
+    import matplotlib as mpl  # noqa: PLC0415 - slow to import, and only reports need it
+    from matplotlib.backends.backend_svg import FigureCanvasSVG  # noqa: PLC0415
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    drawn = []
+    # Whatever a reader's own matplotlibrc says, charts look alike; the backend is no part of how they look.
+    plain: dict[Any, Any] = {key: value for key, value in mpl.rcParamsDefault.items() if key != "backend"}
+    with _DRAWING, mpl.rc_context(plain | _STYLE):
+        offer_font()
+        figure = Figure()
+        FigureCanvasSVG(figure)
+        for chart in charts:
+            figure.clear()
+            figure.set_size_inches(*(_WIDE_IN if chart.wide else _HALF_IN))
+            _draw(figure, chart, simulated=simulated)
+            out = io.BytesIO()
+            figure.savefig(out, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+            drawn.append(out.getvalue())
+    return drawn
+
+
+def _draw(figure: Any, chart: Chart, *, simulated: bool) -> None:
+    """Draw one chart into an empty figure."""
+    width, height = figure.get_size_inches()
+    first, last = chart.points[0].year, chart.points[-1].year
+    marked = sanctions_within(first, last)
+    above = 0.08 if not marked else 0.33
+    left, below = 0.58, 0.65 if chart.wide else 0.42
+    axes = figure.add_axes((left / width, below / height, 1 - (left + 0.08) / width, 1 - (below + above) / height))
+    divisor, label = chart.scale
+    axes.set_xlim(first - 0.5, last + 0.5)
+    axes.set_ylim(*_span([n / divisor for n in chart.shown]))
+    if chart.shown:
+        axes.set_ylabel(label, labelpad=5)
+        axes.yaxis.get_major_locator().set_params(nbins=6, integer=label == "number", steps=[1, 2, 2.5, 5, 10])
+        axes.ticklabel_format(axis="y", style="plain", useOffset=False)
+    else:
+        axes.set_yticks([])
+    axes.tick_params(length=3, width=0.7)
+    if simulated:
+        across: dict[str, Any] = {"ha": "center", "va": "center", "color": "#b0005a", "alpha": 0.2, "zorder": 1.5}
+        axes.text(0.5, 0.5, "SIMULATED", transform=axes.transAxes, size=26, **across)
+    _draw_baseline(axes, chart, divisor)
+    year_in = (width - left) / len(chart.points)
+    for point in chart.points:
+        if known(point.value) is None:
+            _draw_missing(axes, point)
+        else:
+            _draw_year(axes, point, chart, divisor)
+    for point in chart.reviewed:
+        if known(point.value) is not None:
+            _draw_mark(axes, point, divisor, _REVIEWED, 0.2)
+    for row, (number, date) in enumerate(marked):
+        _draw_sanction(axes, number, date, row if year_in >= _DATED_FROM_IN else None)
+    if chart.wide:
+        _draw_legend(figure, chart)
+    every = 1 if chart.wide or len(chart.points) <= _LABELS_ON_HALF else 2
+    named = chart.points[::every]
+    n_dates = [f"\nn = {p.n_dates}" if p.n_dates is not None else "" for p in named]
+    axes.set_xticks([p.year for p in named], [f"{p.year}{n}" for p, n in zip(named, n_dates, strict=True)])
+    axes.tick_params(axis="x", labelsize=8 if chart.wide else 7)
 
 
 def _span(values: Sequence[float]) -> tuple[float, float]:
     """Give the ends of the axis: from 0 or below up, for a cut axis makes a small difference look large."""
     if not values:
         return 0.0, 1.0
-    margin = 0.05 * (max(values) - min(values))
-    low, high = min(min(values) - margin, 0.0), max(max(values) + margin, 0.0) * 1.04
-    return low if min(values) < 0.0 else 0.0, high if high > 0.0 else 1.0
+    low, high = min(*values, 0.0), max(*values, 0.0)
+    # Room for a value above its bar.
+    return low - 0.05 * (high - low) if low < 0 else 0.0, high + 0.12 * (high - low) or 1.0
 
 
-def _draw_ground(drawing: Drawing, frame: _Frame, ticks: Sequence[tuple[float, str]]) -> None:
-    """Draw the lines of marked values, behind everything, with their text."""
-    for value, text in ticks:
-        y = frame.y(value)
-        drawing.line([(frame.left, y), (frame.right, y)], Ink("#e3e6e9", 0.6))
-        drawing.line([(frame.left - 3.0, y), (frame.left, y)], Ink(INK, 0.7))
-        drawing.text(frame.left - 5.0, y + 9.0 * CAPITAL / 2, text, Letters(9.0, INK, "end"))
-    if frame.low < 0:
-        drawing.line([(frame.left, frame.y(0.0)), (frame.right, frame.y(0.0))], Ink(INK, 0.8))
-
-
-def _draw_missing(drawing: Drawing, frame: _Frame, points: Sequence[Point], divisor: float) -> None:
-    """Draw missing years as hatched columns, the baseline's level across them, and what is known of them."""
-    missing = [point for point in points if known(point.value) is None]
-    for point in missing:
-        left, right = frame.x(point.year - 0.5), frame.x(point.year + 0.5)
-        corners = [(left, frame.top), (right, frame.top), (right, frame.bottom), (left, frame.bottom)]
-        drawing.area(corners, Ink(fill="#eceef0"), "missing")
-        for start, end in _hatches(left, right, frame.top, frame.bottom):
-            drawing.line([start, end], Ink("#aab1b8", 0.6))
-    for point in points:
+def _draw_baseline(axes: Any, chart: Chart, divisor: float) -> None:
+    """Draw the baseline year's level through all years, and 0 where values lie on both sides of it."""
+    if axes.get_ylim()[0] < 0:
+        axes.axhline(0.0, color=INK, linewidth=0.8)
+    for point in chart.points:
         value = known(point.value)
         if point.mark == "baseline" and value is not None:
-            y = frame.y(value / divisor)
-            drawing.line([(frame.left, y), (frame.right, y)], Ink(GREY, 0.8, dashes="4 2.4"), "baseline")
-    for point in missing:
-        words = STATUSES.get(point.status, point.status)
-        x, y = frame.x(point.year) + 8.0 * CAPITAL / 2, (frame.top + frame.bottom) / 2
-        drawing.text(x, y, words, Letters(8.0, INK, turned=90.0, rim="#eceef0"))
+            axes.axhline(value / divisor, color=GREY, linewidth=0.8, dashes=(5, 3), gid="baseline")
 
 
-def _hatches(
-    left: float, right: float, top: float, bottom: float
-) -> list[tuple[tuple[float, float], tuple[float, float]]]:
-    """Slanting lines that fill a column."""
-    found = []
-    for number in range(1, math.ceil((right - left + bottom - top) / _HATCH_STEP)):
-        reach = number * _HATCH_STEP
-        down, across = min(reach, bottom - top), min(reach, right - left)
-        found.append(((left + reach - down, top + down), (left + across, top + reach - across)))
-    return found
+def _draw_missing(axes: Any, point: Point) -> None:
+    """Draw a year without a value as a hatched column that says why."""
+    column = {"facecolor": "#f1f3f4", "edgecolor": "#aab1b8", "linewidth": 0.0, "hatch": "///"}
+    axes.axvspan(point.year - 0.5, point.year + 0.5, gid=f"missing-{point.year}", **column)
+    words = STATUSES.get(point.status, point.status)
+    if point.status == "insufficient_data" and point.n_dates is not None:
+        words = f"{words}: {dates(point.n_dates)}"
+    box = {"facecolor": "#f1f3f4", "edgecolor": "none", "pad": 1.5}
+    where = axes.get_xaxis_transform()
+    axes.text(point.year, 0.5, words, transform=where, rotation=90, ha="center", va="center", size=7, bbox=box)
 
 
-def _draw_years(drawing: Drawing, frame: _Frame, points: Sequence[Point], divisor: float) -> None:
-    """Draw marks with their bars."""
-    blue = Ink(BLUE, 1.6)
-    for point in points:
-        value, lo95, hi95 = known(point.value), known(point.lo95), known(point.hi95)
-        if value is None:
-            continue
-        x, y = frame.x(point.year), frame.y(value / divisor)
-        if lo95 is not None and hi95 is not None:
-            low, high = frame.y(lo95 / divisor), frame.y(hi95 / divisor)
-            drawing.line([(x, low), (x, high)], blue, "interval")
-            for end in (low, high):
-                drawing.line([(frame.x(point.year - 0.09), end), (frame.x(point.year + 0.09), end)], blue, "cap")
-        _draw_mark(drawing, x, y, _MARKERS.get(point.mark, "D"))
+def _draw_year(axes: Any, point: Point, chart: Chart, divisor: float) -> None:
+    """Draw a year's mark with its bar; on a wide chart its value beside it."""
+    _draw_mark(axes, point, divisor, _MARKS[_mark(point)], 0.0)
+    if chart.wide:
+        said = show(point.value, point.lo95, point.hi95, chart.unit)
+        top = point.value if known(point.hi95) is None else point.hi95
+        where: dict[str, Any] = {"xytext": (0, 3), "textcoords": "offset points", "ha": "center", "va": "bottom"}
+        axes.annotate(said.value, (point.year, (top or 0.0) / divisor), size=7, **where)
 
 
-def _draw_mark(drawing: Drawing, x: float, y: float, marker: str) -> None:
-    ink = Ink(BLUE, 1.0, fill="#ffffff" if marker in "Ds" else BLUE)
-    r, corners = _MARK, {
-        "^": ((0, -1), (1, 1), (-1, 1)),
-        "v": ((0, 1), (-1, -1), (1, -1)),
-        "s": ((-1, -1), (1, -1), (1, 1), (-1, 1)),
-        "D": ((0, -1.4), (1.4, 0), (0, 1.4), (-1.4, 0)),
-    }  # fmt: skip
-    if marker == "o":
-        drawing.disc(x, y, r, ink, "value")
-    else:
-        drawing.area([(x + r * across, y + r * down) for across, down in corners[marker]], ink, "value")
+def _draw_legend(figure: Any, chart: Chart) -> None:
+    """Name the marks the chart has."""
+    from matplotlib.lines import Line2D  # noqa: PLC0415 - slow to import
+
+    there = {_mark(point) for point in chart.points if known(point.value) is not None}
+    looks = [(_WORDS[mark], look) for mark, look in _MARKS.items() if mark in there]
+    if any(known(point.value) is not None for point in chart.reviewed):
+        looks.append(("after review", _REVIEWED))
+    handles = [
+        Line2D(
+            [], [], label=words, marker=marker, color=colour, markerfacecolor=filling, linestyle="none", markersize=5
+        )
+        for words, (marker, colour, filling) in looks
+    ]
+    where: dict[str, Any] = {"loc": "lower center", "ncols": 6, "frameon": False, "borderaxespad": 0.2}
+    if handles:
+        figure.legend(handles=handles, handletextpad=0.1, columnspacing=1.6, fontsize=7.5, **where)
 
 
-def _draw_axes(drawing: Drawing, frame: _Frame, points: Sequence[Point], label: str, *, wide: bool) -> None:
-    """Draw axes, years, the number of dates under each, and the unit."""
-    corner = (frame.left, frame.bottom)
-    drawing.line([(frame.left, frame.top), corner, (frame.right, frame.bottom)], Ink(GREY, 0.7))
-    size = 8.5 if wide else 7.5
-    every = 1 if wide or len(points) <= _LABELS_ON_HALF else 2
-    for place, point in enumerate(points):
-        x = frame.x(point.year)
-        drawing.line([(x, frame.bottom), (x, frame.bottom + 3.0)], Ink(INK, 0.7))
-        if place % every == 0:
-            drawing.text(x, frame.bottom + 5.0 + size * CAPITAL, str(point.year), Letters(size, INK))
-            if point.n_dates is not None:
-                drawing.text(x, frame.bottom + 16.0 + size * CAPITAL, f"n = {point.n_dates}", Letters(size, INK))
-    drawing.text(9.0, (frame.top + frame.bottom) / 2, label, Letters(9.0, INK, turned=90.0))
+def _mark(point: Point) -> str:
+    """Mark of a point; what is no verdict was not compared."""
+    return point.mark if point.mark in _MARKS else "insufficient_data"
 
 
-def _position(date: dt.date) -> float:
-    """Place of a day on an axis where each year is a column centred on its number."""
+def _draw_mark(axes: Any, point: Point, divisor: float, look: tuple[str, str, str], aside: float) -> None:
+    """Draw a value and its interval."""
+    marker, colour, filling = look
+    x, value = point.year + aside, (point.value or 0.0) / divisor
+    lo95, hi95 = known(point.lo95), known(point.hi95)
+    kind = "reviewed-" if aside else ""
+    if lo95 is not None and hi95 is not None:
+        low, high = lo95 / divisor, hi95 / divisor
+        axes.plot([x, x], [low, high], color=colour, linewidth=1.5, gid=f"{kind}interval-{point.year}")
+        axes.plot([x, x], [low, high], color=colour, linestyle="none", marker="_", markersize=6)
+    style: dict[str, Any] = {"color": colour, "markerfacecolor": filling, "markersize": 6, "linestyle": "none"}
+    # A mark at 0 stands on the axis, whole.
+    style |= {"clip_on": False, "zorder": 3}
+    axes.plot([x], [value], marker=marker, gid=f"{kind}value-{point.year}", **style)
+
+
+def _draw_sanction(axes: Any, number: str, date: dt.date, row: int | None) -> None:
+    """Draw the day of a resolution; ``row`` None where there is room for its number only."""
     days = (dt.date(date.year + 1, 1, 1) - dt.date(date.year, 1, 1)).days
-    return date.year - 0.5 + (date.timetuple().tm_yday - 1) / days
+    x = date.year - 0.5 + (date.timetuple().tm_yday - 1) / days
+    axes.axvline(x, color=_BROWN, linewidth=0.9, linestyle=(0, (1, 2)), gid=f"resolution-{number}")
+    style: dict[str, Any] = {"transform": axes.get_xaxis_transform(), "size": 6.5, "color": _BROWN}
+    if row is None:
+        axes.text(x, 1.02, number, rotation=90, ha="center", va="bottom", **style)
+    else:
+        axes.text(x - 0.02, 1.02 + 0.075 * (row % 2), f"{number}, {date}", ha="left", va="bottom", **style)

@@ -1,18 +1,23 @@
 """Which charts and images the report holds, with their words. Pure."""
 
+import math
 from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shapely import union_all
 
-from pipeline.products.charts import chart_svg
-from pipeline.products.pictures import Bounds, Outlines, Picture, picture_jpeg, window_around
+from pipeline.products.charts import Chart, Point, chart_svgs
+from pipeline.products.pictures import Bounds, Outlines, Picture, picture_jpeg
 from pipeline.products.results import SITE_ZONE, Results
 from pipeline.products.rounding import show
-from pipeline.products.wording import METRICS, STATUSES, listed, short_credit
+from pipeline.products.wording import METRICS, STATUSES, VERDICTS, listed, metric_noun, short_credit
 from pipeline.records import FootprintRow, SiteRow, StockpileChangeRow
 
+_REVIEWED = "reviewed_"
+"""What the metric of a value after a person's review begins with."""
+_WIDE = ("stockpile_area_m2", "footprint_area_m2")
+"""Metrics whose chart of the whole site takes the width of the page."""
 _CLOSE_VIEW_M = 1_000.0
 _CLOSE_WHEN_UNDER = 0.6
 
@@ -35,43 +40,88 @@ class Drawing:
         return f"data:{self.media_type};base64,{b64encode(self.content).decode('ascii')}"
 
 
-def chart_drawings(results: Results, *, simulated: bool) -> tuple[Drawing, ...]:
-    """Draw a chart per metric and zone: the whole site wide, others half; none for a zone without any value."""
-    drawings: list[Drawing] = []
+def chart_drawings(results: Results, *, simulated: bool) -> tuple[tuple[Drawing, ...], str]:
+    """Draw a chart per metric and zone, the areas of the whole site wide, others half.
+
+    Returns
+    -------
+    tuple
+        The charts, and a sentence on zones that have none because a chart would show nothing.
+    """
+    charts: dict[tuple[str, str], Chart] = {}
+    empty: dict[str, list[str]] = {}
     for zone_id in results.zone_ids:
-        for metric in results.metrics:
+        for metric in (m for m in results.metrics if not m.startswith(_REVIEWED)):
             points = results.points(zone_id, metric)
-            wide = zone_id == SITE_ZONE
-            if not points or (not wide and all(p.value is None for p in points)):
+            if not points:
                 continue
-            unit = next(
-                r.unit
-                for rows in (results.measurements.values(), results.changes.values())
-                for r in rows
-                if (r.zone_id, r.metric) == (zone_id, metric)
+            chart = Chart(
+                points=tuple(points),
+                unit=_unit(results, zone_id, metric),
+                reviewed=tuple(results.points(zone_id, f"{_REVIEWED}{metric}")),
+                wide=zone_id == SITE_ZONE and metric in _WIDE,
             )
-            told = []
-            for p in points:
-                shown = show(p.value, p.lo95, p.hi95, unit)
-                value = (
-                    f"{shown.value_with_unit} ({shown.interval})"
-                    if p.value is not None
-                    else STATUSES.get(p.status, p.status)
-                )
-                told.append(f"{p.year}: {value}")
-            heading = results.heading(zone_id, metric)
-            drawings.append(
-                Drawing(
-                    name=f"chart-{len(drawings) + 1}.svg",
-                    media_type="image/svg+xml",
-                    content=chart_svg(points, unit, wide=wide, simulated=simulated).encode("utf-8"),
-                    title=heading,
-                    caption=METRICS[metric].meaning if metric in METRICS and wide else "",
-                    alt=f"Chart of {heading} with 95 % intervals. {'; '.join(told)}.",
-                    wide=wide,
-                )
-            )
-    return tuple(drawings)
+            if zone_id == SITE_ZONE or _tells(chart):
+                charts[zone_id, metric] = chart
+            else:
+                empty.setdefault(metric, []).append(results.zone_name(zone_id))
+    pictures = chart_svgs(list(charts.values()), simulated=simulated)
+    drawings = tuple(
+        _chart_drawing(results, key, chart, content)
+        for (key, chart), content in zip(charts.items(), pictures, strict=True)
+    )
+    named = "; ".join(f"{metric_noun(metric)} in {listed(names)}" for metric, names in empty.items())
+    note = (
+        "Not drawn, since every year is 0 or without a value, no interval leaves out 0, or the number of piles says "
+        f"less than their area: {named}. The table of values has them."
+    )
+    return tuple(replace(d, name=f"chart-{n}.svg") for n, d in enumerate(drawings, start=1)), note if named else ""
+
+
+def _unit(results: Results, zone_id: str, metric: str) -> str:
+    """Return the unit of a metric that has rows for a zone."""
+    both = (results.measurements.values(), results.changes.values())
+    return next(r.unit for rows in both for r in rows if (r.zone_id, r.metric) == (zone_id, metric))
+
+
+def _tells(chart: Chart) -> bool:
+    """Whether a chart of a zone shows more than a sentence would; a number of piles says less than their area."""
+    if chart.unit in ("1", "count"):
+        return False
+    return any(map(_differs_from_0, (*chart.points, *chart.reviewed)))
+
+
+def _differs_from_0(point: Point) -> bool:
+    """Whether a year has a value other than 0 whose interval, where one is known, leaves out 0."""
+    if not point.value or point.lo95 is None or point.hi95 is None:
+        return bool(point.value)
+    return not point.lo95 <= 0.0 <= point.hi95
+
+
+def _chart_drawing(results: Results, key: tuple[str, str], chart: Chart, content: bytes) -> Drawing:
+    """Put a chart together with its words."""
+    heading = results.heading(*key)
+    told = "; ".join(_told(point, chart.unit) for point in chart.points)
+    reviewed = "; ".join(_told(point, chart.unit) for point in chart.reviewed)
+    review = f" After review: {reviewed}." if reviewed else ""
+    return Drawing(
+        name="",
+        media_type="image/svg+xml",
+        content=content,
+        title=heading,
+        caption=METRICS[key[1]].meaning if key[1] in METRICS and chart.wide else "",
+        alt=f"Chart of {heading} with 95 % intervals. {told}.{review}",
+        wide=chart.wide,
+    )
+
+
+def _told(point: Point, unit: str) -> str:
+    """``2018: 2.78 ha (2.57 to 2.99), increase``, or why there is no value."""
+    if point.value is None:
+        return f"{point.year}: {STATUSES.get(point.status, point.status)}"
+    shown = show(point.value, point.lo95, point.hi95, unit)
+    verdict = VERDICTS.get(point.mark, point.mark)
+    return f"{point.year}: {shown.value_with_unit} ({shown.interval}){f', {verdict}' if verdict else ''}"
 
 
 def _pair(results: Results, pictures: Sequence[Picture]) -> list[Picture]:
@@ -125,6 +175,15 @@ def _close_view(results: Results, whole: Bounds, years: list[int]) -> tuple[str,
     window = window_around(union_all([*outlines, row.geometry]).bounds, whole, _CLOSE_VIEW_M)
     smaller = (window[2] - window[0]) < _CLOSE_WHEN_UNDER * min(whole[2] - whole[0], whole[3] - whole[1])
     return (f"Pile {row.pile_id}, close view", window) if smaller else None
+
+
+def window_around(bounds: Bounds, within: Bounds, smallest_m: float) -> Bounds:
+    """Square window centred on ``bounds`` with a margin of its half, at least ``smallest_m``, inside ``within``."""
+    side = max(smallest_m, 2.0 * max(bounds[2] - bounds[0], bounds[3] - bounds[1]))
+    side = math.floor(min(side, within[2] - within[0], within[3] - within[1]) / 10.0) * 10.0
+    x = min(max((bounds[0] + bounds[2] - side) / 2.0, within[0]), within[2] - side)
+    y = min(max((bounds[1] + bounds[3] - side) / 2.0, within[1]), within[3] - side)
+    return x, y, x + side, y + side
 
 
 def _outlines(results: Results, year: int) -> Outlines:

@@ -1,10 +1,10 @@
-"""Pictures of the report: one year's true-colour image with outlines, scale bar, north arrow and credit.
+"""Pictures of the report: one year's true-colour image with outlines, scale bar, north arrow, legend and credit.
 
-Drawn under the same rules as the charts: the bytes depend on the arguments alone.
+Drawn under the same rules as the charts: the bytes depend on the arguments alone. With Pillow, since pixels are to
+lie where they are and lines where they run: a figure of matplotlib would add its own grid and ten times the time.
 """
 
 import io
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from shapely.geometry.base import BaseGeometry
 
-from pipeline.products.lettering import font_path
+from pipeline.products.fonts import font_path
 
 Bounds = tuple[float, float, float, float]
 _Ring = NDArray[np.float64]
@@ -28,9 +28,11 @@ ZONE_COLOUR = "#ffffff"
 PICTURE_PX = 1100
 _FINER = 2
 """Lines are drawn on so many pixels to one, so that their edges are smooth."""
-_BLACK = (0, 0, 0, 255)
+_BLACK, _INK, _NO_RIM = (0, 0, 0, 255), (29, 35, 41, 255), (0, 0, 0, 0)
 _LETTER_RIM_PX = 2
 _JPEG_QUALITY = 90
+_LEGEND_PX = 84
+"""Height of the strip below the image."""
 _LABELS_AT_MOST = 12
 _DASH_PX, _GAP_PX = 15.0, 12.0
 _BEND_PX = 0.5
@@ -106,7 +108,7 @@ class _View:
 
 
 def picture_jpeg(picture: Picture, outlines: Outlines, bounds: Bounds, credit: str, *, simulated: bool) -> bytes:
-    """Draw a true-colour image with outlines, scale bar, north arrow, year and data credit as JPEG.
+    """Draw a true-colour image with outlines, scale bar, north arrow and year as JPEG, legend and credit below it.
 
     Parameters
     ----------
@@ -117,7 +119,7 @@ def picture_jpeg(picture: Picture, outlines: Outlines, bounds: Bounds, credit: s
     bounds : tuple of float
         (left, bottom, right, top) in metres: the part shown, the same for images to be compared.
     credit : str
-        Data credit written into the image.
+        Data credit written below the image.
     simulated : bool
         Writes SIMULATED across the image.
     """
@@ -131,7 +133,7 @@ def picture_jpeg(picture: Picture, outlines: Outlines, bounds: Bounds, credit: s
     letters = Image.new("RGBA", canvas.size)
     draw = ImageDraw.Draw(letters)
     _label_piles(draw, outlines, view)
-    _draw_margin(draw, picture.year, view, credit)
+    _draw_margin(draw, picture.year, view)
     canvas.alpha_composite(letters)
     if simulated:
         # Below the middle, where a close view has its pile.
@@ -140,7 +142,10 @@ def picture_jpeg(picture: Picture, outlines: Outlines, bounds: Bounds, credit: s
         stamp.write(ImageDraw.Draw(across), (PICTURE_PX / 2, 0.78 * view.height_px), "SIMULATED")
         canvas.alpha_composite(across)
     out = io.BytesIO()
-    canvas.convert("RGB").save(out, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
+    whole = Image.new("RGB", (PICTURE_PX, view.height_px + _LEGEND_PX), "#ffffff")
+    whole.paste(canvas.convert("RGB"))
+    _draw_legend(ImageDraw.Draw(whole), outlines, view.height_px, credit)
+    whole.save(out, "JPEG", quality=_JPEG_QUALITY, subsampling=0)
     return out.getvalue()
 
 
@@ -205,24 +210,61 @@ class _Letters:
     colour: str | tuple[int, int, int, int] = "#ffffff"
     rim: tuple[int, int, int, int] = _BLACK
 
+    @property
+    def font(self) -> ImageFont.FreeTypeFont:
+        """The font at this size."""
+        return ImageFont.truetype(str(font_path()), self.size_px, layout_engine=ImageFont.Layout.BASIC)
+
     def write(self, draw: ImageDraw.ImageDraw, at: tuple[float, float], words: str) -> None:
         """Set a text at a point."""
-        font = ImageFont.truetype(str(font_path()), self.size_px, layout_engine=ImageFont.Layout.BASIC)
-        draw.text(at, words, self.colour, font, self.anchor, stroke_width=_LETTER_RIM_PX, stroke_fill=self.rim)
+        rim_px = _LETTER_RIM_PX if self.rim[3] else 0
+        draw.text(at, words, self.colour, self.font, self.anchor, stroke_width=rim_px, stroke_fill=self.rim)
 
 
 def _label_piles(draw: ImageDraw.ImageDraw, outlines: Outlines, view: _View) -> None:
-    """Name the piles when they are few."""
+    """Name the piles when they are few, each name inside the image and clear of those before it."""
     if len(outlines.piles) > _LABELS_AT_MOST:
         return
+    letters = _Letters(28, "ls", PILE_COLOUR)
+    written: list[Bounds] = []
     for label, pile in outlines.piles:
-        x, y = view.placed(np.array([[pile.bounds[2], pile.bounds[3]]]))[0]
-        if 0 <= x < PICTURE_PX and 0 <= y < view.height_px:
-            _Letters(28, "ls", PILE_COLOUR).write(draw, (x + 5, y - 4), label)
+        (left, low), (right, top) = view.placed(np.array([pile.bounds[:2], pile.bounds[2:]]))
+        if right < 0 or left >= PICTURE_PX or low < 0 or top >= view.height_px:
+            continue
+        width, height = letters.font.getlength(label), float(letters.size_px)
+        x = min(right + 5, PICTURE_PX - width - 6)
+        boxes = [(x, max(y - height, 0.0), x + width, max(y, height)) for y in (top - 4, low + height, top - height)]
+        # Where every place is taken, a name stands over another: it is never left out.
+        box = next((one for one in boxes if not any(_overlap(one, other) for other in written)), boxes[0])
+        written.append(box)
+        letters.write(draw, (x, box[3]), label)
 
 
-def _draw_margin(draw: ImageDraw.ImageDraw, year: int, view: _View, credit: str) -> None:
-    """Year, scale bar, north arrow and credit, inside the image."""
+def _overlap(one: Bounds, other: Bounds) -> bool:
+    """Whether two boxes have ground in common."""
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def _draw_legend(draw: ImageDraw.ImageDraw, outlines: Outlines, top: int, credit: str) -> None:
+    """Say below the image what its lines are, and whose data it is made from."""
+    x, middle = 16.0, top + 24
+    drawn = (
+        (outlines.piles, PILE_COLOUR, (5, 39), "dark bulk material"),
+        (outlines.footprints, FOOTPRINT_COLOUR, (5, 39), "occupied ground"),
+        (outlines.zones, ZONE_COLOUR, (5, 18, 26, 39), "zone or perimeter"),
+    )
+    for _, colour, ends, words in (line for line in drawn if line[0]):
+        draw.rectangle((x, middle - 8, x + 44, middle + 8), fill=_INK)
+        for start, end in zip(ends[::2], ends[1::2], strict=True):
+            draw.line((x + start, middle, x + end, middle), fill=colour, width=5)
+        letters = _Letters(27, "lm", _INK, _NO_RIM)
+        letters.write(draw, (x + 54, middle), words)
+        x += 54 + letters.font.getlength(words) + 32
+    _Letters(22, "lm", _INK, _NO_RIM).write(draw, (16.0, middle + 38), credit)
+
+
+def _draw_margin(draw: ImageDraw.ImageDraw, year: int, view: _View) -> None:
+    """Year, scale bar and north arrow, inside the image."""
     unit, height = PICTURE_PX / 100.0, float(view.height_px)
     _Letters(58, "la").write(draw, (2 * unit, 2 * unit), str(year))
     bar_m = scale_bar_m(view.bounds[2] - view.bounds[0])
@@ -235,7 +277,6 @@ def _draw_margin(draw: ImageDraw.ImageDraw, year: int, view: _View, credit: str)
     shaft = [(x + 3, tip + 30), (x + 3, foot), (x - 3, foot), (x - 3, tip + 30)]
     draw.polygon([(x, tip), (x + 10, tip + 30), *shaft, (x - 10, tip + 30)], fill="#ffffff", outline=_BLACK)
     _Letters(39, "ma").write(draw, (x, foot + unit / 2), "N")
-    _Letters(24, "rb").write(draw, (PICTURE_PX - 1.5 * unit, height - unit), credit)
 
 
 def scale_bar_m(width_m: float) -> float:
@@ -252,12 +293,3 @@ def _rings(geometry: BaseGeometry, view: _View) -> list[_Ring]:
     seen = parts[(shapely.get_type_id(parts) == shapely.GeometryType.POLYGON) & shapely.intersects(parts, view.frame)]
     rings = shapely.simplify(shapely.get_rings(seen), _BEND_PX / view.scale, preserve_topology=False)
     return [view.placed(shapely.get_coordinates(ring)) for ring in rings if shapely.intersects(ring, view.frame)]
-
-
-def window_around(bounds: Bounds, within: Bounds, smallest_m: float) -> Bounds:
-    """Square window centred on ``bounds`` with a margin of its half, at least ``smallest_m``, inside ``within``."""
-    side = max(smallest_m, 2.0 * max(bounds[2] - bounds[0], bounds[3] - bounds[1]))
-    side = math.floor(min(side, within[2] - within[0], within[3] - within[1]) / 10.0) * 10.0
-    x = min(max((bounds[0] + bounds[2] - side) / 2.0, within[0]), within[2] - side)
-    y = min(max((bounds[1] + bounds[3] - side) / 2.0, within[1]), within[3] - side)
-    return x, y, x + side, y + side

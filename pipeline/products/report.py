@@ -7,21 +7,15 @@ on the arguments alone: no time, no random id, no system font.
 
 import dataclasses
 import json
-import tempfile
 from pathlib import Path
-from typing import Any
 
-import pylopdf_fonts_ko
-import typst
-
-from pipeline.errors import ProductError
 from pipeline.products.assets import Assets, json_element, leaflet, template
 from pipeline.products.atomic import atomic_path
 from pipeline.products.fonts import embedded_face
 from pipeline.products.pages import page_of
+from pipeline.products.pdf import pdf_of, without_content
 from pipeline.products.site_map import SiteMap
 from pipeline.products.view import View
-from pipeline.products.wording import VERDICTS
 
 _EVERY_SHEET = '@page { @top-center { content: "SIMULATED data"; color: #8a0046; font: 700 9pt sans-serif; } }\n'
 _CONTENTS = (
@@ -73,7 +67,7 @@ def html_of(view: View, on_map: SiteMap | None = None) -> str:
     ProductError
         The library of the map is not installed.
     """
-    said = json.dumps(dataclasses.asdict(view, dict_factory=_without_content), ensure_ascii=False)
+    said = json.dumps(dataclasses.asdict(view, dict_factory=without_content), ensure_ascii=False)
     sheets = _EVERY_SHEET if view.simulated else ""
     styles: tuple[str, ...] = (embedded_face(said) + "\n" + template("report.css") + sheets,)
     scripts: tuple[str, ...] = (template("page.js"),)
@@ -89,39 +83,3 @@ def html_of(view: View, on_map: SiteMap | None = None) -> str:
         keys=on_map.keys if on_map is not None else frozenset(),
         map_json=json_element(on_map.data) if on_map is not None else "",
     )
-
-
-def pdf_of(view: View) -> bytes:
-    """Set a view as PDF with the fonts embedded.
-
-    Raises
-    ------
-    ProductError
-        The typesetter refused the document.
-    """
-    document = dataclasses.asdict(view, dict_factory=_without_content) | {"words": VERDICTS}
-    with tempfile.TemporaryDirectory(prefix="stockline-report-") as name:
-        root = Path(name)
-        source = root / "report.typ"
-        source.write_text(template("report.typ"), encoding="utf-8")
-        (root / "view.json").write_text(json.dumps(document), encoding="utf-8")
-        for drawing in (*view.charts, *view.pictures):
-            (root / drawing.name).write_bytes(drawing.content)
-        try:
-            made = typst.compile(
-                str(source),
-                root=str(root),
-                font_paths=[str(pylopdf_fonts_ko.sans_path().parent)],
-                ignore_system_fonts=True,
-            )
-        except (typst.TypstError, RuntimeError) as error:
-            first_line = str(error).strip().split("\n", maxsplit=1)[0]
-            raise ProductError(f"report.pdf: cannot be set ({first_line}); report it with this line") from error
-    if not isinstance(made, bytes):
-        raise ProductError(f"report.pdf: the typesetter returned {type(made).__name__}; check the version of typst")
-    return made
-
-
-def _without_content(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Record as a dict without the bytes of drawings, which go beside it as files."""
-    return {key: value for key, value in pairs if not isinstance(value, bytes)}

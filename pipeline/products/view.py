@@ -149,6 +149,7 @@ def build_view(tables: Tables, pictures: Sequence[Picture], facts: ReportFacts) 
     scenes = results.rows("scenes", SceneRow)
     credit = attribution([s.datetime.year for s in scenes if s.used], simulated=facts.simulated)
     n_used = sum(s.used for s in scenes)
+    charts, not_drawn = chart_drawings(results, simulated=facts.simulated)
     title = f"Change report: {facts.site_name}"
     program = f"{facts.version} (source {facts.code_sha256})"
     return View(
@@ -158,8 +159,10 @@ def build_view(tables: Tables, pictures: Sequence[Picture], facts: ReportFacts) 
         summary=statements(results, facts.fdr_q),
         summary_notes=_summary_notes(results, facts),
         claims=tuple(_claim(row) for row in results.rows("claims", ClaimRow)),
-        charts=chart_drawings(results, simulated=facts.simulated),
-        chart_note=sanctions_note(results.years[0], results.years[-1]) if results.years else "",
+        charts=charts,
+        chart_note=f"{sanctions_note(results.years[0], results.years[-1])} {not_drawn}".strip()
+        if results.years
+        else "",
         pictures=picture_drawings(results, pictures, simulated=facts.simulated),
         picture_note=picture_note(results, pictures, facts.epsg),
         results=(
