@@ -1,7 +1,7 @@
 """The report's tables on review: machine and reviewed numbers side by side, decisions, outlines, agreement. Pure."""
 
 from pipeline.products.listings import Cell, Column, Listing, address, cells, number_cell
-from pipeline.products.results import Results
+from pipeline.products.results import SITE_ZONE, Results
 from pipeline.products.rounding import ABSENT, show, show_metres, show_percent
 from pipeline.products.wording import metric_title
 from pipeline.records import MeasurementRow
@@ -24,13 +24,16 @@ def review_listings(results: Results) -> tuple[Listing, ...]:
 
 def _numbers(results: Results) -> Listing:
     """Machine and reviewed number of every zone, metric and year, side by side."""
-    rows = [r for r in results.measurements.values() if r.metric.startswith(_PREFIX)]
+    of_review = [r for r in results.measurements.values() if r.metric.startswith(_PREFIX)]
+    touched = {(r.zone_id, r.metric) for r in of_review if r.zone_id == SITE_ZONE or _differs(results, r)}
+    rows = [r for r in of_review if (r.zone_id, r.metric) in touched]
     rows.sort(key=lambda r: (*results.sort_key(r.zone_id, r.metric), r.year))
     return Listing(
         "Machine and reviewed numbers",
         "Machine: as the program measures, which all verdicts and claims rest on. Reviewed: without piles reviewers "
         "reject, with candidates they accept, outlines they drew in place of ours, and piles they found. A pile they "
-        f"disagree on stays as the machine has it. {ABSENT} : too much of the year is not known.",
+        "disagree on stays as the machine has it. Whole site, and zones where review changes a number. "
+        f"{ABSENT} : too much of the year is not known, as where a pile that reviewers found is given for another.",
         (
             *(Column("Zone", share=1.6), Column("Metric", share=1.6), Column("Year", share=0.7)),
             *(Column("Machine", number=True), Column("95 % interval", number=True, share=1.7)),
@@ -43,10 +46,20 @@ def _numbers(results: Results) -> Listing:
     )
 
 
+def _of_machine(results: Results, row: MeasurementRow) -> MeasurementRow | None:
+    """Return the machine's row beside a reviewed one."""
+    return results.measurements.get((row.zone_id, row.metric.removeprefix(_PREFIX), row.year))
+
+
+def _differs(results: Results, row: MeasurementRow) -> bool:
+    machine = _of_machine(results, row)
+    return machine is None or machine.value != row.value
+
+
 def _side_by_side(results: Results, row: MeasurementRow) -> tuple[Cell, ...]:
     metric = row.metric.removeprefix(_PREFIX)
     numbers: list[Cell] = []
-    for one in (results.measurements.get((row.zone_id, metric, row.year)), row):
+    for one in (_of_machine(results, row), row):
         if one is None or one.value is None:
             numbers += cells(ABSENT, ABSENT)
             continue
@@ -62,7 +75,7 @@ def _decisions(reviews: list[ReviewRow]) -> Listing:
         "Every decision as it was taken; one that a later one of the same reviewer replaced, or that withdraws one, "
         "does not count and stays in the history. Applied to: the objects of this result it is for.",
         (
-            *(Column("No.", number=True, share=0.5), Column("Object", share=2.2), Column("Year", share=0.9)),
+            *(Column("No.", share=0.5), Column("Object", share=2.2), Column("Year", share=0.9)),
             *(Column("Decision", share=1.4), Column("Reviewer", share=1.2), Column("Day", share=1.2)),
             *(Column("Reason", share=2.4), Column("Imagery", share=1.8)),
             *(Column("Counts", share=0.7), Column("Applied to", share=1.7)),
@@ -70,7 +83,7 @@ def _decisions(reviews: list[ReviewRow]) -> Listing:
         tuple(
             (
                 Cell(str(r.line), key=r.line),
-                *cells(f"{_KINDS.get(r.object, r.object)}: {r.object_id}", _years(r)),
+                *cells(_called(r), _years(r)),
                 *cells(_DECISIONS.get(r.decision, r.decision), r.analyst, r.reviewed_on.isoformat()),
                 *cells(r.reason or ABSENT, r.imagery or r.source or ABSENT, "yes" if r.counts else "no"),
                 Cell(r.applied_to or ABSENT),
@@ -82,6 +95,10 @@ def _decisions(reviews: list[ReviewRow]) -> Listing:
         anchor="reviews",
         row_ids=tuple((address("reviews", r.line),) for r in reviews),
     )
+
+
+def _called(row: ReviewRow | OutlineRow) -> str:
+    return f"{row.object.replace('_', ' ').capitalize()}: {row.object_id}"
 
 
 def _years(row: ReviewRow) -> str:
@@ -122,7 +139,7 @@ def _outline_cells(row: OutlineRow) -> tuple[Cell, ...]:
     if row.distance_p50_m is not None:
         away = f"{show_metres(row.distance_p50_m)}; {show_metres(row.distance_p90_m)}"
     return (
-        *cells(f"{_KINDS.get(row.object, row.object)}: {row.object_id}", str(row.year), row.analyst, source or ABSENT),
+        *cells(_called(row), str(row.year), row.analyst, source or ABSENT),
         number_cell(show_metres(row.uncertainty_m), row.uncertainty_m),
         number_cell(area.value_with_unit, row.area_m2),
         number_cell(area.interval_with_unit, row.area_lo95_m2),
