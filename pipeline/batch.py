@@ -14,11 +14,14 @@ from pipeline.claims import ClaimFinding, share
 from pipeline.errors import BusyError, InputError, ProductError, StocklineError
 from pipeline.parallel import Progress
 from pipeline.products.geopackage import read_tables
+from pipeline.products.index_page import write_index
+from pipeline.products.portfolio import publish_portfolio
 from pipeline.products.publish import Published
+from pipeline.products.review_file import offer
 from pipeline.progress import WatchedPool
 from pipeline.records import ChangeRow, ClaimRow, RunRow
 from pipeline.run import Batch, run_site
-from pipeline.state import write_state
+from pipeline.state import read_state, write_state
 from pipeline.types import Site
 
 _SITES_AT_ONCE = 8
@@ -72,18 +75,42 @@ def run_batch(sites: Sequence[Site], batch: Batch, say: Say, show: Show = _unsee
             write_state(out, outcome.site_id, outcome.error, outcome.seconds)
         return outcome
 
-    with _lock(out), _counted(batch, say):
-        if batch.pool.workers == 1:
-            return [run_one(site) for site in sites]
-        # These threads mostly wait: pixels are read and measured by the pool's workers.
-        with ThreadPoolExecutor(max_workers=min(batch.pool.workers, _SITES_AT_ONCE)) as threads:
-            try:
-                return list(threads.map(run_one, sites))
-            except BaseException:
-                # Leaving the block waits for the threads: on Ctrl-C nothing more is begun, and what is under way ends.
-                threads.shutdown(wait=False, cancel_futures=True)
-                batch.pool.stop()
-                raise
+    with _lock(out):
+        with _counted(batch, say):
+            outcomes = _run_all(sites, batch, run_one)
+        return [*outcomes, *_gathered(out)]
+
+
+def _run_all(sites: Sequence[Site], batch: Batch, run_one: Callable[[Site], Outcome]) -> list[Outcome]:
+    """Run sites one by one, or some at once."""
+    if batch.pool.workers == 1:
+        return [run_one(site) for site in sites]
+    # These threads mostly wait: pixels are read and measured by the pool's workers.
+    with ThreadPoolExecutor(max_workers=min(batch.pool.workers, _SITES_AT_ONCE)) as threads:
+        try:
+            return list(threads.map(run_one, sites))
+        except BaseException:
+            # Leaving the block waits for the threads: on Ctrl-C nothing more is begun, and what is under way ends.
+            threads.shutdown(wait=False, cancel_futures=True)
+            batch.pool.stop()
+            raise
+
+
+def gather(out: Path) -> None:
+    """Gather all finished sites of a folder; :class:`ProductError` when that cannot be written."""
+    states = read_state(out)
+    publish_portfolio(out, {name for name, last in states.items() if not last["ok"]})
+    write_index(out, states)
+
+
+def _gathered(out: Path) -> list[Outcome]:
+    """Gather all finished sites after a batch; an outcome only where that failed."""
+    started = dt.datetime.now(dt.UTC)
+    try:
+        gather(out)
+    except StocklineError as error:
+        return [Outcome("portfolio", None, str(error), round((dt.datetime.now(dt.UTC) - started).total_seconds(), 1))]
+    return []
 
 
 @contextmanager
@@ -115,6 +142,7 @@ def _run_one(site: Site, batch: Batch, say: Say, show: Show) -> Outcome:
 
     try:
         published = run_site(site, replace(batch, pool=watched), partial(say, site.id))
+        offered = offer(published.folder, site.id)
     except InputError:
         raise
     except StocklineError as error:
@@ -122,6 +150,8 @@ def _run_one(site: Site, batch: Batch, say: Say, show: Show) -> Outcome:
     except Exception as error:  # noqa: BLE001 - the batch boundary: a defect in one site must not lose the others
         said = " ".join(str(error).split())
         return Outcome(site.id, None, f"site {site.id}: unexpected {type(error).__name__}: {said}", seconds())
+    if offered is not None:
+        say(site.id, offered)
     if not published.skipped:
         say(site.id, watched.summary(seconds()))
     return Outcome(site.id, published, None, seconds())

@@ -6,14 +6,12 @@ import argparse
 import contextlib
 import gc
 import os
-import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from pipeline import __version__
+from pipeline.arguments import SCHEDULER, make_parser
 from pipeline.errors import InputError, StocklineError
 from pipeline.printable import plain
 
@@ -26,8 +24,6 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
 _INTERRUPTED = 130
-_SCHEDULER = "DASK_SCHEDULER_ADDRESS"
-_YEARS = re.compile(r"^(\d{4})(?:-(\d{4}))?$")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -83,55 +79,8 @@ def entry() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="stockline",
-        description="Year-over-year change of coal stockpiles and occupied ground from Sentinel-2 imagery.",
-    )
-    parser.add_argument("--version", action="version", version=f"stockline {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    def add(name: str, command: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=text, description=text)
-        sub.set_defaults(command=command)
-        return sub
-
-    def common(sub: argparse.ArgumentParser) -> None:
-        sub.add_argument("sites", nargs="*", metavar="SITE", help="site ids; none means every site")
-        sub.add_argument("--config", type=Path, default=Path("config.yaml"), help="default: config.yaml")
-        sub.add_argument("--out", type=Path, help="results folder; default: the configuration's")
-        sub.add_argument("--years", type=_years, metavar="2017-2025", help="years in place of the configuration's")
-
-    run = add("run", _run, "measure sites and write their results")
-    common(run)
-    run.add_argument("--workers", type=int, default=1, help="threads; default 1")
-    run.add_argument("--scheduler", metavar="ADDRESS", help=f"cluster in place of threads; default: ${_SCHEDULER}")
-    run.add_argument("--force", action="store_true", help="also where results are up to date")
-    common(add("plan", _plan, "say what a run would read; reads no pixel"))
-    common(add("report", _report, "write reports again from finished results"))
-    add("verify", _verify, "check every hash of finished results").add_argument("folder", type=Path, metavar="DIR")
-    sites = add("sites", _sites, "check, list or show site files")
-    sites.add_argument("action", nargs="?", choices=("check", "list", "show"), default="list")
-    sites.add_argument("site", nargs="?", metavar="SITE")
-    sites.add_argument("--config", type=Path, default=Path("config.yaml"), help="default: config.yaml")
-    simulate = add("simulate", _simulate, "write a simulated archive with known truth")
-    simulate.add_argument("folder", type=Path, metavar="DIR")
-    simulate.add_argument("--seed", type=int, default=1, help="default 1")
-    simulate.add_argument("--workers", type=int, default=1, help="threads; default 1")
-    check = add("validate", _validate, "measure the accuracy of this program on implants of known outline")
-    check.add_argument("folder", type=Path, metavar="DIR")
-    check.add_argument("--set", dest="seed_set", choices=("tuning", "reporting"), default="reporting")
-    check.add_argument("--data", type=Path, help="folder of real archives (boadella, belgium, bolzano)")
-    check.add_argument("--most", type=int, metavar="N", help="at most N worlds of a kind; default all")
-    check.add_argument("--workers", type=int, default=1, help="threads; default 1")
-    common(add("status", _status, "say what ran, when, what is due and what failed"))
-    return parser
-
-
-def _years(text: str) -> tuple[int, int]:
-    found = _YEARS.match(text)
-    if found is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a year or a span of years such as 2017-2025")
-    return int(found[1]), int(found[2] or found[1])
+    commands = (_run, _plan, _report, _review, _verify, _sites, _simulate, _validate, _status)
+    return make_parser({command.__name__.removeprefix("_"): command for command in commands})
 
 
 # What a command needs is imported when it runs, so that --help and a mistyped word answer at once.
@@ -167,7 +116,7 @@ def _run(parsed: argparse.Namespace) -> int:
     if parsed.workers < 1:
         raise InputError(f"--workers {parsed.workers}: at least 1 is needed")
     settings = _settings(parsed)
-    address = os.environ.get(_SCHEDULER) or None if parsed.scheduler is None else parsed.scheduler
+    address = os.environ.get(SCHEDULER) or None if parsed.scheduler is None else parsed.scheduler
     with (
         open_pool(parsed.workers, address, alike(settings.config)) as pool,
         Bar(_tell_aside, sys.stderr.isatty()) as bar,
@@ -209,6 +158,7 @@ def _plan(parsed: argparse.Namespace) -> int:
 
 
 def _report(parsed: argparse.Namespace) -> int:
+    from pipeline.batch import gather
     from pipeline.products.publish import rebuild_report
 
     settings = _settings(parsed)
@@ -218,7 +168,29 @@ def _report(parsed: argparse.Namespace) -> int:
     for site in finished:
         rebuild_report(settings.config.out / site.id)
         _tell(f"{site.id}: {settings.config.out / site.id / 'report.html'}")
+    gather(settings.config.out)
     return 0
+
+
+def _review(parsed: argparse.Namespace) -> int:
+    from pipeline.reviewing import review_site
+
+    if parsed.file is not None and len(parsed.sites) != 1:
+        raise InputError(f"--file {parsed.file}: is of one site; name one site, not {len(parsed.sites)}")
+    settings, failed = _settings(parsed), False
+    for site in settings.sites:
+        try:
+            reading = review_site(site, settings.config, parsed.file)
+        except StocklineError as error:
+            failed = True
+            _tell(f"{site.id}: FAILED: {error}", sys.stderr)
+            continue
+        for fault in reading.faults:
+            failed = True
+            _tell(f"{site.id}: not taken: {reading.file}: {fault}", sys.stderr)
+        for line in reading.lines:
+            _tell(f"{site.id}: {line}")
+    return 1 if failed else 0
 
 
 def _validate(parsed: argparse.Namespace) -> int:

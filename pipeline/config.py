@@ -63,6 +63,8 @@ class Config(Section):
     """Folder of site files."""
     claims: Path | None = None
     """File of claims under test; None: no claim is judged."""
+    reviews: Path = Path("reviews")
+    """Folder of the decisions of reviewers, one ledger per site; one that is not there holds none."""
     out: Path = Path("out")
     """Folder of results, and of evidence unless ``store`` names another."""
     store: Path | None = None
@@ -149,7 +151,7 @@ def read_config(path: Path) -> Config:
 def _with_absolute_paths(document: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Resolve the paths a file may hold against its own folder."""
     resolved = dict(document)
-    for key in ("sites", "claims", "out", "store"):
+    for key in ("sites", "claims", "reviews", "out", "store"):
         if isinstance(resolved.get(key), str):
             resolved[key] = (folder / resolved[key]).resolve()
         elif key not in resolved and key not in {"claims", "store"}:

@@ -56,6 +56,10 @@ class ProductError(StocklineError):
     """A product could not be written or read back (full disk, finished results missing)."""
 
 
+class ReviewError(StocklineError):
+    """A review file, a row of it, or the ledger of decisions is not as it must be; nothing of it is taken."""
+
+
 class WorkersError(StocklineError):
     """The workers of a cluster were lost, or work was lost with each worker that took it; run the site again."""
 

@@ -5,7 +5,18 @@ from typing import Annotated
 
 from shapely.geometry.base import BaseGeometry
 
-from pipeline.told import CLASSES, GROUND_CHANGES, Told, Year, YearEnd, YearFrom, YearStart, YearTo, ZoneId
+from pipeline.told import (
+    CLASSES,
+    GROUND_CHANGES,
+    REVIEW_STATES,
+    Told,
+    Year,
+    YearEnd,
+    YearFrom,
+    YearStart,
+    YearTo,
+    ZoneId,
+)
 
 
 @dataclass(frozen=True)
@@ -59,3 +70,6 @@ class BoundaryChangeRow:
     advance_length_m: Annotated[
         float | None, Told("Length that moved", unit="m", meaning="Of the outline beyond the earlier one")
     ]
+    review: Annotated[
+        str | None, Told("Review", meaning="What reviewers say of a certain gain", values=REVIEW_STATES)
+    ] = None

@@ -6,7 +6,19 @@ from typing import Annotated
 
 from shapely.geometry.base import BaseGeometry
 
-from pipeline.told import TIERS, ChangeVerdict, PileId, SceneId, Told, Year, YearEnd, YearFrom, YearStart, YearTo
+from pipeline.told import (
+    REVIEW_STATES,
+    TIERS,
+    ChangeVerdict,
+    PileId,
+    SceneId,
+    Told,
+    Year,
+    YearEnd,
+    YearFrom,
+    YearStart,
+    YearTo,
+)
 
 
 @dataclass(frozen=True)
@@ -56,6 +68,13 @@ class StockpileRow:
     parts: Annotated[
         str, Told("Parts", technical=True, meaning="Names of the separate heaps of the year, made as the pile's id is")
     ]
+    machine_tier: Annotated[
+        str, Told("Tier before review", meaning="What the program alone says; its numbers count probable", values=TIERS)
+    ] = ""
+    review: Annotated[str | None, Told("Review", meaning="What reviewers say of the year", values=REVIEW_STATES)] = None
+    reviewed_as: Annotated[
+        str | None, Told("Reviewed as", technical=True, meaning="Name of the pile the decision was made on")
+    ] = None
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from pipeline.config import Config, VolumeConfig, Window
 from pipeline.findings import PileSeries, PileYear
 from pipeline.pile_measures import pile_tier, zone_of
 from pipeline.records import ObservationRow, StockpileChangeRow, StockpileRow
+from pipeline.review.outcome import Reviewed
 from pipeline.types import Change, Zone
 
 _VOLUME_STEP_M = 2.0
@@ -24,15 +25,20 @@ def year_span(year: int, windows: tuple[Window, ...]) -> tuple[dt.date, dt.date]
     return dt.date.fromisoformat(f"{year}-{first}"), dt.date.fromisoformat(f"{year}-{last}")
 
 
-def pile_rows(pile: PileSeries, zones: Sequence[Zone], config: Config) -> list[StockpileRow]:
-    """Return a pile's row for every year it was there; all years share its tier."""
+def pile_rows(
+    pile: PileSeries, zones: Sequence[Zone], config: Config, reviewed: Reviewed | None = None
+) -> list[StockpileRow]:
+    """Return a pile's row for every year it was there; all years share the machine's tier, a review is of a year."""
     rows = []
     tier, zone_id = pile_tier(pile), zone_of(pile, zones)
+    said = (reviewed or Reviewed()).judged.of_pile(pile)
     for year in pile.years:
         if not year.area_m2 or year.geometry is None or year.sigma_m2 is None:
             continue
         half = Z95 * year.sigma_m2
         volume = _volume(year, config.volume)
+        standing = said.get(year.year)
+        confirmed = standing is not None and standing.state in {"accepted", "edited"}
         rows.append(
             StockpileRow(
                 year.geometry,
@@ -44,7 +50,7 @@ def pile_rows(pile: PileSeries, zones: Sequence[Zone], config: Config) -> list[S
                 year.area_m2 + half,
                 year.n_dates,
                 year.persistence or 0.0,
-                tier,
+                "confirmed" if confirmed else tier,
                 zone_id,
                 *volume,
                 stockpile.MODEL.method,
@@ -55,6 +61,8 @@ def pile_rows(pile: PileSeries, zones: Sequence[Zone], config: Config) -> list[S
                 year.area_max_m2,
                 year.area_end_m2,
                 " ".join(year.parts),
+                tier,
+                *((None, None) if standing is None else (standing.state, standing.reviewed_as)),
             )
         )
     return rows

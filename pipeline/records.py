@@ -13,6 +13,7 @@ from shapely.geometry.base import BaseGeometry
 
 from pipeline.ground_records import BoundaryChangeRow, FootprintRow
 from pipeline.pile_records import ObservationRow, StockpileChangeRow, StockpileRow
+from pipeline.review_records import AgreementRow, OutlineRow, ReviewRow
 from pipeline.series_records import (
     BreakRow,
     ChangeRow,
@@ -22,7 +23,7 @@ from pipeline.series_records import (
     TrendRow,
     YearSceneRow,
 )
-from pipeline.told import CLAIM_VERDICTS, METRICS, OFFSET_VERDICTS, ROLES, SceneId, Told, ZoneId
+from pipeline.told import CLAIM_VERDICTS, METRICS, OFFSET_VERDICTS, ROLES, SITE_ROLES, SceneId, Told, ZoneId
 
 __all__ = [
     "LAYERS",
@@ -52,7 +53,7 @@ class SiteRow:
     id: Annotated[str, Told("Site", technical=True, meaning="Id of the site file")]
     name: Annotated[str, Told("Name", meaning="Of the site or of the feature")]
     kind: Annotated[str, Told("Kind", meaning="Camp, mine, port, power plant or other")]
-    role: Annotated[str, Told("Role", meaning="aoi is the ground analysed; any other as the site file gives it")]
+    role: Annotated[str, Told("Role", meaning="As the site file gives it", values=SITE_ROLES)]
     source: Annotated[str | None, Told("Source", meaning="Who drew or published the outline")]
     source_date: Annotated[str | None, Told("Date of the source", meaning="As the source states it")]
     uncertainty_m: Annotated[
@@ -161,6 +162,9 @@ Row: TypeAlias = (
     | ClaimRow
     | DriftRow
     | PlatformRow
+    | ReviewRow
+    | OutlineRow
+    | AgreementRow
     | RunRow
 )
 
@@ -181,6 +185,9 @@ LAYERS: dict[str, type[Row]] = {
     "claims": ClaimRow,
     "drift": DriftRow,
     "platforms": PlatformRow,
+    "reviews": ReviewRow,
+    "analyst_outlines": OutlineRow,
+    "agreement": AgreementRow,
     "run": RunRow,
 }
 """Layer name to record, in the order the GeoPackage lists them. A trailing ``_`` is not in the column name."""

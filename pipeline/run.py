@@ -17,6 +17,7 @@ from pipeline.compare import SITE_ZONE, CompareRules, compare
 from pipeline.config import Config
 from pipeline.confounding import Archive
 from pipeline.controls import minus_control
+from pipeline.decision_ledger import read_ledger
 from pipeline.decoded import with_scratch
 from pipeline.errors import ProductError, SourceError
 from pipeline.findings import BoundaryPiece, PileSeries, PreparedScene, YearDates, ZoneGround
@@ -36,6 +37,7 @@ from pipeline.plan import open_store, plan_site
 from pipeline.products.manifest import ManifestInputs, archive_root, content_key, is_current
 from pipeline.products.publish import Published, publish, write_package
 from pipeline.remote import Line, line_to
+from pipeline.review.apply import apply_reviews
 from pipeline.rules import UNASSESSED_RANKS, scene_facts, score_rank, year_dates
 from pipeline.stages import Place, departures, look_back, map_years, measure_ground, measure_pairs, part_readable
 from pipeline.store import bring, fetch_facts
@@ -77,6 +79,7 @@ def run_site(site: Site, batch: Batch, log: Log) -> Published:
     memory = Memory(out / ".memory" / site.id, made_with())
     if batch.force:
         memory.forget()
+    ledger = read_ledger(config.reviews, site.id)
     # 1 search
     batch.line.ledger.opened()
     planned = plan_site(site, config, batch.line)
@@ -103,14 +106,15 @@ def run_site(site: Site, batch: Batch, log: Log) -> Published:
             refused=refused,
             evidence_root=store.root,
             archive_root=archive_root(config.source.url, stored),
+            reviews_sha256=ledger.sha256,
         )
         if not batch.force and is_current(out / site.id, content_key(inputs)):
             log("up to date: same scenes, settings and code")
             return Published(out / site.id, inputs.simulated, skipped=True)
         # Nothing here holds what was found once it is written.
-        draft = write_package(
-            measure_site(site, planned.grid, (stored, refused), batch, Place(memory, work), log), inputs, config, work
-        )
+        found = measure_site(site, planned.grid, (stored, refused), batch, Place(memory, work), log)
+        draft = write_package(apply_reviews(found, ledger.decisions, config), inputs, config, work)
+        del found
         # 10 publish
         published = publish(draft, inputs, config, (started, pool.workers), work)
         memory.prune()

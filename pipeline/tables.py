@@ -1,7 +1,7 @@
 """Findings of a site -> the rows of its GeoPackage, in a fixed order. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from shapely.geometry.base import BaseGeometry
 
@@ -10,7 +10,7 @@ from pipeline.claims import ClaimFinding
 from pipeline.compare import Z95
 from pipeline.config import Config, in_windows
 from pipeline.drift import Departure, SceneDeparture, annual, by_platform, drifts
-from pipeline.findings import BoundaryPiece, PileSeries, PreparedScene, ZoneGround
+from pipeline.findings import Advance, BoundaryPiece, PileSeries, PreparedScene, ZoneGround
 from pipeline.grid import reproject
 from pipeline.imagery import Refusal
 from pipeline.pile_tables import observation_rows, pile_change_rows, pile_rows, year_span
@@ -28,6 +28,8 @@ from pipeline.records import (
     YearSceneRow,
     ZoneRow,
 )
+from pipeline.review.outcome import Reviewed, gain_id
+from pipeline.review.rows import agreement_rows, outline_rows, review_rows
 from pipeline.series_records import BreakRow, DriftRow, PlatformRow, TrendRow
 from pipeline.trend import TrendResult
 from pipeline.types import Change, Claim, Grid, Measurement, Site, Zone
@@ -56,6 +58,7 @@ class Findings:
     baseline_year: int | None
     reference_scene: str | None
     departures: Sequence[SceneDeparture] = ()
+    reviewed: Reviewed = field(default_factory=Reviewed)
 
 
 def make_tables(found: Findings, facts: Mapping[str, str], config: Config) -> Tables:
@@ -67,15 +70,15 @@ def make_tables(found: Findings, facts: Mapping[str, str], config: Config) -> Ta
     tables["sites"] = list(_site_rows(found.site, found.grid.epsg))
     tables["zones"] = [ZoneRow(**vars(zone)) for zone in found.zones]
     tables["scenes"] = list(_scene_rows(found))
-    tables["stockpiles"] = [row for pile in found.piles for row in pile_rows(pile, found.zones, config)]
+    tables["stockpiles"] = [row for pile in found.piles for row in pile_rows(pile, found.zones, config, found.reviewed)]
     tables["stockpile_observations"] = [row for pile in found.piles for row in observation_rows(pile)]
     tables["stockpile_changes"] = list(pile_change_rows(found.piles, found.pile_changes))
     tables["footprints"] = list(_footprint_rows(found, config))
     tables["boundary_changes"] = list(_boundary_rows(found))
-    site_id = found.site.id
-    tables["measurements"] = [_measurement_row(site_id, m) for m in found.measurements]
+    site_id, reviewed = found.site.id, found.reviewed
+    tables["measurements"] = [_measurement_row(site_id, m) for m in (*found.measurements, *reviewed.measurements)]
     # These records have the columns' names but for the site: what is judged is what is written.
-    tables["changes"] = [ChangeRow(site_id, **vars(change)) for change in found.changes]
+    tables["changes"] = [ChangeRow(site_id, **vars(change)) for change in (*found.changes, *reviewed.changes)]
     tables["year_scenes"] = list(_year_scene_rows(found, config))
     tables["trends"] = [TrendRow(site_id, **vars(trend)) for trend in found.trends]
     tables["breaks"] = [BreakRow(site_id, **vars(found_break)) for found_break in found.breaks]
@@ -98,6 +101,9 @@ def make_tables(found: Findings, facts: Mapping[str, str], config: Config) -> Ta
     limit = config.radiometry.max_drift
     tables["drift"] = [DriftRow(int(d.group), *_departed(d), drifts(d, limit)) for d in annual(found.departures)]
     tables["platforms"] = [PlatformRow(d.group, *_departed(d)) for d in by_platform(found.departures)]
+    tables["reviews"] = list(review_rows(reviewed, found.grid.epsg))
+    tables["analyst_outlines"] = list(outline_rows(reviewed))
+    tables["agreement"] = list(agreement_rows(reviewed))
     tables["run"] = [RunRow(key, value) for key, value in sorted(facts.items())]
     return tables
 
@@ -220,7 +226,8 @@ def _boundary_rows(found: Findings) -> list[BoundaryChangeRow]:
             p.change,
             p.zone_id,
             p.area_m2,
-            *((None,) * 4 if p.advance is None else vars(p.advance).values()),
+            *_advance(p.advance),
+            _gain_review(found.reviewed, (earlier, later), p),
         )
         for (earlier, later), pieces in sorted(found.boundary.items())
         for p in pieces
@@ -228,13 +235,25 @@ def _boundary_rows(found: Findings) -> list[BoundaryChangeRow]:
     ]
 
 
+def _advance(advance: Advance | None) -> tuple[float | None, float | None, float | None, float | None]:
+    if advance is None:
+        return None, None, None, None
+    return advance.p50_m, advance.p90_m, advance.max_m, advance.length_m
+
+
+def _gain_review(reviewed: Reviewed, years: tuple[int, int], piece: BoundaryPiece) -> str | None:
+    standing = reviewed.ground.get(gain_id(*years, piece.zone_id)) if piece.change == "certain_gain" else None
+    return None if standing is None else standing.state
+
+
 def _year_scene_rows(found: Findings, config: Config) -> list[YearSceneRow]:
     """Scenes a year's number of a metric rests on: those used whose day lies in the windows of the metric."""
     used = sorted((s for s in found.scenes if s.used), key=lambda s: (s.stored.scene.datetime, s.stored.scene.scene_id))
     rows = []
-    metrics = {m.metric for m in found.measurements} | {c.metric for c in found.changes}
+    measured = (*found.measurements, *found.reviewed.measurements)
+    metrics = {m.metric for m in measured} | {c.metric for c in found.changes}
     for metric in sorted(metrics | {t.metric for t in found.trends}):
-        windows = config.windows.stockpile if metric.startswith("stockpile") else config.windows.footprint
+        windows = config.windows.stockpile if "stockpile" in metric else config.windows.footprint
         rows += [
             YearSceneRow(metric, s.date.year, s.scene_id, s.date, prepared.clear_fraction)
             for prepared in used

@@ -78,12 +78,42 @@ ROLES = (
     ("control", "Control"),
     ("named", "Named zone"),
 )
+SITE_ROLES = (
+    ("aoi", "Ground analysed"),
+    ("perimeter", "Sourced perimeter"),
+    ("zone", "Named zone"),
+    ("control", "Control"),
+    ("exclude", "Never measured"),
+    ("yard", "Known stockyard"),
+)
 METRICS = (
     ("stockpile_area_m2", "Stockpile area"),
     ("stockpile_count", "Number of stockpiles"),
     ("footprint_area_m2", "Occupied ground"),
     ("boundary_gain_m2", "Ground newly occupied"),
     ("footprint_area_minus_control_m2", "Occupied ground minus controls"),
+    ("reviewed_stockpile_area_m2", "Stockpile area after review"),
+    ("reviewed_stockpile_count", "Number of stockpiles after review"),
+)
+REVIEW_STATES = (
+    ("accepted", "Accepted"),
+    ("rejected", "Rejected"),
+    ("edited", "Outline drawn anew"),
+    ("contested", "Contested: reviewers disagree"),
+)
+REVIEW_KINDS = (
+    ("pile", "Pile found by us"),
+    ("ground", "Gain of ground found by us"),
+    ("own_perimeter", "Own perimeter"),
+    ("own_pile", "Own pile"),
+    ("own_yard", "Own yard"),
+)
+DECISIONS = (
+    ("accept", "Accept"),
+    ("reject", "Reject"),
+    ("edit", "Edit: outline drawn anew"),
+    ("own", "Own outline"),
+    ("withdraw", "Withdraw"),
 )
 
 SiteId: TypeAlias = Annotated[str, Told("Site", technical=True, meaning="Id of the site file")]

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 
 NOUNS = {
     "errors": 0, "types": 1, "imagery": 2, "findings": 3, "told": 0, "series_records": 1,
-    "pile_records": 1, "ground_records": 1, "records": 2, "presets": 0,
+    "pile_records": 1, "ground_records": 1, "review_records": 1, "records": 2, "presets": 0,
     "printable": 0, "documents": 1,
     "sections": 1, "clear_section": 2, "change_sections": 2, "config": 3,
 }  # fmt: skip
@@ -26,11 +26,13 @@ PURE = {
     "grid", "radiometry", "clear", "history", "terrain", "align", "scenes", "compare", "trend", "claims", "rules",
     "measure", "tables", "pile_tables", "pile_measures", "band_check", "drift", "breaks", "confounding", "controls",
     "tiff", "jp2", "kernels", "edges", "outlines", "overlays", "patches", "zones", "digest",
+    "review",
 }  # fmt: skip
 FILES = {
     "sources", "store", "evidence", "addresses", "ledger", "exchange", "remote", "ranges", "delivery", "pixels",
     "rasters", "decoded", "maps",
     "resample", "learned", "sites", "drawn", "settings", "parallel", "tasks", "threads", "progress", "readable",
+    "decision_ledger",
 }  # fmt: skip
 LAYERS: list[set[str]] = [
     set(NOUNS),
@@ -38,9 +40,9 @@ LAYERS: list[set[str]] = [
     FILES,
     {"products"},
     {"passes"},
-    {"run", "plan", "workers", "state", "stages", "memory"},
+    {"run", "plan", "workers", "state", "stages", "memory", "reviewing"},
     {"batch", "validation"},
-    {"cli"},
+    {"cli", "arguments"},
 ]
 """Parts of pipeline/ from the ground up; a part may import its own layer and those below."""
 
@@ -58,7 +60,7 @@ MAY_OPEN = {
     "pipeline/ranges.py", "pipeline/remote.py", "pipeline/decoded.py", "pipeline/addresses.py", "pipeline/rasters.py",
     "pipeline/maps.py",
     "pipeline/sites.py", "pipeline/settings.py", "pipeline/config.py", "pipeline/batch.py", "pipeline/validation",
-    "pipeline/memory.py",
+    "pipeline/memory.py", "pipeline/decision_ledger.py",
 }  # fmt: skip
 """Folders and modules that open what they like."""
 MAY_ALSO = {

@@ -34,7 +34,9 @@ CONTRACT = {
     "run": "key, value",
 }
 """The layers and columns the outside may rely on. The contract may be extended, never changed."""
-WITHOUT_GEOMETRY = {"measurements", "changes", "year_scenes", "trends", "breaks", "claims", "drift", "platforms", "run"}
+WITHOUT_GEOMETRY = {
+    "measurements", "changes", "year_scenes", "trends", "breaks", "claims", "drift", "platforms", "agreement", "run",
+}  # fmt: skip
 COLUMN_TYPES = {str, int, float, bool, dt.date, dt.datetime}
 
 
@@ -58,9 +60,10 @@ def test_a_layer_has_the_columns_of_the_contract_in_order(layer):
 ADDED = {
     "claims": ["not_observable", "metric"],
     "scenes": ["residual_m", "evidence_version"],
-    "boundary_changes": ["advance_length_m"],
+    "boundary_changes": ["advance_length_m", "review"],
     "stockpiles": [
         "score", "material", "persistence_lo95", "persistence_hi95", "area_max_m2", "area_end_m2", "parts",
+        "machine_tier", "review", "reviewed_as",
     ],
     "stockpile_observations": ["score", "year"],
 }  # fmt: skip
@@ -73,7 +76,8 @@ def test_what_is_added_to_the_contract_is_known(layer, added):
 
 def test_layers_beyond_the_contract_are_known():
     beyond = {layer for layer in LAYERS if layer not in CONTRACT}
-    assert beyond == {"trends", "breaks", "drift", "platforms", "year_scenes"}
+    reviews = {"reviews", "analyst_outlines", "agreement"}
+    assert beyond == {"trends", "breaks", "drift", "platforms", "year_scenes"} | reviews
 
 
 @pytest.mark.parametrize("layer", LAYERS)

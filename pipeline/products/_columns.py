@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeAlias, get_args, get_origin, get_type_hin
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.records import LAYERS, Row
+from pipeline.records import LAYERS
 from pipeline.told import Told
 
 Value: TypeAlias = str | int | float | bool | dt.date | dt.datetime | None
@@ -161,7 +161,7 @@ class Layer:
     """One layer: its record, its columns without geometry, and whether it has a geometry and may lack it."""
 
     name: str
-    record: type[Row]
+    record: type[Any]
     columns: tuple[Column, ...]
     spatial: bool
     geometry_nullable: bool
@@ -169,7 +169,11 @@ class Layer:
     @classmethod
     def of(cls, name: str) -> "Layer":
         """Read a layer of LAYERS off its record's annotations."""
-        record = LAYERS[name]
+        return cls.of_record(name, LAYERS[name])
+
+    @classmethod
+    def of_record(cls, name: str, record: type[Any]) -> "Layer":
+        """Read a layer off the annotations of any record."""
         hints = get_type_hints(record, include_extras=True)
         return cls(
             name=name,

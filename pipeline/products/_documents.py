@@ -16,6 +16,8 @@ RUN = "run.json"
 RUNS = "runs"
 COMPOSITES = "composites"
 TABLES = "tables"
+PORTFOLIO = "portfolio.json"
+PORTFOLIO_PACKAGE = "portfolio.gpkg"
 _LONGEST_NAME = 255
 """Bytes a file system takes."""
 
@@ -70,6 +72,7 @@ class Manifest(_Document):
     settings_sha256: Sha256
     site_sha256: Sha256
     claims_sha256: Sha256 | None
+    reviews_sha256: Sha256 | None = None
     inputs: tuple[InputFile, ...]
     refused: tuple[RefusedScene, ...]
     outputs: tuple[OutputFile, ...]
@@ -90,7 +93,26 @@ class Run(_Document):
     previous_run_sha256: Sha256 | None
 
 
-_D = TypeVar("_D", Manifest, Run)
+class GatheredSite(_Document):
+    """A site of a portfolio; one without a hash is not in it: it never finished, or its files are not as recorded."""
+
+    site: str
+    state: Literal["finished", "failed_since", "failed", "unusable"]
+    manifest_sha256: Sha256 | None = None
+
+
+class Portfolio(_Document):
+    """The content of ``portfolio.json``; ``outputs`` are relative to the folder of all sites."""
+
+    format: Literal[1] = 1
+    version: str
+    code_sha256: Sha256
+    simulated: bool
+    sites: tuple[GatheredSite, ...]
+    outputs: tuple[OutputFile, ...]
+
+
+_D = TypeVar("_D", Manifest, Run, Portfolio)
 
 
 def read_document(path: Path, kind: type[_D]) -> _D:
@@ -129,7 +151,7 @@ def sha256_text(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()
 
 
-def write_document(path: Path, document: Manifest | Run) -> None:
+def write_document(path: Path, document: Manifest | Run | Portfolio) -> None:
     """Write a document as :func:`json_text`; :class:`ProductError` when that fails, a former one is then untouched."""
     with atomic_path(path) as beside:
         beside.write_bytes(json_text(document).encode("utf-8"))

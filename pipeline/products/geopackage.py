@@ -7,7 +7,7 @@ GDAL writes the layers, :mod:`sqlite3` adds what QGIS looks for (``layer_styles`
 import datetime as dt
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +21,11 @@ from shapely.geometry.base import BaseGeometry
 from pipeline.errors import ProductError
 from pipeline.products import styles
 from pipeline.products._columns import GEOMETRY_FIELD, Column, Layer, Value
+from pipeline.products._project import ProjectFrame
 from pipeline.products._qgis import FIXED_TIME, GEOMETRY_COLUMN, embed_project, embed_styles
 from pipeline.products.atomic import atomic_path, write_error
+from pipeline.products.stretch import LOOKS, Composites
+from pipeline.products.wording import attribution
 from pipeline.records import LAYERS, FootprintRow, Row, StockpileRow, Tables
 
 VERSION = "1.3"
@@ -33,9 +36,12 @@ ENVELOPE_BYTES = (0, 32, 48, 48, 64)
 """Size of a geometry's envelope by its indicator (OGC 12-128r17, 2.1.3)."""
 SOURCE_NOTE = "Inputs, code and settings are in manifest.json beside this file."
 SIMULATED_NOTE = "SIMULATED: made from simulated scenes; nothing in it is an observation. "
+NO_COMPOSITES = Composites((), dict.fromkeys(LOOKS, ()))
 
 
-def write_geopackage(path: Path, tables: Tables, epsg: int, title: str, simulated: bool) -> None:
+def write_geopackage(
+    path: Path, tables: Tables, epsg: int, title: str, simulated: bool, composites: Composites = NO_COMPOSITES
+) -> None:
     """Write all layers, with their styles and a QGIS project, replacing a former file only when whole.
 
     Rows are written in the order given. In a column that may be None, NaN and the empty string become
@@ -54,6 +60,8 @@ def write_geopackage(path: Path, tables: Tables, epsg: int, title: str, simulate
         Title of the file and of the project.
     simulated : bool
         True marks the file, every layer and the project as SIMULATED.
+    composites : Composites
+        Of the folder ``composites`` beside the file, shown by the project.
 
     Raises
     ------
@@ -65,6 +73,32 @@ def write_geopackage(path: Path, tables: Tables, epsg: int, title: str, simulate
         raise ProductError(
             f"{path}: layers {sorted(set(tables) ^ set(LAYERS))} are missing or unknown; nothing is written"
         )
+    with package_beside(path) as beside:
+        target = Target(path, beside, epsg, title, simulated)
+        for name in LAYERS:
+            write_layer(target, Layer.of(name), tables[name])
+        with closing(connect(beside)) as connection, connection:
+            _check_counts(path, connection, tables)
+            embed_styles(connection, target.note, simulated=simulated)
+            embed_project(connection, _frame(target, tables, composites))
+
+
+def connect(beside: Path) -> sqlite3.Connection:
+    """Open a file of :func:`package_beside`, whose pages need not reach the disk one by one."""
+    connection = sqlite3.connect(beside)
+    connection.execute("PRAGMA synchronous = OFF")
+    return connection
+
+
+@contextmanager
+def package_beside(path: Path) -> Iterator[Path]:
+    """Yield where a GeoPackage is written; its bytes depend on its content alone, and it takes its place when whole.
+
+    Raises
+    ------
+    ProductError
+        The file could not be written; a former file is untouched.
+    """
     # It brings pandas with it: a third of a second that only who writes a file should wait for.
     import pyogrio  # noqa: PLC0415
     from pyogrio.errors import DataLayerError, DataSourceError  # noqa: PLC0415
@@ -73,15 +107,8 @@ def write_geopackage(path: Path, tables: Tables, epsg: int, title: str, simulate
     # layer forced to the disk by itself: the file takes the place of the former when all of it is there.
     pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": FIXED_TIME, "OGR_SQLITE_SYNCHRONOUS": "OFF"})
     with atomic_path(path) as beside:
-        target = _Target(path, beside, epsg, title, simulated)
         try:
-            for name in LAYERS:
-                _write_layer(target, Layer.of(name), tables[name])
-            with closing(sqlite3.connect(beside)) as connection, connection:
-                connection.execute("PRAGMA synchronous = OFF")
-                _check_counts(path, connection, tables)
-                embed_styles(connection, target.note, simulated=simulated)
-                embed_project(connection, _frame(target, tables))
+            yield beside
         except (DataSourceError, DataLayerError, sqlite3.Error) as error:
             raise write_error(path, error) from error
 
@@ -124,7 +151,7 @@ def read_rows(path: Path, name: str) -> Iterator[Row]:
 
 
 @dataclass(frozen=True)
-class _Target:
+class Target:
     """The file being written and what all its layers share."""
 
     path: Path
@@ -132,6 +159,7 @@ class _Target:
     epsg: int
     title: str
     simulated: bool
+    rests_on: str = SOURCE_NOTE
 
     @property
     def note(self) -> str:
@@ -139,8 +167,8 @@ class _Target:
         return SIMULATED_NOTE if self.simulated else ""
 
 
-def _write_layer(target: _Target, layer: Layer, rows: Sequence[Row]) -> None:
-    """Add one layer, whose table is made also when there is no row."""
+def write_layer(target: Target, layer: Layer, rows: Sequence[Any]) -> None:
+    """Add one layer, whose table is made also when there is no row, or more rows to a layer that is there."""
     from pyogrio.raw import write  # noqa: PLC0415 - as above
 
     cells = [_clean(target.path, layer, column, rows) for column in layer.columns]
@@ -159,7 +187,7 @@ def _write_layer(target: _Target, layer: Layer, rows: Sequence[Row]) -> None:
         encoding="UTF-8",
         append=not first,
         dataset_options={"VERSION": VERSION} if first else None,
-        dataset_metadata={"TITLE": target.title, "NOTE": target.note + SOURCE_NOTE} if first else None,
+        dataset_metadata={"TITLE": target.title, "NOTE": target.note + target.rests_on} if first else None,
         layer_options={
             "IDENTIFIER": styles.prefix(simulated=target.simulated) + layer.name,
             "DESCRIPTION": target.note + layer.summary,
@@ -169,7 +197,7 @@ def _write_layer(target: _Target, layer: Layer, rows: Sequence[Row]) -> None:
     )
 
 
-def _clean(path: Path, layer: Layer, column: Column, rows: Sequence[Row]) -> list[Value]:
+def _clean(path: Path, layer: Layer, column: Column, rows: Sequence[Any]) -> list[Value]:
     """Return what one column stores for each row."""
     values: list[Value] = []
     for index, row in enumerate(rows):
@@ -182,7 +210,7 @@ def _clean(path: Path, layer: Layer, column: Column, rows: Sequence[Row]) -> lis
     return values
 
 
-def _geometries(path: Path, layer: Layer, rows: Sequence[Row]) -> NDArray[np.object_]:
+def _geometries(path: Path, layer: Layer, rows: Sequence[Any]) -> NDArray[np.object_]:
     """Return the rows' polygons as WKB of multipolygons, None for NULL."""
     shapes: list[BaseGeometry | None] = []
     for index, row in enumerate(rows):
@@ -207,17 +235,20 @@ def _check_counts(path: Path, connection: sqlite3.Connection, tables: Tables) ->
             raise write_error(path, f"layer {name} holds {count} of {len(rows)} rows")
 
 
-def _frame(target: _Target, tables: Tables) -> styles.ProjectFrame:
+def _frame(target: Target, tables: Tables, composites: Composites) -> ProjectFrame:
     """Return extent and years of what the tables hold."""
     shapes = [getattr(row, GEOMETRY_FIELD) for row in tables["sites"]]
-    years = [row.year for rows in tables.values() for row in rows if isinstance(row, StockpileRow | FootprintRow)]
-    return styles.ProjectFrame(
+    outlined = {row.year for rows in tables.values() for row in rows if isinstance(row, StockpileRow | FootprintRow)}
+    years = sorted(outlined | set(composites.years))
+    return ProjectFrame(
         file_name=target.path.name,
         title=target.title,
         epsg=target.epsg,
         simulated=target.simulated,
         bounds=tuple(shapely.total_bounds(shapes)) if shapes else None,
-        years=(min(years), max(years)) if years else None,
+        years=(years[0], years[-1]) if years else None,
+        composites=composites,
+        credit=attribution(years, simulated=target.simulated),
     )
 
 

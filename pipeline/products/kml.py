@@ -15,8 +15,9 @@ import shapely
 from shapely.geometry import Polygon
 from shapely.geometry.base import BaseGeometry
 
-from pipeline.products import styles
 from pipeline.products._columns import Layer
+from pipeline.products._looks import looks_of
+from pipeline.products._project import SHOWN
 from pipeline.products.atomic import atomic_path
 from pipeline.products.exports import cell_text
 from pipeline.products.finished import Finished
@@ -27,8 +28,7 @@ LAYERS_SHOWN = ("stockpile_changes", "stockpiles", "boundary_changes", "footprin
 """Topmost first; outlines of single dates are in the GeoPackage alone."""
 
 _YEAR_FIELDS = ("year", "year_to")
-_SOLID_ALPHA, _HATCH_ALPHA = "a0", "40"
-"""Imagery stays visible under a filled polygon; KML has no pattern, so a hatched one is paler."""
+_SHOWN = {shown.layer: shown for shown in SHOWN}
 _PX_PER_MM = 4
 _TYPES: dict[type, str] = {int: "int", float: "double", bool: "bool"}
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -72,19 +72,19 @@ def _about(source: Finished) -> str:
 
 def _write_layer(file: IO[str], name: str, source: Finished) -> None:
     """Write the folder of a layer, its polygons in folders of their years where they have one."""
-    style = styles.STYLES[name]
+    style = _SHOWN[name]
     groups: dict[int | None, list[Any]] = {}
     for row in source.rows(name):
         year = next((getattr(row, field) for field in _YEAR_FIELDS if hasattr(row, field)), None)
         groups.setdefault(year, []).append(row)
     shown = str(int(style.visible))
     file.write("<Folder>\n")
-    _write(file, _text("name", source.marked(style.label)))
+    _write(file, _text("name", source.marked(style.title)))
     _write(file, _text("visibility", shown))
     for year in sorted(groups, key=lambda year: year or 0):
         if year is not None:
             file.write("<Folder>\n")
-            _write(file, _text("name", source.marked(f"{style.label} {year}")))
+            _write(file, _text("name", source.marked(f"{style.title} {year}")))
             _write(file, _text("visibility", shown))
         for row in groups[year]:
             for element in _placemark(name, row, year, source):
@@ -102,16 +102,17 @@ def _placemark(name: str, row: Any, year: int | None, source: Finished) -> Itera
     title, said = _TOLD[name](row, {c.name: dict(c.told.values) for c in Layer.of(name).columns})
     placemark = ET.Element("Placemark")
     placemark.append(_text("name", source.marked(title)))
-    placemark.append(_text("visibility", str(int(styles.STYLES[name].visible))))
+    placemark.append(_text("visibility", str(int(_SHOWN[name].visible))))
     lines = [source.marked(title), *said]
     placemark.append(_text("description", "<br/>".join(html.escape(line) for line in lines)))
     if year is not None:
         span = ET.SubElement(placemark, "TimeSpan")
         span.append(_text("begin", f"{year}-01-01"))
         span.append(_text("end", f"{year}-12-31"))
-    attribute = styles.STYLES[name].attribute
-    value = "" if attribute is None else getattr(row, attribute, None) or getattr(row, f"{attribute}_")
-    placemark.append(_text("styleUrl", f"#{_style_id(name, value)}"))
+    drawn_by, looks = looks_of(name)
+    value = "" if drawn_by is None else getattr(row, drawn_by, None) or getattr(row, f"{drawn_by}_")
+    if value in looks:
+        placemark.append(_text("styleUrl", f"#{_style_id(name, value)}"))
     data = ET.SubElement(ET.SubElement(placemark, "ExtendedData"), "SchemaData", schemaUrl=f"#{name}-columns")
     for column in Layer.of(name).columns:
         stored = column.clean(getattr(row, column.field))
@@ -135,15 +136,15 @@ def _coordinates(ring: BaseGeometry) -> str:
 
 
 def _styles(name: str) -> Iterator[ET.Element]:
-    """Give the styles of a layer: one per value of its attribute."""
-    for symbol in styles.STYLES[name].symbols:
-        element = ET.Element("Style", id=_style_id(name, symbol.value))
+    """Give the styles of a layer: one per value of the column it is drawn by."""
+    for value, look in looks_of(name)[1].items():
+        element = ET.Element("Style", id=_style_id(name, value))
         line = ET.SubElement(element, "LineStyle")
-        line.append(_text("color", _colour(symbol.line, "ff")))
-        line.append(_text("width", f"{max(symbol.line_width_mm * _PX_PER_MM, 1):g}"))
+        line.append(_text("color", _colour(*look.line)))
+        line.append(_text("width", f"{max(look.width_mm * _PX_PER_MM, 1):g}"))
         fill = ET.SubElement(element, "PolyStyle")
-        fill.append(_text("color", _colour(symbol.fill, _SOLID_ALPHA if symbol.pattern == "solid" else _HATCH_ALPHA)))
-        fill.append(_text("fill", str(int(symbol.pattern != "no"))))
+        fill.append(_text("color", _colour(*(look.fill or (*look.line, 0)))))
+        fill.append(_text("fill", str(int(look.fill is not None))))
         yield element
 
 
@@ -151,10 +152,9 @@ def _style_id(name: str, value: str) -> str:
     return f"{name}-{value}" if value else name
 
 
-def _colour(rgba: str, alpha: str) -> str:
-    """Colour of a style, "r,g,b,a", in KML's order."""
-    red, green, blue = (int(part) for part in rgba.split(",")[:3])
-    return f"{alpha}{blue:02x}{green:02x}{red:02x}"
+def _colour(red: int, green: int, blue: int, alpha: int = 255) -> str:
+    """Colour in KML's order."""
+    return f"{alpha:02x}{blue:02x}{green:02x}{red:02x}"
 
 
 def _schema(layer: Layer) -> ET.Element:

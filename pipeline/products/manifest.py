@@ -44,7 +44,10 @@ _MANNERS = (
     "root", "hosts", "timeout_s", "retries", "patience_s", "max_concurrent", "max_requests_per_minute", "max_bytes",
     "max_processing_units",
 )  # fmt: skip
-_NOT_CONTENT: Any = {"sites": True, "claims": True, "out": True, "store": True, "source": dict.fromkeys(_MANNERS, True)}
+_NOT_CONTENT: Any = {
+    **dict.fromkeys(("sites", "claims", "reviews", "out", "store"), True),
+    "source": dict.fromkeys(_MANNERS, True),
+}
 """Settings no output depends on: paths of this machine, and how patiently and how much a network is asked."""
 
 
@@ -53,7 +56,7 @@ class ManifestInputs:
     """What the outputs of one site are made from.
 
     ``archive_root`` is the folder of a local archive (see :func:`archive_root`), None for a remote one;
-    ``claims_sha256`` is None when no claims are tested.
+    ``claims_sha256`` is None when no claims are tested, ``reviews_sha256`` when no decision of a reviewer is there.
     """
 
     site: str
@@ -65,6 +68,7 @@ class ManifestInputs:
     refused: Sequence[Refusal]
     evidence_root: Path
     archive_root: Path | None
+    reviews_sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -248,6 +252,7 @@ def _content(inputs: ManifestInputs) -> dict[str, Any]:
         "settings_sha256": sha256_text(json_text(settings)),
         "site_sha256": inputs.site_sha256,
         "claims_sha256": inputs.claims_sha256,
+        "reviews_sha256": inputs.reviews_sha256,
         "inputs": tuple(sorted(files, key=lambda file: (file.scene_id, file.item_id, file.band, file.path))),
         "refused": tuple(sorted(refused, key=lambda scene: (scene.scene_id, scene.reason))),
     }

@@ -12,7 +12,10 @@ from pipeline.products.assets import TEMPLATES, Assets
 from pipeline.products.statements import Statement
 
 _KOREAN = re.compile(r"([\u1100-\u11ff\u3130-\u318f\ua960-\ua97f\uac00-\ud7ff]+(?:\s+[\u1100-\u11ff\uac00-\ud7ff]+)*)")
-_UNIT = re.compile(r"(?<=\d) (?=(?:ha|m²|m³|m|km|%)(?![\w²³]))")
+_JOINTS = re.compile(
+    r"(?<=\d) (?=(?:ha|m²|m³|m|km|%)(?![\w²³]))|(?<=[<>]) (?=\d)|(?<=\d) (?=to [+−]?\d)|(?<=\d to) (?=[+−]?\d)"
+)
+"""Spaces between a number and its unit, a sign and its number, and the ends of an interval."""
 
 
 def page_of(name: str, assets: Assets, **said: Any) -> str:
@@ -37,6 +40,7 @@ def page_of(name: str, assets: Assets, **said: Any) -> str:
     environment.filters |= {
         "korean": korean,
         "together": together,
+        "breakable": breakable,
         "groupby_place": by_place,
         "underscored": lambda text: "_".join(str(text).split()),
     }
@@ -53,8 +57,13 @@ def korean(text: str) -> Markup:
 
 
 def together(text: str) -> str:
-    """Keep a number and its unit on one line."""
-    return _UNIT.sub("\N{NO-BREAK SPACE}", text)
+    """Keep a number and its unit, and the two ends of an interval, on one line."""
+    return _JOINTS.sub("\N{NO-BREAK SPACE}", text)
+
+
+def breakable(text: str) -> Markup:
+    """Escape a text and let a long name break after an underscore."""
+    return Markup("_<wbr>").join(escape(part) for part in str(text).split("_"))
 
 
 def by_place(said: Iterable[Statement]) -> Iterator[tuple[str, list[Statement]]]:

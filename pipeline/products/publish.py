@@ -16,6 +16,7 @@ from pipeline.config import Config
 from pipeline.drift import annual, drift_note
 from pipeline.evidence import sha256_file
 from pipeline.products._documents import COMPOSITES, RUN, Run, read_document
+from pipeline.products._qgis import write_composite_styles
 from pipeline.products.atomic import write_error
 from pipeline.products.exports import write_exports
 from pipeline.products.finished import Finished
@@ -34,6 +35,7 @@ from pipeline.products.placing import seal
 from pipeline.products.report import write_report
 from pipeline.products.results import Results
 from pipeline.products.site_map import SiteMap, site_map
+from pipeline.products.stretch import read_composites
 from pipeline.products.true_colour import true_colour
 from pipeline.products.view import ReportFacts, View, build_view
 from pipeline.records import LAYERS, MeasurementRow, RunRow
@@ -69,8 +71,10 @@ def write_package(found: Findings, inputs: ManifestInputs, config: Config, work:
     package = work / "products" / f"{found.site.id}.gpkg"
     with _writing(config.out / found.site.id):
         package.parent.mkdir()
-        title = f"{'SIMULATED ' if inputs.simulated else ''}{found.site.name}"
-        write_geopackage(package, tables, found.grid.epsg, title, inputs.simulated)
+        title = f"SIMULATED {found.site.name.removeprefix('SIMULATED ')}" if inputs.simulated else found.site.name
+        composites = read_composites(work / COMPOSITES)
+        write_composite_styles(work / COMPOSITES, composites)
+        write_geopackage(package, tables, found.grid.epsg, title, inputs.simulated, composites)
     used = sum(scene.used for scene in found.scenes)
     return Draft(
         found.site.id, package, f"{len(found.scenes)} scenes read, {used} used, {len(found.piles)} piles or candidates"
@@ -95,7 +99,7 @@ def publish(
     folder, stage = config.out / draft.site_id, work / "products"
     with _writing(folder):
         composites = (work / COMPOSITES).rename(stage / COMPOSITES)
-        outputs = [draft.package, *sorted(composites.glob("*.tif")), *write_readings(stage, draft.package)]
+        outputs = [draft.package, *sorted(composites.iterdir()), *write_readings(stage, draft.package)]
         manifest = build_manifest(inputs, stage, outputs)
         roots = inputs.evidence_root, inputs.archive_root
         seal(stage, folder, manifest, RunFacts(run[0], dt.datetime.now(dt.UTC), run[1], (draft.said,), *roots))
@@ -127,7 +131,7 @@ def rebuild_report(folder: Path) -> None:
         try:
             stage.mkdir()
             made = describe(stage, write_readings(stage, folder / f"{manifest.site}.gpkg"))
-            measured = [o for o in manifest.outputs if o.path.endswith((".gpkg", ".tif"))]
+            measured = [o for o in manifest.outputs if o.path.endswith((".gpkg", ".tif", ".qml"))]
             outputs = tuple(sorted([*measured, *made], key=lambda output: output.path))
             renewed = manifest.model_copy(update={"outputs": outputs})
             if renewed == manifest:

@@ -68,9 +68,8 @@ def html_of(view: View, on_map: SiteMap | None = None) -> str:
         The library of the map is not installed.
     """
     said = json.dumps(dataclasses.asdict(view, dict_factory=without_content), ensure_ascii=False)
-    styles: tuple[str, ...] = (
-        embedded_face(said) + "\n" + template("report.css") + (_EVERY_SHEET if view.simulated else ""),
-    )
+    sheets = _EVERY_SHEET if view.simulated else ""
+    styles: tuple[str, ...] = (embedded_face(said) + "\n" + template("report.css") + sheets,)
     scripts: tuple[str, ...] = (template("page.js"),)
     if on_map is not None:
         library_style, library = leaflet()

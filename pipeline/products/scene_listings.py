@@ -1,57 +1,41 @@
 """The lists of scenes used and refused, for the report. Pure."""
 
 import datetime as dt
-import re
 from collections.abc import Mapping, Sequence
 
 from pipeline.products.listings import Cell, Column, Listing, address, cells, number_cell
 from pipeline.products.results import Results
 from pipeline.products.rounding import ABSENT, show_metres, show_percent
-from pipeline.records import RunRow, SceneRow
+from pipeline.records import SceneRow
+from pipeline.series_records import YearSceneRow
 
 _HASH_SHOWN = 12
 _NOTE = (
-    "For: the season the scene lies in, that of piles or that of occupied ground. Baseline: processing baseline. "
+    "For: what of its year rests on the scene, piles or occupied ground. Baseline: processing baseline. "
     "Offset: verdict of the test of the radiometric offset on the pixels. Shift: applied to lie on the reference "
     f"scene, metres east and north. {ABSENT} : not stated or not assessed."
 )
 _PURPOSES = {"stockpile": "piles", "footprint": "ground"}
-"""Season of the settings, and what its scenes are looked at for."""
-
-
-def seasons_of(results: Results) -> dict[str, tuple[tuple[str, str], ...]]:
-    """Return the windows of each purpose, as first and last month-day; empty where the run has not recorded them."""
-    said = {row.key: row.value for row in results.rows("run", RunRow)}
-    found = {}
-    for season, purpose in _PURPOSES.items():
-        windows = re.findall(r"(\d\d-\d\d) to (\d\d-\d\d)", said.get(f"setting_{season}_windows", ""))
-        found[purpose] = tuple((first, last) for first, last in windows)
-    return found if all(found.values()) else {}
-
-
-def purposes(scene: SceneRow, seasons: Mapping[str, tuple[tuple[str, str], ...]]) -> tuple[str, ...]:
-    """Say what a scene was looked at for: the seasons its day lies in; all where seasons are not known."""
-    day = _utc(scene.datetime).strftime("%m-%d")
-    return tuple(
-        purpose
-        for purpose in _PURPOSES.values()
-        if not seasons or any(first <= day <= last for first, last in seasons[purpose])
-    )
+"""First word of a metric, and what its scenes are looked at for."""
 
 
 def scenes_of(results: Results, metric: str, year: int) -> int:
-    """Count the scenes of a year that a metric may rest on: used, and of its season."""
-    seasons, purpose = seasons_of(results), "piles" if metric.startswith("stockpile") else "ground"
-    return sum(
-        scene.used and _utc(scene.datetime).year == year and purpose in purposes(scene, seasons)
-        for scene in results.rows("scenes", SceneRow)
-    )
+    """Count the scenes a metric of a year rests on."""
+    return sum((row.metric, row.year) == (metric, year) for row in results.rows("year_scenes", YearSceneRow))
+
+
+def purposes(results: Results) -> dict[str, tuple[str, ...]]:
+    """Say what each scene was looked at for, by its id."""
+    found: dict[str, set[str]] = {}
+    for row in results.rows("year_scenes", YearSceneRow):
+        found.setdefault(row.scene_id, set()).add(row.metric.split("_", 1)[0])
+    return {name: tuple(word for kind, word in _PURPOSES.items() if kind in kinds) for name, kinds in found.items()}
 
 
 def scenes_listings(results: Results) -> tuple[Listing, ...]:
     """List the scenes used, year by year, and those refused with the reason."""
     ordered = sorted(results.rows("scenes", SceneRow), key=lambda s: (_utc(s.datetime), s.scene_id))
-    seasons = seasons_of(results)
+    looked_at = purposes(results)
     years = sorted({*results.years, *(_utc(s.datetime).year for s in ordered if s.used)})
     by_year = [[s for s in ordered if s.used and _utc(s.datetime).year == year] for year in years]
     head = (Column("Time (UTC)", share=1.6), Column("Scene", share=0.0), Column("Platform", share=1.2))
@@ -65,7 +49,7 @@ def scenes_listings(results: Results) -> tuple[Listing, ...]:
             f"Scenes used in {year}",
             ((_NOTE if year == years[0] else "") + _later_versions(scenes)).strip(),
             columns,
-            tuple(_used_cells(s, seasons) for s in scenes),
+            tuple(_used_cells(s, looked_at) for s in scenes),
             "No scene of this year was used.",
             wide=True,
             anchor=address("scenes", year),
@@ -111,13 +95,13 @@ def _scene_cells(scene: SceneRow) -> tuple[Cell, ...]:
     return cells(time, scene.scene_id, scene.platform or ABSENT, scene.processing_baseline or ABSENT, orbit)
 
 
-def _used_cells(scene: SceneRow, seasons: Mapping[str, tuple[tuple[str, str], ...]]) -> tuple[Cell, ...]:
+def _used_cells(scene: SceneRow, looked_at: Mapping[str, tuple[str, ...]]) -> tuple[Cell, ...]:
     shift = ABSENT
     if scene.shift_x_m is not None and scene.shift_y_m is not None:
         shift = f"{show_metres(scene.shift_x_m)}, {show_metres(scene.shift_y_m)}"
     digest = scene.sha256[:_HASH_SHOWN] if scene.sha256 else ABSENT
     return (
-        *(*_scene_cells(scene), Cell(" and ".join(purposes(scene, seasons)) or ABSENT)),
+        *(*_scene_cells(scene), Cell(" and ".join(looked_at.get(scene.scene_id, ())) or ABSENT)),
         number_cell(show_percent(scene.clear_fraction), scene.clear_fraction),
         *cells(scene.offset_verdict or ABSENT, shift, digest),
     )

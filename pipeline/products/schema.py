@@ -18,8 +18,13 @@ _TYPES: dict[type, dict[str, str]] = {
     int: {"type": "integer"},
     float: {"type": "number"},
     bool: {"type": "boolean"},
-    dt.date: {"type": "string", "format": "date"},
-    dt.datetime: {"type": "string", "format": "date-time"},
+    dt.date: {"type": "string", "format": "date", "pattern": r"^\d{4}-\d{2}-\d{2}$"},
+    dt.datetime: {
+        "type": "string",
+        "format": "date-time",
+        # A checker of formats is no part of most validators.
+        "pattern": r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$",
+    },
 }
 _CSV_NOTE = (
     "UTF-8 with byte order mark, comma, header. An empty cell is NULL, or an empty text where a column is never NULL; "
@@ -40,7 +45,13 @@ def schema_of(source: Finished) -> dict[str, Any]:
         "description": "Columns of the tables beside this file. NULL is not computed or not stated, never 0; 0 is a "
         "measured 0. Units stand under unit: 1 is a share, a probability or a count. " + _CSV_NOTE,
         "simulated": source.simulated,
-        "oneOf": [_file(Layer.of(name), source) for name in LAYERS],
+        "type": "object",
+        "required": ["layer"],
+        "properties": {"layer": {"enum": list(LAYERS)}},
+        # Not one of many: a file that does not fit is then told where.
+        "allOf": [
+            {"if": {"properties": {"layer": {"const": name}}}, "then": _file(Layer.of(name), source)} for name in LAYERS
+        ],
         "$defs": {name: _row(Layer.of(name)) for name in LAYERS},
     }
 

@@ -11,6 +11,9 @@ from pipeline.products.scene_listings import scenes_of
 from pipeline.products.wording import METRICS, Sentence, dates, headline, metric_noun, metric_title, scale_of
 from pipeline.records import ChangeRow, MeasurementRow
 
+_DIFFERENCES = ("Difference", "Beyond chance")
+"""Name of a difference of two years' values, and of a metric that exists between two years only."""
+
 
 @dataclass(frozen=True)
 class SceneLink:
@@ -43,6 +46,10 @@ class Statement(Sentence):
         Lists of the scenes of its years.
     row : str
         Address of its row in the table of changes, of measurements where nothing was compared; or empty.
+    delta : float or None
+        Difference of the two years in the unit of the metric; None where nothing was compared.
+    number : str
+        The difference with its interval, else the only value with its own; or empty.
     """
 
     anchor: str
@@ -55,6 +62,8 @@ class Statement(Sentence):
     figures: tuple[tuple[str, str], ...] = ()
     scenes: tuple[SceneLink, ...] = ()
     row: str = ""
+    delta: float | None = None
+    number: str = ""
 
 
 @dataclass(frozen=True)
@@ -121,6 +130,7 @@ def _statement(results: Results, compared: _Compared, fdr_q: float) -> Statement
     row = address("changes", zone_id, metric, *span) if change is not None else ""
     if not row and compared.after is not None:
         row = address("measurements", zone_id, metric, compared.after.year)
+    figures = _figures(compared)
     return Statement(
         **vars(said),
         anchor=address(zone_id, metric, *span),
@@ -130,9 +140,11 @@ def _statement(results: Results, compared: _Compared, fdr_q: float) -> Statement
         place="Whole site" if zone_id == SITE_ZONE else results.zone_name(zone_id),
         title=metric_title(metric),
         brief=_brief(compared, said),
-        figures=_figures(compared),
+        figures=figures,
         scenes=tuple(SceneLink(y, scenes_of(results, metric, y), address("scenes", y)) for y in years),
         row=row,
+        delta=change.delta if change is not None else None,
+        number=next((text for name, text in figures if name in _DIFFERENCES), figures[-1][1] if figures else ""),
     )
 
 
@@ -165,7 +177,7 @@ def _figures(compared: _Compared) -> tuple[tuple[str, str], ...]:
             figures.append((f"{row.year}", f"{shown.value_with_unit} ({shown.interval}), {dates(row.n_dates)}{part}"))
     if change is not None and change.delta is not None:
         delta = scale.show(change.delta, change.lo95, change.hi95, signed=True)
-        name = "Difference" if compared.after is not None else "Beyond chance"
+        name = _DIFFERENCES[compared.after is None]
         figures += [
             (name, f"{delta.value_with_unit} ({delta.interval})"),
             ("Called from (MDC)", scale.show(change.mdc95).value_with_unit),

@@ -1,7 +1,7 @@
 """Re-check every hash of a finished result, offline, and name each file that differs, lacks or is too much."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -11,12 +11,15 @@ from pipeline.evidence import read_version, sha256_file
 from pipeline.products._documents import (
     COMPOSITES,
     MANIFEST,
+    PORTFOLIO,
+    PORTFOLIO_PACKAGE,
     RUN,
     RUNS,
     TABLES,
     InputFile,
     Manifest,
     OutputFile,
+    Portfolio,
     Run,
     read_document,
     stays_inside,
@@ -76,7 +79,7 @@ def verify(folder: Path) -> list[Problem]:
         raise InputError(f"{folder}: holds no result; name a site's folder or the folder of all sites")
     # Sites share the files of an archive; each is read once.
     hasher = functools.cache(_digest)
-    problems = []
+    problems = [] if sites == [folder] else list(_verify_portfolio(folder, sites, hasher))
     for site in sites:
         inside = "" if site == folder else f"{site.name}/"
         for problem in _verify_site(site, hasher):
@@ -87,7 +90,34 @@ def verify(folder: Path) -> list[Problem]:
 
 def _is_result(folder: Path) -> bool:
     """Whether a folder is a site's: also when its manifest, or everything but its products, was removed."""
-    return any((folder / name).exists() for name in (MANIFEST, RUN, RUNS)) or any(folder.glob("*.gpkg"))
+    packages = (path.name for path in folder.glob("*.gpkg"))
+    return any((folder / name).exists() for name in (MANIFEST, RUN, RUNS)) or any(
+        name != PORTFOLIO_PACKAGE for name in packages
+    )
+
+
+def _verify_portfolio(folder: Path, sites: Sequence[Path], hasher: Hasher) -> Iterator[Problem]:
+    """Check what gathers all sites, where it is: its own files, and that it was made of these results."""
+    anew = "stockline report writes it anew"
+    if not (folder / PORTFOLIO).is_file():
+        if (folder / PORTFOLIO_PACKAGE).exists():
+            yield Problem(PORTFOLIO, "missing", f"is missing; {PORTFOLIO_PACKAGE} cannot be checked; {anew}")
+        return
+    try:
+        portfolio = read_document(folder / PORTFOLIO, Portfolio)
+    except ProductError as error:
+        yield Problem(PORTFOLIO, "differs", f"is not a portfolio: {_reason(error, folder / PORTFOLIO)}")
+        return
+    for output in portfolio.outputs:
+        if stays_inside(output.path):
+            yield from _compare(folder / output.path, output.path, output, hasher, PORTFOLIO)
+        else:
+            yield Problem(PORTFOLIO, "unsafe", f"names {output.path!r}, which is outside the folder")
+    gathered = {site.site: site.manifest_sha256 for site in portfolio.sites if site.manifest_sha256}
+    present = {site.name: hasher(site / MANIFEST) for site in sites if (site / MANIFEST).is_file()}
+    for name in sorted(gathered.keys() | present.keys()):
+        if gathered.get(name) != present.get(name):
+            yield Problem(PORTFOLIO, "differs", f"was not made of the present result of {name}; {anew}")
 
 
 def _verify_site(folder: Path, hasher: Hasher) -> Iterator[Problem]:
@@ -185,7 +215,9 @@ def _recorded(path: Path, name: str, file: InputFile) -> Iterator[Problem]:
         yield Problem(name, "differs", "has another hash in the record beside it than in the manifest")
 
 
-def _compare(path: Path, name: str, recorded: InputFile | OutputFile, hasher: Hasher) -> Iterator[Problem]:
+def _compare(
+    path: Path, name: str, recorded: InputFile | OutputFile, hasher: Hasher, where: str = "the manifest"
+) -> Iterator[Problem]:
     if not path.is_file():
         yield Problem(name, "missing", "is missing")
         return
@@ -193,7 +225,7 @@ def _compare(path: Path, name: str, recorded: InputFile | OutputFile, hasher: Ha
     if digest == UNREADABLE:
         yield Problem(name, "missing", "cannot be read")
     elif digest != recorded.sha256 or path.stat().st_size != recorded.size_bytes:
-        yield Problem(name, "differs", "differs from the hash in the manifest")
+        yield Problem(name, "differs", f"differs from the hash in {where}")
 
 
 def _digest(path: Path) -> str:

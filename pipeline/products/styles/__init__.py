@@ -1,128 +1,71 @@
-"""How the layers look in QGIS: one symbol per tier, verdict, class or change, as QML and as a project.
+"""How the products look in QGIS: one readable file for each layer, filled from the product definition.
 
-The colours are those of Okabe and Ito (Color Universal Design, 2008), told apart by readers with any
-common colour blindness; what must not be confused also differs in pattern. Element and attribute names
-are those QGIS 3.22 reads: a project takes no style from ``layer_styles``, so it carries the renderers
-again, and only a project switches the temporal controller on.
+A layer's file says how it is drawn and called; its columns, their aliases, units and words come from the records
+(:class:`pipeline.told.Told`), so that a new column is one place. Element and attribute names are those QGIS 3.22 writes
+and reads. A project takes no style from ``layer_styles``, so the same text stands in both.
 """
 
+import datetime as dt
+from collections.abc import Sequence
 from dataclasses import dataclass
-from xml.etree import ElementTree as ET
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import escape
+
+from pipeline.products._columns import Column, Layer
+from pipeline.products._relations import METRIC_OF, Relation, references_of, tabs_of
+from pipeline.products.stretch import CompositeBand
+from pipeline.told import Told
 
 DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
-BLACK = "0,0,0,255"
-GREY = "153,153,153,255"
-ORANGE = "230,159,0,255"
-SKY_BLUE = "86,180,233,255"
-YELLOW = "240,228,66,255"
-BLUE = "0,114,178,255"
-VERMILLION = "213,94,0,255"
-PURPLE = "204,121,167,255"
-
-SINGLE_YEAR = 'make_date("year",{month},{day})'
-LATER_YEAR = 'make_date("year_to",{month},{day})'
+VERSION = "3.22.0"
+_UNITS = {"m": "m", "m2": "m²", "m3": "m³"}
+_KINDS = {dt.date: "date", dt.datetime: "datetime", bool: "bool", float: "number"}
+_PLACES = {"m2": 0, "m3": 0, "m": 1, "1": 4, "": 1}
+"""Digits after the point a form shows, by unit; the file holds all."""
+_LONG = frozenset({"quote", "reason", "test", "not_observable", "value", "source", "note"})
+"""Texts that need more than a line in a form."""
 
 
 @dataclass(frozen=True)
-class Symbol:
-    """How polygons with one value are drawn: ``fill`` and ``line`` are "r,g,b,a", patterns are QGIS's names."""
+class _Field:
+    """A column as a style needs it: ``title`` has the unit, ``kind`` is empty for texts and whole numbers."""
 
-    value: str
-    label: str
-    fill: str
-    line: str = BLACK
-    pattern: str = "solid"
-    line_style: str = "solid"
-    line_width_mm: float = 0.3
-
-
-@dataclass(frozen=True)
-class LayerStyle:
-    """A layer's look: symbols by the values of ``attribute`` (one symbol for all when None).
-
-    ``period`` is an expression with ``{month}`` and ``{day}`` that gives the first and last day on which a
-    polygon is shown by the temporal controller; None shows it always.
-    """
-
-    label: str
-    attribute: str | None
-    symbols: tuple[Symbol, ...]
-    period: str | None = None
-    visible: bool = True
-
-
-STYLES: dict[str, LayerStyle] = {
-    "sites": LayerStyle("Site polygons as given", None, (Symbol("", "", "0,0,0,0", BLACK, "no", "dash", 0.5),)),
-    "zones": LayerStyle("Zones", None, (Symbol("", "", "0,0,0,0", BLUE, "no", "solid", 0.4),)),
-    "stockpile_changes": LayerStyle(
-        "Stockpile changes",
-        "verdict",
-        (
-            Symbol("increase", "Increase", VERMILLION),
-            Symbol("decrease", "Decrease", BLUE),
-            Symbol("no_detectable_change", "No detectable change", GREY),
-            Symbol("insufficient_data", "Insufficient data", GREY, GREY, "b_diagonal", "dash"),
-        ),
-        LATER_YEAR,
-        visible=False,
-    ),
-    "stockpiles": LayerStyle(
-        "Stockpiles",
-        "tier",
-        (
-            Symbol("confirmed", "Confirmed", VERMILLION),
-            Symbol("probable", "Probable", ORANGE),
-            Symbol("candidate", "Candidate (not counted)", YELLOW, BLACK, "b_diagonal", "dash"),
-        ),
-        SINGLE_YEAR,
-    ),
-    "stockpile_observations": LayerStyle(
-        "Stockpile outlines by date",
-        None,
-        (Symbol("", "", "0,0,0,0", PURPLE, "no", "solid", 0.2),),
-        SINGLE_YEAR,
-        visible=False,
-    ),
-    "boundary_changes": LayerStyle(
-        "Boundary changes",
-        "change",
-        (
-            Symbol("certain_gain", "Certain gain", VERMILLION),
-            Symbol("possible_gain", "Possible gain", ORANGE, ORANGE, "b_diagonal"),
-            Symbol("certain_loss", "Certain loss", BLUE),
-            Symbol("possible_loss", "Possible loss", SKY_BLUE, SKY_BLUE, "f_diagonal"),
-        ),
-        LATER_YEAR,
-        visible=False,
-    ),
-    "footprints": LayerStyle(
-        "Occupied ground",
-        "class",
-        (
-            Symbol("bare_or_built", "Bare or built ground", PURPLE, PURPLE),
-            Symbol("dark_ground", "Dark ground (coal, spoil, tar)", "68,68,68,255"),
-            Symbol("other_cleared", "Cleared for a short time", ORANGE, ORANGE, "b_diagonal"),
-        ),
-        SINGLE_YEAR,
-    ),
-}
-"""Layer name to style, topmost first."""
-
-
-@dataclass(frozen=True)
-class ProjectFrame:
-    """What a project needs beside the styles.
-
-    ``bounds`` is (left, bottom, right, top) in metres and ``years`` (first, last); None when nothing was
-    measured.
-    """
-
-    file_name: str
+    name: str
     title: str
-    epsg: int
-    simulated: bool
-    bounds: tuple[float, float, float, float] | None
-    years: tuple[int, int] | None
+    technical: bool
+    told: Told
+    kind: str
+    places: int
+
+    @classmethod
+    def of(cls, column: Column) -> "_Field":
+        unit = _UNITS.get(column.unit)
+        title = f"{column.alias} ({unit})" if unit else column.alias
+        return cls(column.name, title, column.technical, column.told, _KINDS.get(column.type, ""), _PLACES[column.unit])
+
+
+@dataclass(frozen=True)
+class _Sheet:
+    """A layer as its style needs it."""
+
+    name: str
+    spatial: bool
+    columns: tuple[_Field, ...]
+    long: frozenset[str] = _LONG
+
+    @classmethod
+    def of(cls, name: str) -> "_Sheet":
+        layer = Layer.of(name)
+        return cls(name, layer.spatial, tuple(map(_Field.of, layer.columns)))
+
+    def word(self, column: str, value: str) -> str:
+        """Return how a value of a column is shown."""
+        words = next((dict(field.told.values) for field in self.columns if field.name == column), {})
+        return words.get(value, value.capitalize())
 
 
 def prefix(*, simulated: bool) -> str:
@@ -130,136 +73,89 @@ def prefix(*, simulated: bool) -> str:
     return "SIMULATED " if simulated else ""
 
 
-def qml(layer: str) -> str:
-    """Return the QML document of one layer of :data:`STYLES`."""
-    root = ET.Element("qgis", version="3.22.0", styleCategories="AllStyleCategories")
-    root.extend(_look(STYLES[layer]))
-    return DOCTYPE + ET.tostring(root, encoding="unicode")
+def qml(layer: str, *, simulated: bool) -> str:
+    """Return the QML document of one layer: look, labels, aliases, form, table and map tip."""
+    return _document(look(layer, simulated=simulated))
 
 
-def project(frame: ProjectFrame) -> str:
-    """Return a QGIS project document (.qgs) of the layers of :data:`STYLES`, with year as the step of time.
+def composite_qml(year: int, bands: Sequence[CompositeBand]) -> str:
+    """Return the QML document of a year's composite; ``bands`` are those shown as red, green and blue."""
+    return _document(composite_look(year, bands), labels=False)
+
+
+def look(layer: str, relations: Sequence[Relation] = (), *, simulated: bool) -> str:
+    """Return what a QML document and a layer of a project have in common.
 
     Parameters
     ----------
-    frame : ProjectFrame
-        The GeoPackage's own file name (the project lies inside it), title, CRS, extent and years.
+    layer : str
+        A name of :data:`pipeline.records.LAYERS`.
+    relations : sequence of Relation
+        Those of the project; a layer that is opened on its own has none.
+    simulated : bool
+        True marks the map tips.
     """
-    start = prefix(simulated=frame.simulated)
-    title = start + frame.title.removeprefix(start)
-    root = ET.Element("qgis", version="3.22.0", projectname=title)
-    ET.SubElement(root, "title").text = title
-    _crs(ET.SubElement(root, "projectCrs"), frame.epsg)
-    tree = ET.SubElement(root, "layer-tree-group")
-    root.append(_canvas(frame))
-    layers = ET.SubElement(root, "projectlayers")
-    for name, style in STYLES.items():
-        # An id shorter than ten characters is replaced silently and the map stays blank.
-        layer_id = f"{name}_layer_0001"
-        source = f"./{frame.file_name}|layername={name}"
-        label = start + style.label
-        state = "Qt::Checked" if style.visible else "Qt::Unchecked"
-        ET.SubElement(
-            tree,
-            "layer-tree-layer",
-            id=layer_id,
-            name=label,
-            providerKey="ogr",
-            source=source,
-            checked=state,
-            expanded="1",
-        )
-        layer = ET.SubElement(layers, "maplayer", type="vector", geometry="Polygon")
-        for tag, text in (("id", layer_id), ("datasource", source), ("layername", label)):
-            ET.SubElement(layer, tag).text = text
-        _crs(ET.SubElement(layer, "srs"), frame.epsg)
-        ET.SubElement(layer, "provider", encoding="UTF-8").text = "ogr"
-        layer.extend(_look(style))
-    root.extend(_settings(frame))
-    return DOCTYPE + ET.tostring(root, encoding="unicode")
+    return fill(
+        layer,
+        layer=_Sheet.of(layer),
+        tabs=tabs_of(layer, relations),
+        references=references_of(layer, relations),
+        metric=METRIC_OF.get(layer) if relations else None,
+        simulated=simulated,
+    )
 
 
-def _look(style: LayerStyle) -> list[ET.Element]:
-    """Return the temporal settings and the renderer of a layer."""
-    elements = []
-    if style.period is not None:
-        elements.append(
-            ET.Element(
-                "temporal",
-                mode="4",  # start and end from expressions
-                enabled="1",
-                startExpression=style.period.format(month=1, day=1),
-                endExpression=style.period.format(month=12, day=31),
-                limitMode="0",
-                accumulate="0",
-            )
-        )
-    if style.attribute is None:
-        renderer = ET.Element("renderer-v2", type="singleSymbol")
-    else:
-        renderer = ET.Element("renderer-v2", type="categorizedSymbol", attr=style.attribute)
-        categories = ET.SubElement(renderer, "categories")
-        for index, symbol in enumerate(style.symbols):
-            ET.SubElement(
-                categories, "category", value=symbol.value, label=symbol.label, symbol=str(index), render="true"
-            )
-    symbols = ET.SubElement(renderer, "symbols")
-    for index, symbol in enumerate(style.symbols):
-        symbols.append(_symbol(symbol, str(index)))
-    return [*elements, renderer]
+def composite_look(year: int, bands: Sequence[CompositeBand]) -> str:
+    """Return what the QML document of a composite and its layer in a project have in common."""
+    return fill("composite", year=year, bands=bands)
 
 
-def _symbol(symbol: Symbol, name: str) -> ET.Element:
-    """Return a fill symbol."""
-    element = ET.Element("symbol", name=name, type="fill", alpha="1")
-    layer = ET.SubElement(element, "layer", {"class": "SimpleFill", "enabled": "1", "pass": "0"})
-    options = ET.SubElement(layer, "Option", type="Map")
-    values = {
-        "color": symbol.fill,
-        "style": symbol.pattern,
-        "outline_color": symbol.line,
-        "outline_style": symbol.line_style,
-        "outline_width": str(symbol.line_width_mm),
-        "outline_width_unit": "MM",
-    }
-    for key, value in values.items():
-        ET.SubElement(options, "Option", name=key, type="QString", value=value)
-    return element
+def review_look() -> str:
+    """Return form and look of the layer reviewers work in, as its own file has them."""
+    document = (Path(__file__).parent / "review.qml").read_text(encoding="utf-8")
+    return document[document.index(">", document.index("<qgis ")) + 1 : document.rindex("</qgis>")]
 
 
-def _crs(parent: ET.Element, epsg: int) -> None:
-    """Name the CRS; QGIS ignores ``authid`` without some ``srsid`` between 1 and 99999 beside it."""
-    system = ET.SubElement(parent, "spatialrefsys")
-    ET.SubElement(system, "srsid").text = "1"
-    ET.SubElement(system, "authid").text = f"EPSG:{epsg}"
+def fill(template: str, **values: Any) -> str:
+    """Fill one of the files beside this module."""
+    return _environment().get_template(f"{template}.j2").render(values)
 
 
-def _canvas(frame: ProjectFrame) -> ET.Element:
-    """Return the map canvas: units, extent and CRS."""
-    canvas = ET.Element("mapcanvas", name="theMapCanvas")
-    ET.SubElement(canvas, "units").text = "meters"
-    if frame.bounds is not None:
-        extent = ET.SubElement(canvas, "extent")
-        for tag, value in zip(("xmin", "ymin", "xmax", "ymax"), frame.bounds, strict=True):
-            ET.SubElement(extent, tag).text = repr(float(value))
-    _crs(ET.SubElement(canvas, "destinationsrs"), frame.epsg)
-    return canvas
+def _document(inner: str, *, labels: bool = True) -> str:
+    drawn = ' labelsEnabled="1"' if labels else ""
+    head = f'<qgis version="{VERSION}" styleCategories="AllStyleCategories" readOnly="1"{drawn}>'
+    return f"{DOCTYPE}{head}\n{inner}</qgis>\n"
 
 
-def _settings(frame: ProjectFrame) -> list[ET.Element]:
-    """Return the range of years, and the switches without which CRS and relative paths are ignored."""
-    elements = []
-    if frame.years is not None:
-        time = ET.Element(
-            "ProjectTimeSettings", timeStepUnit="y", timeStep="1", frameRate="1", cumulativeTemporalRange="0"
-        )
-        period = ET.SubElement(time, "TemporalRange")
-        ET.SubElement(period, "start").text = f"{frame.years[0]}-01-01T00:00:00Z"
-        ET.SubElement(period, "end").text = f"{frame.years[1]}-12-31T00:00:00Z"
-        elements.append(time)
-    properties = ET.Element("properties")
-    reference = ET.SubElement(properties, "SpatialRefSys")
-    ET.SubElement(reference, "ProjectionsEnabled", type="int").text = "1"
-    paths = ET.SubElement(properties, "Paths")
-    ET.SubElement(paths, "Absolute", type="bool").text = "false"
-    return [*elements, properties]
+@lru_cache(maxsize=1)
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        # Expressions of QGIS are put together first and escaped once, where they enter the XML.
+        autoescape=False,  # noqa: S701
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    # A line break inside an attribute would be read as a blank.
+    environment.filters["e"] = lambda text: str(escape(str(text))).replace("\n", "&#10;")
+    environment.globals["number"] = number
+    environment.globals["amount"] = amount
+    environment.globals["plain"] = plain
+    return environment
+
+
+def number(column: str, places: int = 0) -> str:
+    """Return the expression of a number grouped as in the report, whatever the locale."""
+    return f"format_number(\"{column}\",{places},'en')"
+
+
+def amount(value: str, low: str, high: str) -> str:
+    """Return the expression of an area with its interval; of what has no interval, without one."""
+    return f"{number(value)} || coalesce(' m² (' || {number(low)} || ' to ' || {number(high)} || ')', ' m²')"
+
+
+def plain(column: str) -> str:
+    """Return the expression of a text of strangers in a map tip: it is never markup."""
+    return f"replace(coalesce(\"{column}\",''), map('&','&amp;','<','&lt;'))"

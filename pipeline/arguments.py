@@ -1,0 +1,69 @@
+"""What the command line takes: commands, their options and defaults. No numbers of science; they are in config.yaml."""
+
+import argparse
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from pipeline import __version__
+
+SCHEDULER = "DASK_SCHEDULER_ADDRESS"
+_YEARS = re.compile(r"^(\d{4})(?:-(\d{4}))?$")
+
+
+def make_parser(commands: Mapping[str, Callable[[argparse.Namespace], int]]) -> argparse.ArgumentParser:
+    """Make the parser of the command line; each command's name leads to what carries it out."""
+    parser = argparse.ArgumentParser(
+        prog="stockline",
+        description="Year-over-year change of coal stockpiles and occupied ground from Sentinel-2 imagery.",
+    )
+    parser.add_argument("--version", action="version", version=f"stockline {__version__}")
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, text: str) -> argparse.ArgumentParser:
+        sub = subparsers.add_parser(name, help=text, description=text)
+        sub.set_defaults(command=commands[name])
+        return sub
+
+    def common(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("sites", nargs="*", metavar="SITE", help="site ids; none means every site")
+        sub.add_argument("--config", type=Path, default=Path("config.yaml"), help="default: config.yaml")
+        sub.add_argument("--out", type=Path, help="results folder; default: the configuration's")
+        sub.add_argument("--years", type=_years, metavar="2017-2025", help="years in place of the configuration's")
+
+    run = add("run", "measure sites and write their results")
+    common(run)
+    run.add_argument("--workers", type=int, default=1, help="threads; default 1")
+    run.add_argument("--scheduler", metavar="ADDRESS", help=f"cluster in place of threads; default: ${SCHEDULER}")
+    run.add_argument("--force", action="store_true", help="also where results are up to date")
+    common(add("plan", "say what a run would read; reads no pixel"))
+    common(add("report", "write reports again from finished results"))
+    review = add("review", "take reviewers' decisions from the review file of a site into its ledger")
+    review.add_argument("sites", nargs="+", metavar="SITE", help="site ids")
+    review.add_argument("--config", type=Path, default=Path("config.yaml"), help="default: config.yaml")
+    review.add_argument("--out", type=Path, help="results folder; default: the configuration's")
+    review.add_argument("--file", type=Path, metavar="GPKG", help="another copy of the site's review.gpkg")
+    add("verify", "check every hash of finished results").add_argument("folder", type=Path, metavar="DIR")
+    sites = add("sites", "check, list or show site files")
+    sites.add_argument("action", nargs="?", choices=("check", "list", "show"), default="list")
+    sites.add_argument("site", nargs="?", metavar="SITE")
+    sites.add_argument("--config", type=Path, default=Path("config.yaml"), help="default: config.yaml")
+    simulate = add("simulate", "write a simulated archive with known truth")
+    simulate.add_argument("folder", type=Path, metavar="DIR")
+    simulate.add_argument("--seed", type=int, default=1, help="default 1")
+    simulate.add_argument("--workers", type=int, default=1, help="threads; default 1")
+    check = add("validate", "measure the accuracy of this program on implants of known outline")
+    check.add_argument("folder", type=Path, metavar="DIR")
+    check.add_argument("--set", dest="seed_set", choices=("tuning", "reporting"), default="reporting")
+    check.add_argument("--data", type=Path, help="folder of real archives (boadella, belgium, bolzano)")
+    check.add_argument("--most", type=int, metavar="N", help="at most N worlds of a kind; default all")
+    check.add_argument("--workers", type=int, default=1, help="threads; default 1")
+    common(add("status", "say what ran, when, what is due and what failed"))
+    return parser
+
+
+def _years(text: str) -> tuple[int, int]:
+    found = _YEARS.match(text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a year or a span of years such as 2017-2025")
+    return int(found[1]), int(found[2] or found[1])
