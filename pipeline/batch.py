@@ -14,6 +14,7 @@ from pipeline.claims import ClaimFinding, share
 from pipeline.errors import BusyError, InputError, ProductError, StocklineError
 from pipeline.parallel import Progress
 from pipeline.products.geopackage import read_tables
+from pipeline.products.index_page import write_index
 from pipeline.products.portfolio import publish_portfolio
 from pipeline.products.publish import Published
 from pipeline.products.review_file import offer
@@ -97,7 +98,9 @@ def _run_all(sites: Sequence[Site], batch: Batch, run_one: Callable[[Site], Outc
 
 def gather(out: Path) -> None:
     """Gather all finished sites of a folder; :class:`ProductError` when that cannot be written."""
-    publish_portfolio(out, {name for name, last in read_state(out).items() if not last["ok"]})
+    states = read_state(out)
+    publish_portfolio(out, {name for name, last in states.items() if not last["ok"]})
+    write_index(out, states)
 
 
 def _gathered(out: Path) -> list[Outcome]:

@@ -36,7 +36,7 @@ class ReviewRow:
     uncertainty_m: Annotated[
         float | None, Told("Edge known within", unit="m", meaning="Distance within which the true edge lies, at 95 %")
     ]
-    counts: Annotated[bool, Told("Counts", meaning="Whether no later decision of the reviewer takes its place")]
+    counts: Annotated[bool, Told("Counts", meaning="No later decision takes its place, and it withdraws none")]
     applied_to: Annotated[
         str | None, Told("Applied to", meaning="Objects of this run the decision is for, also under another name")
     ]

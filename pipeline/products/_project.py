@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.products import styles
-from pipeline.products._relations import RELATIONS, Relation
+from pipeline.products._relations import RELATIONS, REVIEW, WITH_REVIEW, Relation
 from pipeline.products.stretch import Composites
 from pipeline.records import LAYERS
 
@@ -45,13 +45,17 @@ class _Shown:
     visible: bool = False
 
 
-_RESULTS, _GROUND, _SCENES, _TABLES = "Results 결과", "Ground 지면", "Scenes 위성 영상", "Tables 표"
+_RESULTS, _GROUND, _SCENES = "Results 결과", "Ground 지면", "Scenes 위성 영상"
+_TABLES, _REVIEW = "Tables 표", "Review 검토"
 _COMPOSITES = {
     "true": "Composites, true colour 합성 영상",
     "swir": "Composites, short-wave infrared 단파적외 합성 영상",
 }
 _LOOK_NAMES = {"true": "true colour", "swir": "short-wave infrared"}
 SHOWN = (
+    _Shown("reviews", _REVIEW, "Decisions", "검토 결정"),
+    _Shown("analyst_outlines", _REVIEW, "Outlines by reviewers", "검토자 윤곽"),
+    _Shown("agreement", _REVIEW, "Agreement of reviewers", "검토자 일치도"),
     _Shown("stockpile_changes", _RESULTS, "Stockpile changes", "석탄 더미 변화"),
     _Shown("stockpiles", _RESULTS, "Stockpiles", "석탄 더미", visible=True),
     _Shown("stockpile_observations", _RESULTS, "Stockpile outlines by date", "날짜별 석탄 더미 윤곽"),
@@ -87,6 +91,7 @@ class _Layer:
     visible: bool
     open: bool
     look: str
+    read_only: bool = True
 
 
 @dataclass(frozen=True)
@@ -106,10 +111,14 @@ def project(frame: ProjectFrame) -> str:
     start = styles.prefix(simulated=frame.simulated)
     # A name is never an expression.
     title = (start + frame.title.removeprefix(start)).replace("[%", "[ %")
-    relations = RELATIONS
+    relations = WITH_REVIEW
     if frame.gathered:
         relations = tuple(replace(of, columns=(*of.columns, ("site_id", "site_id"))) for of in RELATIONS)
-    groups = [*_vector_groups(frame, start, relations), *_raster_groups(frame, start)]
+    vectors = list(_vector_groups(frame, start, relations))
+    if not frame.gathered:
+        place = [group.name for group in vectors].index(start + _REVIEW)
+        vectors[place] = replace(vectors[place], layers=(_review(start), *vectors[place].layers))
+    groups = [*vectors, *_raster_groups(frame, start)]
     layers = {layer.id: layer for group in groups for layer in group.layers}
     sheet = _sheet(frame.bounds) if frame.bounds and not frame.gathered else None
     return styles.fill(
@@ -147,6 +156,22 @@ def _vector_groups(frame: ProjectFrame, start: str, relations: Sequence[Relation
             if shown.group == name
         )
         yield _Group(start + name, layers, open=name in (_RESULTS, _GROUND))
+
+
+def _review(start: str) -> _Layer:
+    """Return the layer reviewers work in; a run makes its file before anybody opens the project."""
+    return _Layer(
+        id=layer_id(REVIEW),
+        title=f"{start}Review: accept, reject, draw 검토",
+        source="./review.gpkg|layername=review",
+        kind="vector",
+        provider="ogr",
+        spatial=True,
+        visible=False,
+        open=True,
+        look=styles.review_look(),
+        read_only=False,
+    )
 
 
 def _raster_groups(frame: ProjectFrame, start: str) -> Iterator[_Group]:

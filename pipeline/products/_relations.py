@@ -52,6 +52,7 @@ _PILE = (("pile_id", "pile_id"),)
 _ZONE = (("zone_id", "zone_id"),)
 _SCENE = (("scene_id", "scene_id"),)
 _METRIC = (("metric", "metric"),)
+_OBJECT = (("pile_id", "object_id"),)
 
 RELATIONS: tuple[Relation, ...] = (
     *(_scenes(layer, "year", "Scenes of the year") for layer in _YEARS),
@@ -63,12 +64,17 @@ RELATIONS: tuple[Relation, ...] = (
     _of_pile("stockpile_changes", "year_to", "Outlines of the later year"),
     Relation("stockpiles", "stockpiles", _PILE, "Years", "The pile through the years"),
     Relation("stockpiles", "stockpile_changes", _PILE, "Changes", "Changes of the pile"),
+    Relation("stockpiles", "reviews", _OBJECT, "Review", "Decisions on the pile"),
     Relation("zones", "measurements", _ZONE, "Years", "Numbers of the zone"),
     Relation("zones", "changes", _ZONE, "Changes", "Changes of the zone"),
     Relation("claims", "changes", _METRIC, "Changes", "Changes of the metric"),
     Relation("scenes", "stockpile_observations", _SCENE, "Piles", "Piles outlined on the scene"),
     Relation("scenes", "year_scenes", _SCENE, "Used for", "Years and metrics that rest on the scene"),
 )
+
+REVIEW = "review"
+"""The layer reviewers work in, in a file of its own beside the GeoPackage."""
+WITH_REVIEW = (*RELATIONS, Relation("stockpiles", REVIEW, _OBJECT, "Review", "The pile in the review file"))
 
 
 def tabs_of(layer: str, relations: Sequence[Relation]) -> dict[str, list[Relation]]:

@@ -11,9 +11,9 @@ from pipeline.records import (
     ChangeRow,
     StockpileChangeRow,
 )
-from pipeline.series_records import TrendRow
+from pipeline.series_records import BreakRow, TrendRow
 
-Compared = TypeVar("Compared", ChangeRow, StockpileChangeRow)
+Compared = TypeVar("Compared", ChangeRow, StockpileChangeRow, BreakRow)
 
 _Z95 = 1.96
 
@@ -56,7 +56,7 @@ def gathered(rows: Sequence[Compared], of: Callable[[Compared], Hashable]) -> li
 
     Parameters
     ----------
-    rows : sequence of ChangeRow or StockpileChangeRow
+    rows : sequence of ChangeRow, StockpileChangeRow or BreakRow
         In the order of the report.
     of : callable
         What a row is about: rows with an equal answer may share a line.

@@ -3,6 +3,7 @@
 from collections.abc import Hashable, Sequence
 from typing import TypeVar
 
+from pipeline.products.change_listings import gathered
 from pipeline.products.listings import Cell, Column, Listing, address, cells, number_cell, verdict_cell
 from pipeline.products.results import Results
 from pipeline.products.rounding import ABSENT, show, show_probability
@@ -16,18 +17,20 @@ def breaks_listing(results: Results, fdr_q: float) -> Listing:
     """List the level before and after each resolution, of the whole site and of its named zones."""
     rows = [row for row in results.rows("breaks", BreakRow) if results.is_headline(row.zone_id)]
     rows.sort(key=lambda r: (*results.sort_key(r.zone_id, r.metric), r.adopted, r.resolution))
+    grouped = gathered(rows, lambda r: (r.zone_id, r.metric, r.reason))
     lines = [
         (
             *cells(results.zone_name(row.zone_id), metric_title(row.metric)),
-            number_cell(f"{row.resolution}, {day(row.adopted)}", row.adopted.toordinal()),
-            number_cell(f"{row.n_before}; {row.n_after}", row.n_before),
+            number_cell("; ".join(f"{r.resolution}, {day(r.adopted)}" for r in group), row.adopted.toordinal()),
+            Cell(f"{row.n_before}; {row.n_after}" if len(group) == 1 else ABSENT),
             number_cell(show(row.delta, unit=row.unit, signed=True).value_with_unit, row.delta),
             number_cell(show_probability(row.p_value), row.p_value),
             number_cell(show_probability(row.q_value, fdr_q), row.q_value),
             verdict_cell(row.verdict),
             Cell(row.reason or ABSENT),
         )
-        for row in rows
+        for group in grouped
+        for row in group[:1]
     ]
     return Listing(
         "Before and after UN Security Council resolutions",
@@ -43,7 +46,7 @@ def breaks_listing(results: Results, fdr_q: float) -> Listing:
         "No resolution was tested.",
         wide=True,
         anchor="breaks",
-        row_ids=tuple((address("breaks", r.zone_id, r.metric, r.resolution),) for r in rows),
+        row_ids=tuple(tuple(address("breaks", r.zone_id, r.metric, r.resolution) for r in group) for group in grouped),
     )
 
 
@@ -53,8 +56,8 @@ def drift_listings(results: Results) -> tuple[Listing, Listing]:
     platforms = _by_group(results.rows("platforms", PlatformRow), "platform")
     flagged = [row for rows in years for row in rows if isinstance(row, DriftRow) and row.flag]
     note = (
-        "Median departure of ground that should not change, from its level through the years, in reflectance, with its "
-        f"95 % interval. {ABSENT} : no interval from fewer than three scenes."
+        "Median departure of ground that should not change, from its level through the years, in thousandths of "
+        f"reflectance, with its 95 % interval. {ABSENT} : no interval from fewer than three scenes."
     )
     told = f" Beyond the limit: {', '.join(f'{r.year} {r.band}' for r in flagged)}." if flagged else ""
     return (
@@ -103,10 +106,10 @@ def _departures(
 
 
 def _departure(row: DriftRow | PlatformRow) -> Cell:
-    """Departure with its interval, four decimals of reflectance."""
+    """Departure with its interval, in thousandths of reflectance."""
     bounds = f"{_signed(row.lo95)} to {_signed(row.hi95)}" if row.lo95 is not None and row.hi95 is not None else ABSENT
     return number_cell(f"{_signed(row.median)} ({bounds})", row.median)
 
 
 def _signed(reflectance: float) -> str:
-    return f"{reflectance:+.4f}".replace("-", "−")
+    return f"{reflectance * 1000:+.1f}".replace("-", "−")

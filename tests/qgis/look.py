@@ -1,7 +1,7 @@
 """Opens products in a real QGIS and says as JSON what it made of them; run by the Python QGIS was built for.
 
-``look.py layers FILE``, ``look.py project FILE``, ``look.py forms FILE``, ``look.py render FILE YEAR WIDTH PNG [LAYER ...]``,
-``look.py print FILE PDF``, ``look.py raster FILE``.
+``look.py layers FILE``, ``project FILE``, ``reached FILE``, ``render FILE YEAR WIDTH PNG [LAYER ...]``,
+``print FILE OUT``, ``raster FILE``.
 """
 
 import json
@@ -51,6 +51,9 @@ def form_of(layer):
 def labels_of(layer):
     if layer.labeling() is None or not layer.labelsEnabled():
         return []
+    if layer.labeling().type() != "rule-based":
+        settings = layer.labeling().settings()
+        return [[settings.maximumScale, settings.minimumScale, settings.fieldName]]
     rules = layer.labeling().rootRule().children()
     return [[r.maximumScale(), r.minimumScale(), r.settings().fieldName] for r in rules]
 

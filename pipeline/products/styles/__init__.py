@@ -110,6 +110,12 @@ def composite_look(year: int, bands: Sequence[CompositeBand]) -> str:
     return fill("composite", year=year, bands=bands)
 
 
+def review_look() -> str:
+    """Return form and look of the layer reviewers work in, as its own file has them."""
+    document = (Path(__file__).parent / "review.qml").read_text(encoding="utf-8")
+    return document[document.index(">", document.index("<qgis ")) + 1 : document.rindex("</qgis>")]
+
+
 def fill(template: str, **values: Any) -> str:
     """Fill one of the files beside this module."""
     return _environment().get_template(f"{template}.j2").render(values)

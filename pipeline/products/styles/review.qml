@@ -311,8 +311,8 @@
  </aliases>
  <defaults>
   <default field="object_id" expression="'own-' || lower(substr(uuid(), 2, 8))" applyOnUpdate="0"/>
-  <default field="decision" expression="'own'" applyOnUpdate="0"/>
-  <default field="reviewed_on" expression="to_date(now())" applyOnUpdate="0"/>
+  <default field="decision" expression="CASE WHEN &quot;object&quot; IN ('pile', 'ground') THEN NULL ELSE 'own' END" applyOnUpdate="0"/>
+  <default field="reviewed_on" expression="CASE WHEN &quot;object&quot; IN ('pile', 'ground') THEN NULL ELSE to_date(now()) END" applyOnUpdate="0"/>
  </defaults>
  <constraints>
   <constraint field="object" constraints="4" notnull_strength="0" unique_strength="0" exp_strength="1"/>

@@ -31,6 +31,12 @@
       button.append(...head.childNodes);
       head.append(button);
       head.setAttribute("aria-sort", "none");
+      // Paper gets plain headings: a browser repeats them on the next sheet, buttons it does not.
+      addEventListener("beforeprint", () => button.replaceWith(...button.childNodes));
+      addEventListener("afterprint", () => {
+        button.append(...head.childNodes);
+        head.append(button);
+      });
       button.addEventListener("click", () => {
         const next = { none: "ascending", ascending: "descending", descending: "none" }[head.getAttribute("aria-sort")];
         heads.forEach((other) => other.setAttribute("aria-sort", "none"));
