@@ -4,11 +4,10 @@ import json
 import shutil
 import sqlite3
 
-import pyogrio
 import pytest
 import shapely
 from conftest import call
-from product_checks import check_geopackage
+from product_checks import check_geopackage, read_frame
 from pyproj import Geod
 from test_exports import messy_tables
 from test_manifest import WHEN, make_inputs, put
@@ -73,10 +72,10 @@ def test_every_row_of_every_site_is_there_with_its_site_and_in_its_place(tmp_pat
         assert [(n, c) for _, n, c in found] == [(n, c) for _, n, c in due] or named, layer
         if not named:
             assert found == due, layer
-    frame = pyogrio.read_dataframe(path, layer="stockpiles")
+    frame = read_frame(path, layer="stockpiles")
     assert frame.crs.to_epsg() == 4326
     for outline, (site, epsg) in zip(frame.geometry, ZONES.items(), strict=True):
-        own = pyogrio.read_dataframe(out / site / f"{site}.gpkg", layer="stockpiles").to_crs(4326).geometry.iloc[0]
+        own = read_frame(out / site / f"{site}.gpkg", layer="stockpiles").to_crs(4326).geometry.iloc[0]
         assert shapely.hausdorff_distance(outline, own) < 1e-6
         central = {32651: 123, 32652: 129}[epsg]
         assert abs(outline.centroid.x - central) < 0.1

@@ -6,13 +6,20 @@ from contextlib import closing
 from xml.etree import ElementTree as ET
 
 import numpy as np
-import pyogrio
 import pypdf
 import pytest
 import rasterio
 from affine import Affine
 from conftest import hashes
-from product_checks import check_cog, check_exports, check_geopackage, check_kml, has_system_gdal, system_validator
+from product_checks import (
+    check_cog,
+    check_exports,
+    check_geopackage,
+    check_kml,
+    has_system_gdal,
+    read_frame,
+    system_validator,
+)
 from test_exports import messy_tables
 
 from pipeline.products.geopackage import write_geopackage
@@ -71,7 +78,7 @@ def test_the_validators_are_not_blind(tmp_path):
 
 def test_portfolio_is_valid_and_holds_all_sites(demo_results):
     check_geopackage(demo_results / "portfolio.gpkg")
-    frame = pyogrio.read_dataframe(demo_results / "portfolio.gpkg", layer="portfolio")
+    frame = read_frame(demo_results / "portfolio.gpkg", layer="portfolio")
     assert list(frame["site_id"]) == list(SITES)
     assert set(frame["state"]) == {"finished"}
     assert frame["simulated"].all()
@@ -80,7 +87,7 @@ def test_portfolio_is_valid_and_holds_all_sites(demo_results):
 @pytest.mark.parametrize("site", SITES)
 def test_a_composite_names_the_scenes_it_is_the_median_of(demo_results, site):
     folder = demo_results / site
-    scenes = pyogrio.read_dataframe(folder / f"{site}.gpkg", layer="scenes", read_geometry=False)
+    scenes = read_frame(folder / f"{site}.gpkg", layer="scenes", read_geometry=False)
     for path in sorted((folder / "composites").glob("*.tif")):
         with rasterio.open(path) as file:
             tags, names, scales, units = file.tags(), file.descriptions, file.scales, file.units
