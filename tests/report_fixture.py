@@ -1,13 +1,19 @@
 """Finished results of a made-up site, written by hand: six years, one growing pile, one missing year."""
 
 import datetime as dt
+import io
+from base64 import b64encode
 
 import numpy as np
 from affine import Affine
+from PIL import Image
 from shapely.geometry import Point, Polygon, box
 
+from pipeline.products.map_images import LOOKS, MapImages
 from pipeline.products.pictures import Picture
-from pipeline.products.view import ReportFacts
+from pipeline.products.results import Results
+from pipeline.products.site_map import SiteMap, site_map
+from pipeline.products.view import ReportFacts, View
 from pipeline.records import (
     LAYERS,
     BoundaryChangeRow,
@@ -23,7 +29,7 @@ from pipeline.records import (
     Tables,
     ZoneRow,
 )
-from pipeline.series_records import TrendRow
+from pipeline.series_records import TrendRow, YearSceneRow
 
 NAME = "북창 Pukchang"
 NASTY = """<script>alert("x")</script> #panic() $x^2$ *a* _b_ \\ 'q' @ref {{ 7*7 }} `raw` https://evil.example/"""
@@ -226,6 +232,12 @@ def make_tables() -> Tables:
         "measurements": _measurements(),
         "changes": _changes(),
         "breaks": [],
+        "year_scenes": [
+            YearSceneRow(metric, s.datetime.year, s.scene_id, s.datetime.date(), s.clear_fraction)
+            for metric in ("stockpile_area_m2", "stockpile_count", "footprint_area_m2", "boundary_gain_m2")
+            for s in _scenes()
+            if s.used
+        ],
         "trends": [
             TrendRow(
                 "pukchang",
@@ -324,3 +336,14 @@ def make_facts(*, simulated: bool = True) -> ReportFacts:
         fdr_q=0.10,
         notes=(f"Note of the run: {NASTY}",),
     )
+
+
+def make_map(tables: Tables, view: View) -> SiteMap:
+    """Put the pictures of both years below the outlines of the tables, in both looks."""
+    uris = {}
+    for picture in make_pictures():
+        out = io.BytesIO()
+        Image.fromarray(picture.rgb).save(out, "WEBP", quality=40)
+        uris[picture.year] = f"data:image/webp;base64,{b64encode(out.getvalue()).decode('ascii')}"
+    images = MapImages(make_pictures()[0].bounds, dict.fromkeys(LOOKS, uris))
+    return site_map(Results(tables, BASELINE), view.summary, images, simulated=view.simulated)

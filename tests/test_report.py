@@ -2,7 +2,9 @@
 
 import base64
 import datetime as dt
+import hashlib
 import io
+import json
 import os
 import re
 import subprocess
@@ -10,18 +12,21 @@ import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote
 from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
 from PIL import Image
 from pypdf import PdfReader
-from report_fixture import BASELINE, MISSING, NAME, NASTY, YEARS, make_facts, make_pictures, make_tables
+from report_fixture import BASELINE, MISSING, NAME, NASTY, YEARS, make_facts, make_map, make_pictures, make_tables
 
 from pipeline.errors import ProductError
+from pipeline.products.assets import json_element
 from pipeline.products.change_listings import changes_listing, gathered
 from pipeline.products.charts import Chart, Point, chart_svgs
 from pipeline.products.drawings import window_around
+from pipeline.products.pages import korean
 from pipeline.products.pictures import scale_bar_m
 from pipeline.products.report import write_report
 from pipeline.products.results import Results
@@ -29,7 +34,7 @@ from pipeline.products.scene_listings import scenes_listings
 from pipeline.products.view import build_view
 from pipeline.records import LAYERS, ChangeRow, SceneRow
 
-VOID = {"meta", "img", "br", "hr", "link", "input"}
+VOID = {"meta", "img", "br", "hr", "link", "input", "wbr"}
 FLAT = re.compile(r"\s+")
 
 
@@ -54,7 +59,7 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        if not self.open or self.open[-1] != "style":
+        if not self.open or self.open[-1] not in ("style", "script"):
             self.texts.append(data)
 
     @property
@@ -64,7 +69,8 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    return write_report(tmp_path_factory.mktemp("report"), build_view(make_tables(), make_pictures(), make_facts()))
+    view = build_view(make_tables(), make_pictures(), make_facts())
+    return write_report(tmp_path_factory.mktemp("report"), view, make_map(make_tables(), view))
 
 
 @pytest.fixture(scope="module")
@@ -77,25 +83,40 @@ def pdf(written):
     return PdfReader(written[1])
 
 
+def map_data(html):
+    """Data of the map as its script reads them."""
+    body = html.read_text(encoding="utf-8")
+    return json.loads(re.search(r'id="map-data">(.*?)</script>', body, re.DOTALL)[1])
+
+
 def squeezed(text):
     """Text without any white space: a PDF breaks lines where it likes."""
     return FLAT.sub("", text)
 
 
-def test_page_loads_nothing_and_runs_nothing(page, written):
-    assert not [tag for tag, _ in page.elements if tag in ("script", "link", "iframe", "object", "embed", "form")]
+def test_page_loads_nothing_and_runs_its_own_scripts_only(page, written):
+    assert not [tag for tag, _ in page.elements if tag in ("link", "iframe", "object", "embed")]
     for tag, attributes in page.elements:
         assert not [name for name in attributes if name.startswith("on")], tag
         for name in ("src", "href", "srcset", "action", "background"):
-            assert (attributes.get(name) or "data:").startswith("data:"), (tag, name)
-    css = re.search(r"<style>(.*?)</style>", written[0].read_text(encoding="utf-8"), re.DOTALL)[1]
+            assert (attributes.get(name) or "data:").startswith(("data:", "#")), (tag, name)
+    body = written[0].read_text(encoding="utf-8")
+    styles = re.findall(r"<style>(.*?)</style>", body, re.DOTALL)
+    css = "".join(styles)
     assert "@import" not in css
     assert all(target.startswith('"data:') for target in re.findall(r"url\(([^)]*)\)", css))
     policy = next(
         a["content"] for t, a in page.elements if t == "meta" and a.get("http-equiv") == "Content-Security-Policy"
     )
-    assert "default-src 'none'" in policy
-    assert "script-src" not in policy
+    assert policy.startswith("default-src 'none'; ")
+    assert "unsafe" not in policy
+    scripts = re.findall(r"<script>(.*?)</script>", body, re.DOTALL)
+    assert len(scripts) == 3
+    assert sum(tag == "script" for tag, _ in page.elements) == 4  # and the data of the map
+    for part, texts in (("script-src", scripts), ("style-src", styles)):
+        allowed = re.search(rf"{part} ([^;]*);", policy)[1].split()
+        digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in texts]
+        assert allowed == [f"'sha256-{digest}'" for digest in digests]
 
 
 def test_drawings_refer_to_nothing_outside(page):
@@ -126,14 +147,59 @@ def test_text_of_users_is_shown_as_it_was_written(page, pdf):
 
 def test_summary_gives_each_headline_verdict_once(page, written):
     body = written[0].read_text(encoding="utf-8")
-    summary = Page("<div>" + re.search(r'<p class="summary">.*?</p>', body, re.DOTALL)[0] + "</div>")
+    summary = Page(re.search(r'<section id="summary">.*?</section>', body, re.DOTALL)[0])
     assert summary.verdicts == [
         *("increase", "no_detectable_change", "no_detectable_change", "no_detectable_change"),
         *("insufficient_data", "insufficient_data", "decrease", "insufficient_data"),
     ]
-    assert "2.31 ha in 2021 (95 % interval 2.15 to 2.47 ha, 10 dates)" in summary.text
-    assert "+1.30 ha (95 % interval +1.13 to +1.48 ha): increase." in summary.text
+    assert "Stockpile area in 2021 is 1.30 ha larger than in 2016." in summary.text
+    assert "2.31 ha (2.15 to 2.47), 10 dates" in summary.text
+    assert "+1.30 ha (+1.13 to +1.48)" in summary.text
+    assert "Called from (MDC)0.177 ha" in summary.text.replace(") ", ")")
     assert f"Years that could not be judged: {MISSING} (stockpile area" in page.text
+
+
+def test_every_link_of_the_page_leads_somewhere(page, written):
+    ids = [a["id"] for _, a in page.elements if a.get("id")]
+    assert len(ids) == len(set(ids))
+    data = map_data(written[0])
+    links = [unquote(a["href"][1:]) for _, a in page.elements if (a.get("href") or "").startswith("#")]
+    links += [link[1] for what in (*data["targets"].values(), *data["features"]) for link in what["links"]]
+    assert len(links) > 60
+    assert set(links) - set(ids) == set()
+    keys = set(data["targets"]) | {feature["key"] for feature in data["features"]}
+    shown = [a["data-at"] for _, a in page.elements if a.get("data-at")]
+    assert len(shown) > 8
+    assert set(shown) <= keys
+
+
+def test_a_finding_leads_to_the_scenes_of_its_years_and_to_its_row_at_once(page, written):
+    body = written[0].read_text(encoding="utf-8")
+    card = re.search(r'<li id="site/stockpile_area_m2/2016-2021".*?</li>', body, re.DOTALL)[0]
+    links = [unquote(link) for link in re.findall(r'href="#([^"]*)"', card)]
+    assert links == ["map", "scenes/2016", "scenes/2021", "changes/site/stockpile_area_m2/2016-2021"]
+    listed = re.search(r'id="scenes/2021">.*?</section>', body, re.DOTALL)[0]
+    of_2021 = [s.scene_id for s in make_tables()["scenes"] if s.used and s.datetime.year == 2021]
+    assert re.findall(r'<tr id="scene/([^"]*)"', listed) == of_2021
+    assert f"Scenes of 2021 ({len(of_2021)})" in card
+
+
+def test_text_of_users_cannot_leave_the_data_of_the_map(written):
+    body = written[0].read_text(encoding="utf-8")
+    raw = re.search(r'<script type="application/json" id="map-data">(.*?)</script>', body, re.DOTALL)[1]
+    assert NASTY in json.loads(raw)["features"][0]["rows"][1][1]
+    assert not set("<>&'\u2028\u2029") & set(raw)
+    told = json_element({"name": "</script><script>1</script>\u2028 북창 <!--"})
+    assert json.loads(told) == {"name": "</script><script>1</script>\u2028 북창 <!--"}
+    assert told.isascii()
+    assert not set("<>&'") & set(told)
+
+
+def test_korean_words_are_marked_as_korean(page):
+    assert [a["lang"] for tag, a in page.elements if tag == "span" and a.get("lang")][:1] == ["ko"]
+    assert str(korean("북창 Pukchang <b>덕장 동</b>")) == (
+        '<span lang="ko">북창</span> Pukchang &lt;b&gt;<span lang="ko">덕장 동</span>&lt;/b&gt;'
+    )
 
 
 def test_claims_stand_with_verdict_and_what_is_not_observable(page, written):
@@ -270,7 +336,7 @@ def test_empty_results_are_a_report_that_says_so(tmp_path):
     for said in (
         "Nothing could be judged: insufficient data",
         "No claim was tested",
-        "No scene was used.",
+        "No scene was refused.",
         "No two years were compared.",
     ):
         assert said in text
@@ -289,7 +355,8 @@ def test_same_results_give_the_same_bytes_in_another_process_and_time_zone(writt
     code = (
         "import sys, pathlib; from report_fixture import *; from pipeline.products.report import write_report;"
         "from pipeline.products.view import build_view;"
-        "write_report(pathlib.Path(sys.argv[1]), build_view(make_tables(), make_pictures(), make_facts()))"
+        "view = build_view(make_tables(), make_pictures(), make_facts());"
+        "write_report(pathlib.Path(sys.argv[1]), view, make_map(make_tables(), view))"
     )
     root = Path(__file__).parents[1]
     environment = os.environ | {
@@ -343,9 +410,9 @@ def test_scenes_whose_pixels_the_provider_has_changed_are_named():
         replace(row, scene_id=name, evidence_version=version, used=used)
         for name, version, used in (("one", 1, True), ("two", 2, True), ("three", 3, False))
     )
-    used, _ = scenes_listings([plain, later, refused])
+    used, _ = scenes_listings(Results({"scenes": [plain, later, refused]}, None))
     assert used.note.endswith(
         "The provider has changed the pixels of 1 of these scenes since they were first fetched; both are kept, and "
         "the version named here is used: two (version 2)."
     )
-    assert "changed" not in scenes_listings([plain])[0].note
+    assert "changed" not in scenes_listings(Results({"scenes": [plain]}, None))[0].note

@@ -163,7 +163,7 @@ def test_no_detectable_change_names_the_limit_and_never_says_no_change():
     text = headline(
         "stockpile_area_m2", SITE, BEFORE, AFTER, change("no_detectable_change", 850, -180, 1_880), 0.1
     ).text
-    assert "no detectable change; a difference smaller than 1030 m² would not be called." in text
+    assert "no detectable change; a difference smaller than 0.103 ha would not be called." in text
     assert "no change" not in text
 
 
