@@ -57,6 +57,7 @@ def test_bookmarks_lead_to_the_pages_of_their_headings(reader, texts):
 
 
 def test_pages_are_labelled_by_their_number(reader):
+    assert "/PageLabels" in reader.trailer["/Root"]
     assert reader.page_labels == [str(n) for n in range(1, len(reader.pages) + 1)]
 
 

@@ -8,19 +8,19 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from pipeline.products.listings import Cell, Listing
+from pipeline.records import LAYERS
 
 LONG = 30
 """A table of no more rows is printed whole."""
 MOST = 60
 """Rows of a long table that are printed at most."""
 _CALLED = ("increase", "decrease")
-_LAYERS = {"scene": "scenes"}
+_LAYERS = {"reviewed": "measurements"}
+"""Layer of rows whose address does not begin with it."""
 _SAID_ONCE = ("Reason", "Status", "Verdict")
 """Columns that are left out where they would say the same in every one of several rows."""
 _FEW = 3
 """So many rows may say the same, or that data are insufficient, one by one."""
-_WHOLE = ("scene",)
-"""Tables that are printed whole however long: a sentence must lead to its scenes on paper too."""
 
 
 @dataclass(frozen=True)
@@ -73,16 +73,17 @@ def on_paper(listing: Listing, spoken: Collection[str]) -> Listing:
         they are too many; the largest rows where there are none of either. What is left out is counted in the
         note; what a column would say in every row stands there once.
     """
-    layer = listing.row_ids[0][0].split("/")[0] if listing.row_ids and listing.row_ids[0] else ""
-    if not layer or layer in _WHOLE:
+    first = listing.row_ids[0][0].split("/")[0] if listing.row_ids and listing.row_ids[0] else ""
+    layer = _LAYERS.get(first, first)
+    # A sentence must lead to its scenes on paper too: their lists, which are no layer, are never shortened.
+    if layer not in LAYERS:
         return listing
     said = Spoken(frozenset(spoken))
     named = {n for n, ids in enumerate(listing.row_ids) if any(map(said.names, ids))}
     lacking = {n for n, row in enumerate(listing.rows) if _has(row, "insufficient_data")} - named
     lacking = lacking if len(lacking) > _FEW else set()
     kept, rule = _chosen(listing, named, lacking)
-    name = _LAYERS.get(layer, layer)
-    where = f"All rows: tables/{name}.csv, and layer {name} of the GeoPackage."
+    where = f"All rows: tables/{layer}.csv, and layer {layer} of the GeoPackage."
     gone = f"Left out: {len(lacking)} rows with insufficient data." if lacking else ""
     short = f"Shortened for paper: {len(kept)} of {len(listing.rows) - len(lacking)} rows, {rule}." if rule else ""
     told = " ".join(text for text in (gone, short, where) if text) if gone or short else ""
