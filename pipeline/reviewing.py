@@ -80,7 +80,8 @@ def review_site(site: Site, config: Config, file: Path | None = None) -> Reading
 
 
 def _said(d: Decision) -> str:
-    when = str(d.year) if d.year is not None else "its two years" if d.kind == "ground" else "all years"
+    whole = {"ground": "its two years", "pile": "all years"}.get(d.kind, f"source of {d.source_date}")
+    when = whole if d.year is None else str(d.year)
     why = f": {d.reason}" if d.reason else ""
     return f"{d.choice} {d.kind} {d.object_id}, {when}, by {d.analyst} on {d.reviewed_on}{why}"
 

@@ -140,7 +140,7 @@ def test_outlines_are_switched_off_and_on(browser, camp):
 def test_from_a_finding_to_its_outline_and_to_its_scenes(browser, camp):
     with opened(browser, camp) as one:
         page = one.page
-        number = page.locator(f"[id='{STOCK}'] dd").nth(2).inner_text()
+        number = page.locator(f"[id='{STOCK}'] dd").nth(2).inner_text().replace("\xa0", " ")
         page.click(f"a[data-at='{STOCK}']")
         told = page.locator(".leaflet-popup-content")
         assert number in told.inner_text()
@@ -273,7 +273,8 @@ def test_texts_of_users_stay_texts(browser, made_up):
         page = one.page
         page.evaluate("document.querySelector('#map-view').scrollIntoView()")
         outline = page.evaluate(
-            "(() => { const b = document.querySelector('path.k-aoi').getBoundingClientRect(); return [b.x, b.y + b.height / 2] })()"
+            "(() => { const b = document.querySelector('path.k-aoi').getBoundingClientRect();"
+            "return [b.x, b.y + b.height / 2] })()"
         )
         page.mouse.click(*outline)
         assert NASTY.replace("  ", " ") in page.locator(".leaflet-popup-content").inner_text()

@@ -255,6 +255,21 @@ def test_an_own_outline_must_be_one(folder, site, outline, said):
     assert said in one_fault(path, site)
 
 
+def test_an_outline_of_tiny_edges_is_taken(folder, site):
+    """To the millimetre, vertices of a buffer cross: that is no slip of the reviewer."""
+    path = folder / REVIEW
+    real = rows_of(path)[0]["geom"].centroid
+    tooth = [(real.x + 60, real.y + 20), (real.x, real.y + 20.0001), (real.x + 60, real.y + 20.0002)]
+    comb = shapely.Polygon(
+        [(real.x + 60, real.y), *tooth, (real.x + 60, real.y + 40), (real.x - 9, real.y + 43), (real.x - 9, real.y - 1)]
+    )
+    assert comb.is_valid
+    draw(path, comb, object="own_yard", object_id="comb", **OWN)
+    (taken,), faults = checked(path, site)
+    assert not faults
+    assert taken.outline.is_valid
+
+
 def test_two_rows_of_one_reviewer_that_differ_are_both_refused(folder, site):
     path = folder / REVIEW
     put(path, 1, decision="accept", **SIGNED)

@@ -53,9 +53,6 @@ _COMPOSITES = {
 }
 _LOOK_NAMES = {"true": "true colour", "swir": "short-wave infrared"}
 SHOWN = (
-    _Shown("reviews", _REVIEW, "Decisions", "검토 결정"),
-    _Shown("analyst_outlines", _REVIEW, "Outlines by reviewers", "검토자 윤곽"),
-    _Shown("agreement", _REVIEW, "Agreement of reviewers", "검토자 일치도"),
     _Shown("stockpile_changes", _RESULTS, "Stockpile changes", "석탄 더미 변화"),
     _Shown("stockpiles", _RESULTS, "Stockpiles", "석탄 더미", visible=True),
     _Shown("stockpile_observations", _RESULTS, "Stockpile outlines by date", "날짜별 석탄 더미 윤곽"),
@@ -63,6 +60,9 @@ SHOWN = (
     _Shown("footprints", _GROUND, "Occupied ground", "점유지", visible=True),
     _Shown("zones", _GROUND, "Zones", "구역", visible=True),
     _Shown("sites", _GROUND, "Site as given", "대상지", visible=True),
+    _Shown("reviews", _REVIEW, "Decisions", "검토 결정"),
+    _Shown("analyst_outlines", _REVIEW, "Outlines by reviewers", "검토자 윤곽"),
+    _Shown("agreement", _REVIEW, "Agreement of reviewers", "검토자 일치도"),
     _Shown("scenes", _SCENES, "Scenes", "위성 영상"),
     _Shown("year_scenes", _SCENES, "Scenes of each year", "연도별 위성 영상"),
     _Shown("measurements", _TABLES, "Measurements", "측정값"),
@@ -168,7 +168,7 @@ def _review(start: str) -> _Layer:
         provider="ogr",
         spatial=True,
         visible=False,
-        open=True,
+        open=False,
         look=styles.review_look(),
         read_only=False,
     )

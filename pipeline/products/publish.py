@@ -39,6 +39,7 @@ from pipeline.products.stretch import read_composites
 from pipeline.products.true_colour import true_colour
 from pipeline.products.view import ReportFacts, View, build_view
 from pipeline.records import LAYERS, MeasurementRow, RunRow
+from pipeline.review.outcome import review_note
 from pipeline.rules import UNASSESSED_RANKS
 from pipeline.tables import Findings, make_tables
 from pipeline.threads import hand_back
@@ -223,6 +224,8 @@ def _notes(found: Findings, config: Config) -> list[str]:
         notes.append(f"Stockpiles are listed as candidates and not assessed: {UNASSESSED_RANKS[found.site.coal_rank]}.")
     if found.site.coal_rank == "none":
         notes.append("No coal role is known of this site: what is found here is looked for as hard coal.")
+    review = review_note(found.reviewed)
+    notes += [review] if review is not None else []
     notes.append(drift_note(annual(found.departures), config.radiometry.max_drift))
     if not any(f.role == "control" for f in found.site.features):
         notes.append("The site has no control zone: chance gain is judged from halves of each year's dates only.")

@@ -18,6 +18,7 @@ from pipeline.products.listings import (
 )
 from pipeline.products.pictures import Picture
 from pipeline.products.results import SITE_ZONE, Results
+from pipeline.products.review_listings import review_listings
 from pipeline.products.rounding import ABSENT, show
 from pipeline.products.scene_listings import scenes_listings
 from pipeline.products.series_listings import breaks_listing, drift_listings
@@ -171,6 +172,7 @@ def build_view(tables: Tables, pictures: Sequence[Picture], facts: ReportFacts) 
             *(changes_listing(results, facts.fdr_q, since_baseline=False), pile_changes(results)),
             *(boundary_listing(results), values_listing(results)),
             *(breaks_listing(results, facts.fdr_q), *drift_listings(results)),
+            *review_listings(results),
         ),
         scenes_note=f"Scenes considered: {len(scenes)}. Used: {n_used}. Refused: {len(scenes) - n_used}.",
         scenes=scenes_listings(results),

@@ -9,12 +9,13 @@ from dataclasses import replace
 
 from pipeline.compare import CompareRules, compare
 from pipeline.config import Config
+from pipeline.findings import PileSeries
 from pipeline.measure import stockpile_measurements
 from pipeline.pile_measures import stock_covariance
 from pipeline.review.agreement import agreements
 from pipeline.review.comparison import compare_outlines
 from pipeline.review.decisions import Decision, counting
-from pipeline.review.numbers import PREFIX, reviewed_piles
+from pipeline.review.numbers import NOT_GIVEN, PREFIX, reviewed_piles
 from pipeline.review.outcome import Reviewed, gain_id
 from pipeline.review.standing import Judged, Standing, stand, together
 from pipeline.rules import UNASSESSED_RANKS, year_dates
@@ -61,7 +62,9 @@ def _numbers(
     used = [scene for scene in found.scenes if scene.used]
     dates = [year_dates(year, used, config) for year in config.years.all]
     unassessed = UNASSESSED_RANKS.get(found.site.coal_rank)
-    measured = stockpile_measurements(piles, found.zones, found.ground, dates, config, unassessed)
+    measured = [
+        _told(m, piles) for m in stockpile_measurements(piles, found.zones, found.ground, dates, config, unassessed)
+    ]
     rules = CompareRules(config.stats.fdr_q, config.max_season_shift_days, found.baseline_year)
     # What a reviewer drew shares no error with what was measured in another year.
     ours = {(pile.pile_id, year.year): year.geometry for pile in found.piles for year in pile.years}
@@ -71,6 +74,14 @@ def _numbers(
         [replace(m, metric=PREFIX + m.metric) for m in measured],
         [replace(c, metric=PREFIX + c.metric) for c in changes],
     )
+
+
+def _told(measured: Measurement, piles: Sequence[PileSeries]) -> Measurement:
+    """Say of a year that it lacks an own pile, where it does: the reason speaks of outlines."""
+    lacking = any(y.reason == NOT_GIVEN for pile in piles for y in pile.years if y.year == measured.year)
+    if measured.reason is None or not lacking:
+        return measured
+    return replace(measured, reason=f"{measured.reason}; {NOT_GIVEN}")
 
 
 def _ground(found: Findings, decisions: Sequence[Decision]) -> dict[str, Standing]:

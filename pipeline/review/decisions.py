@@ -98,9 +98,14 @@ def who(analyst: str) -> str:
 
 
 def rounded(outline: BaseGeometry) -> MultiPolygon:
-    """Outline in EPSG:4326 as it is kept: a multipolygon to the millimetre."""
+    """Outline in EPSG:4326 as it is kept: a multipolygon to the millimetre; a valid one stays valid."""
     parts = outline if isinstance(outline, MultiPolygon) else polygons_only(outline)
-    return shapely.transform(parts, lambda points: np.round(points, _DIGITS))
+    kept = shapely.transform(parts, lambda points: np.round(points, _DIGITS))
+    if kept.is_valid or not parts.is_valid:
+        return kept
+    # Vertices nearer than that to each other (of a buffer, say) may have crossed.
+    snapped = polygons_only(shapely.set_precision(parts, 10.0**-_DIGITS))
+    return shapely.transform(snapped, lambda points: np.round(points, _DIGITS))
 
 
 def counting(decisions: Iterable[Decision]) -> list[Decision]:

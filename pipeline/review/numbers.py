@@ -18,6 +18,7 @@ from pipeline.types import PIXEL_M
 
 PREFIX = "reviewed_"
 """Of a metric, and the machine's name of it behind."""
+NOT_GIVEN = "a pile that a reviewer found is not given for this year"
 _LONLAT = 4326
 _MOSTLY = 0.5
 """An own pile is one that we lack when more than this share of it lies outside our outlines that count."""
@@ -138,7 +139,7 @@ def _added(
     whole = polygons_only(shapely.union_all(list(outlines.values())))
     found = []
     for number in years:
-        year = PileYear(number, None, None, 0, None, None, None, None, reason="an own pile is not given for this year")
+        year = PileYear(number, None, None, 0, None, None, None, None, reason=NOT_GIVEN)
         ours = _outlines_of(counted, number, outlines.get(number, whole))
         outside = polygons_only(outlines.get(number, whole).difference(ours))
         if outside.area <= _MOSTLY * outlines.get(number, whole).area:

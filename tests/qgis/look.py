@@ -96,6 +96,7 @@ def vector(layer):
         "sort": table.sortExpression(),
         "sort_wrong": QgsExpression(table.sortExpression()).parserErrorString(),
         "tip": tip,
+        "says": None if first is None or fields.indexOf("in_words") < 0 else first["in_words"],
         "form": form_of(layer),
         "temporal": [temporal.isActive(), temporal.startExpression(), temporal.endExpression()],
     }

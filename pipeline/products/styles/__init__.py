@@ -142,6 +142,8 @@ def _environment() -> jinja2.Environment:
     environment.filters["e"] = lambda text: str(escape(str(text))).replace("\n", "&#10;")
     environment.globals["number"] = number
     environment.globals["amount"] = amount
+    environment.globals["quantity"] = quantity
+    environment.globals["signed"] = signed
     environment.globals["plain"] = plain
     return environment
 
@@ -154,6 +156,19 @@ def number(column: str, places: int = 0) -> str:
 def amount(value: str, low: str, high: str) -> str:
     """Return the expression of an area with its interval; of what has no interval, without one."""
     return f"{number(value)} || coalesce(' m² (' || {number(low)} || ' to ' || {number(high)} || ')', ' m²')"
+
+
+def quantity(value: str, low: str, high: str) -> str:
+    """Return the expression of a number with its interval, in the unit the row names: an area or a count."""
+    places = "if(\"unit\" like 'm2%',0,1)"
+    shown = {column: f"format_number(\"{column}\",{places},'en')" for column in (value, low, high)}
+    unit = "if(\"unit\" like 'm2%',' m²','')"
+    return f"{shown[value]} || {unit} || coalesce(' (' || {shown[low]} || ' to ' || {shown[high]} || ')', '')"
+
+
+def signed(column: str) -> str:
+    """Return the expression of the sign of a difference; what is below 0 has its own."""
+    return f"if(\"{column}\" > 0,'+','')"
 
 
 def plain(column: str) -> str:

@@ -194,8 +194,8 @@
     show(link.dataset.at);
   });
   map.on("popupclose", () => {
-    // The keyboard goes on where it came from, without moving the page.
-    if (opener && part.contains(document.activeElement)) opener.focus({ preventScroll: true });
+    // The keyboard, which was in the pop-up, goes on where it came from.
+    if (opener && document.activeElement === document.body) opener.focus();
     opener = null;
   });
 
