@@ -30,7 +30,7 @@ they are told apart without any colour."""
 _REVIEWED = ("P", "#6a3d7c", "#ffffff")
 MARK_WORDS = {**VERDICTS, "insufficient_data": "not compared", "baseline": "baseline year"}
 """What a mark says of a year that has a value."""
-_WIDE_IN, _HALF_IN = (7.4, 2.7), (3.6, 2.3)
+_WIDE_IN, _HALF_IN = (7.4, 2.7), (3.6, 2.1)
 _LABELS_ON_HALF = 6
 _DATED_FROM_IN = 0.75
 """Width of a year from which the days of resolutions fit beside their numbers."""
