@@ -47,7 +47,8 @@ def messy_tables(*, simulated=False):
     ring = box(500100, 4500100, 500200, 4500150) - box(500120, 4500110, 500130, 4500120)
     pile = StockpileRow(
         MultiPolygon([ring, box(500300, 4500100, 500310, 4500150)]), "P001", 2021, *days, 1 / 3, 1e-17, 5e17, 7, 0.9,
-        "probable", None, None, None, "half-way contour", 0.97, "anthracite", 0.6, 1.0, 5400.0, 4900.0, "p1", machine_tier="probable",
+        "probable", None, None, None, "half-way contour", 0.97, "anthracite", 0.6, 1.0, 5400.0, 4900.0, "p1",
+        machine_tier="probable",
     )  # fmt: skip
     tables["stockpiles"] = [pile]
     tables["changes"] = [

@@ -98,6 +98,10 @@ def test_what_is_made_of_a_finished_package_is_made_again_and_named(tmp_path, no
     before = hashes(folder)
     rebuild_report(folder)
     assert hashes(folder) == before, "nothing differs, nothing is recorded"
+    for name in ("report.html", "tables/zones.csv"):
+        (folder / name).write_bytes(b"lost")
+    rebuild_report(folder)
+    assert hashes(folder) == before, "what was harmed is mended"
 
 
 def test_a_full_disk_leaves_the_former_reports(tmp_path, no_report, monkeypatch):

@@ -135,9 +135,33 @@ def test_results_that_are_not_as_recorded_are_left_out(tmp_path, out, harm):
     assert query(out / "portfolio.gpkg", "SELECT site_id FROM portfolio") == [("east",)]
 
 
-def test_nothing_is_written_where_nothing_is_finished(tmp_path):
-    assert publish_portfolio(tmp_path, {"east"}) is None
-    assert list(tmp_path.iterdir()) == []
+def test_nothing_is_there_where_nothing_can_be_gathered(tmp_path, out):
+    assert publish_portfolio(tmp_path / "empty", {"east"}) is None
+    assert not (tmp_path / "empty").exists()
+    publish_portfolio(out, ())
+    for site in ZONES:
+        (out / site / f"{site}.gpkg").write_bytes(b"")
+    assert publish_portfolio(out, ()) is None
+    assert not list(out.glob("portfolio.*"))
+
+
+def test_pages_of_all_sites_are_named_too(out):
+    page = put(out / "index.html", b"<p>")
+    publish_portfolio(out, (), [page])
+    assert verify(out) == []
+    package = (out / "portfolio.gpkg").read_bytes()
+    page.write_bytes(b"<b>")
+    assert [str(problem) for problem in verify(out)] == ["index.html: differs from the hash in portfolio.json"]
+    publish_portfolio(out, (), [page])
+    assert verify(out) == []
+    assert (out / "portfolio.gpkg").read_bytes() == package
+
+
+def test_a_site_that_cannot_be_gathered_is_no_fault_of_the_portfolio(out):
+    with (out / "west" / "west.gpkg").open("ab") as file:
+        file.write(b"x")
+    publish_portfolio(out, ())
+    assert [problem.path for problem in verify(out)] == ["west/west.gpkg"]
 
 
 def test_verify_names_what_no_longer_fits(tmp_path, out):

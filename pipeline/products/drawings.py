@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 from shapely import union_all
 
-from pipeline.products.charts import Chart, Point, chart_svgs
+from pipeline.products.charts import MARK_WORDS, Chart, Point, chart_svgs
 from pipeline.products.pictures import Bounds, Outlines, Picture, picture_jpeg
 from pipeline.products.results import SITE_ZONE, Results
 from pipeline.products.rounding import show
-from pipeline.products.wording import METRICS, STATUSES, VERDICTS, listed, metric_noun, short_credit
+from pipeline.products.wording import METRICS, STATUSES, listed, metric_noun, short_credit
 from pipeline.records import FootprintRow, SiteRow, StockpileChangeRow
 
 _REVIEWED = "reviewed_"
@@ -120,7 +120,7 @@ def _told(point: Point, unit: str) -> str:
     if point.value is None:
         return f"{point.year}: {STATUSES.get(point.status, point.status)}"
     shown = show(point.value, point.lo95, point.hi95, unit)
-    verdict = VERDICTS.get(point.mark, point.mark)
+    verdict = MARK_WORDS.get(point.mark, "")
     return f"{point.year}: {shown.value_with_unit} ({shown.interval}){f', {verdict}' if verdict else ''}"
 
 

@@ -13,9 +13,6 @@ _OURS = {COMPOSITES: (".tif", ".qml", ".aux.xml"), TABLES: (".csv", ".json", ".g
 def seal(stage: Path, folder: Path, manifest: Manifest, facts: RunFacts) -> None:
     """Add manifest and record of the run to finished products, and move all of them into the site's folder.
 
-    Renames need no space, so a full disk is met before anything former is touched. Products the manifest does not name
-    are removed at the end; whatever else is in the folder stays.
-
     Parameters
     ----------
     stage : Path
@@ -30,6 +27,15 @@ def seal(stage: Path, folder: Path, manifest: Manifest, facts: RunFacts) -> None
         shutil.copytree(folder / RUNS, stage / RUNS)
     write_manifest(stage, manifest)
     write_run(stage, facts)
+    place(stage, folder, manifest)
+
+
+def place(stage: Path, folder: Path, manifest: Manifest) -> None:
+    """Move what is finished into the site's folder, and remove products the manifest does not name.
+
+    Renames need no space, so a full disk is met before anything former is touched. Whatever else is in the folder
+    stays.
+    """
     last = {stage / MANIFEST, stage / RUN}
     files = sorted((p for p in stage.rglob("*") if p.is_file()), key=lambda p: (p in last, p == stage / RUN, p))
     for path in files:

@@ -70,8 +70,8 @@ class _Row:
         return getattr(self.row, name)
 
 
-def publish_portfolio(out: Path, failed: Collection[str]) -> Path | None:
-    """Write what gathers all finished sites of a folder, where it is not there already.
+def publish_portfolio(out: Path, failed: Collection[str], pages: Sequence[Path] = ()) -> Path | None:
+    """Write what gathers all finished sites of a folder, where it is not there already; last, the hashes of all of it.
 
     Parameters
     ----------
@@ -79,11 +79,13 @@ def publish_portfolio(out: Path, failed: Collection[str]) -> Path | None:
         The folder of all sites.
     failed : collection of str
         Sites whose last run failed; one that finished before is gathered, and its state says so.
+    pages : sequence of Path
+        What else was made of all sites, in the same folder.
 
     Returns
     -------
     Path or None
-        The GeoPackage; None where no site can be gathered, and nothing is written.
+        The GeoPackage; None where no site can be gathered: nothing is written, and what is there is removed.
 
     Raises
     ------
@@ -94,7 +96,10 @@ def publish_portfolio(out: Path, failed: Collection[str]) -> Path | None:
     finished = {site.site for site in sites}
     sites += [GatheredSite(site=name, state="failed") for name in sorted(set(failed) - finished)]
     usable = [(site, Finished.at(out / site.site / f"{site.site}.gpkg")) for site in sites if site.manifest_sha256]
+    package = out / PORTFOLIO_PACKAGE
     if not usable:
+        for former in (out / PORTFOLIO, package):
+            former.unlink(missing_ok=True)
         return None
     wanted = Portfolio(
         version=__version__,
@@ -103,11 +108,10 @@ def publish_portfolio(out: Path, failed: Collection[str]) -> Path | None:
         sites=tuple(sorted(sites, key=lambda site: site.site)),
         outputs=(),
     )
-    package = out / PORTFOLIO_PACKAGE
     if not _is_current(out, wanted):
         _write_package(package, usable, simulated=wanted.simulated)
-        outputs = describe(out, [package])
-        write_document(out / PORTFOLIO, wanted.model_copy(update={"outputs": tuple(outputs)}))
+    outputs = sorted(describe(out, [package, *pages]), key=lambda output: output.path)
+    write_document(out / PORTFOLIO, wanted.model_copy(update={"outputs": tuple(outputs)}))
     return package
 
 
@@ -130,10 +134,11 @@ def _gathered(folder: Path, failed: Collection[str]) -> GatheredSite:
 
 
 def _is_current(out: Path, wanted: Portfolio) -> bool:
-    """Whether what is there was made of the same and is unchanged."""
+    """Whether the GeoPackage that is there was made of the same and is unchanged."""
     try:
         present = read_document(out / PORTFOLIO, Portfolio)
-        whole = all(sha256_file(out / output.path) == output.sha256 for output in present.outputs)
+        recorded = {output.path: output.sha256 for output in present.outputs}
+        whole = recorded.get(PORTFOLIO_PACKAGE) == sha256_file(out / PORTFOLIO_PACKAGE)
     except (ProductError, OSError):
         return False
     return whole and present.model_copy(update={"outputs": ()}) == wanted

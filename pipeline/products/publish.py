@@ -31,7 +31,7 @@ from pipeline.products.manifest import (
     read_manifest,
 )
 from pipeline.products.map_images import map_images
-from pipeline.products.placing import seal
+from pipeline.products.placing import place, seal
 from pipeline.products.report import write_report
 from pipeline.products.results import Results
 from pipeline.products.site_map import SiteMap, site_map
@@ -136,6 +136,7 @@ def rebuild_report(folder: Path) -> None:
             outputs = tuple(sorted([*measured, *made], key=lambda output: output.path))
             renewed = manifest.model_copy(update={"outputs": outputs})
             if renewed == manifest:
+                place(stage, folder, manifest)
                 return
             # Another version of the program words its reports otherwise: the manifest is renewed, the run recorded.
             former = read_document(folder / RUN, Run)

@@ -113,10 +113,11 @@ def _verify_portfolio(folder: Path, sites: Sequence[Path], hasher: Hasher) -> It
             yield from _compare(folder / output.path, output.path, output, hasher, PORTFOLIO)
         else:
             yield Problem(PORTFOLIO, "unsafe", f"names {output.path!r}, which is outside the folder")
-    gathered = {site.site: site.manifest_sha256 for site in portfolio.sites if site.manifest_sha256}
+    gathered = {site.site: site.manifest_sha256 for site in portfolio.sites}
     present = {site.name: hasher(site / MANIFEST) for site in sites if (site / MANIFEST).is_file()}
     for name in sorted(gathered.keys() | present.keys()):
-        if gathered.get(name) != present.get(name):
+        known_to_lack = name in gathered and gathered[name] is None
+        if not known_to_lack and gathered.get(name) != present.get(name):
             yield Problem(PORTFOLIO, "differs", f"was not made of the present result of {name}; {anew}")
 
 
