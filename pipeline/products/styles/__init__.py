@@ -23,29 +23,26 @@ from pipeline.told import Told
 DOCTYPE = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
 VERSION = "3.22.0"
 _UNITS = {"m": "m", "m2": "m²", "m3": "m³"}
-_KINDS = {dt.date: "date", dt.datetime: "datetime", bool: "bool", float: "number"}
-_PLACES = {"m2": 0, "m3": 0, "m": 1, "1": 4, "": 1}
-"""Digits after the point a form shows, by unit; the file holds all."""
+_KINDS = {dt.datetime: "datetime", bool: "bool"}
 _LONG = frozenset({"quote", "reason", "test", "not_observable", "value", "source", "note"})
 """Texts that need more than a line in a form."""
 
 
 @dataclass(frozen=True)
 class _Field:
-    """A column as a style needs it: ``title`` has the unit, ``kind`` is empty for texts and whole numbers."""
+    """A column as a style needs it: ``title`` has the unit, ``kind`` is of times and flags."""
 
     name: str
     title: str
     technical: bool
     told: Told
     kind: str
-    places: int
 
     @classmethod
     def of(cls, column: Column) -> "_Field":
         unit = _UNITS.get(column.unit)
         title = f"{column.alias} ({unit})" if unit else column.alias
-        return cls(column.name, title, column.technical, column.told, _KINDS.get(column.type, ""), _PLACES[column.unit])
+        return cls(column.name, title, column.technical, column.told, _KINDS.get(column.type, ""))
 
 
 @dataclass(frozen=True)
