@@ -195,16 +195,17 @@ def test_a_click_on_a_pile_tells_its_numbers_and_leads_to_its_row(browser, camp)
 def test_tables_sort_by_number_and_come_back(browser, camp):
     with opened(browser, camp) as one:
         page = one.page
-        table = page.locator("[id=measurements] table")
-        column, head = "td:nth-child(4)", table.locator("thead th").nth(3)
+        table = page.locator("[id=changes-since-baseline] table")
+        column, head = "td:nth-child(5)", table.locator("thead th").nth(4)
         given = table.locator(f"tbody {column}").all_inner_texts()
-        keys = f"[...document.querySelectorAll('[id=measurements] tbody {column}')].map(e => e.dataset.key)"
+        keys = f"[...document.querySelectorAll('[id=changes-since-baseline] tbody {column}')].map(e => e.dataset.key)"
         head.locator("button").focus()
         page.keyboard.press("Enter")
         assert head.get_attribute("aria-sort") == "ascending"
         numbers = [float(key) for key in page.evaluate(keys) if key is not None]
         assert numbers == sorted(numbers)
         assert len(numbers) > 90
+        assert numbers[1] < 0 < numbers[-2]
         page.keyboard.press("Enter")
         numbers = [float(key) for key in page.evaluate(keys) if key is not None]
         assert numbers == sorted(numbers, reverse=True)

@@ -15,8 +15,11 @@ from PIL import Image
 from shapely import Polygon, box
 
 from pipeline.products.charts import Chart, Point, chart_svgs
+from pipeline.products.drawings import chart_drawings, picture_drawings, picture_note
 from pipeline.products.fonts import embedded_face
 from pipeline.products.pictures import Outlines, Picture, dashes, picture_jpeg
+from pipeline.products.results import Results
+from pipeline.records import LAYERS, MeasurementRow
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -175,3 +178,110 @@ def test_ground_is_shown_pixel_by_pixel_when_it_is_close():
     image = drawn(Outlines((), (), ()), (400.0, 400.0, 500.0, 500.0), rgb)
     middles = image[55::110, 55::110, 1][3:7, 2:8]
     np.testing.assert_allclose(middles, rgb[50:60, 40:50, 1][3:7, 2:8], atol=4)
+
+
+def pixels(outlines, credit=""):
+    """A whole picture, its legend too."""
+    picture = Picture(2020, np.full((100, 100, 3), 90, np.uint8), Affine(10, 0, 0, 0, -10, 1000), 32652)
+    data = picture_jpeg(picture, outlines, (0.0, 0.0, 1000.0, 1000.0), credit, simulated=False)
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB")).astype(int)
+
+
+def test_a_name_stays_inside_the_picture():
+    pile = box(880, 480, 960, 520)
+    outlined, named = (yellow(drawn(Outlines(((name, pile),), (), ()))) for name in ("", "p78122-361077"))
+    letters = named & ~outlined
+    _, columns = np.nonzero(letters)
+    assert columns.max() < 1096
+    # As wide as it is in the middle of a picture: nothing of it is cut off.
+    middle = box(380, 480, 460, 520)
+    bare, free = (yellow(drawn(Outlines(((name, middle),), (), ()))) for name in ("", "p78122-361077"))
+    assert np.ptp(columns) == pytest.approx(np.ptp(np.nonzero(free & ~bare)[1]), abs=8)
+
+
+def test_names_of_piles_beside_each_other_do_not_lie_over_each_other():
+    piles = [box(300, 480, 340, 520), box(350, 475, 390, 515)]
+    bare = yellow(drawn(Outlines(tuple(("", pile) for pile in piles), (), ())))
+    named = yellow(drawn(Outlines(tuple(("p78122-361077", pile) for pile in piles), (), ())))
+    alone = [
+        yellow(drawn(Outlines((("p78122-361077", pile), ("", other)), (), ()))) & ~bare
+        for pile, other in (piles, piles[::-1])
+    ]
+    # As many pixels of letters as both names have on their own.
+    assert (named & ~bare).sum() == pytest.approx(sum(a.sum() for a in alone), rel=0.1)
+
+
+def test_the_legend_names_the_lines_there_are_and_nothing_covers_the_ground():
+    pile = (("", box(400, 300, 600, 500)),)
+    with_pile, with_zone = (pixels(o)[1100:] for o in (Outlines(pile, (), ()), Outlines((), (), (box(1, 1, 9, 9),))))
+    assert with_pile.shape[0] == with_zone.shape[0] > 50
+    assert yellow(with_pile).any()
+    assert not yellow(with_zone).any()
+    dark = (pixels(Outlines(pile, (), ()), "Contains data")[1100:] < 80).all(axis=-1)
+    assert dark[45:].any(), "the credit stands below the legend"
+    assert not (with_pile < 80).all(axis=-1)[45:].any()
+
+
+def rows_of(zone_id, metric, *values, unit="m2"):
+    """Measurements of 2018 and the years after it; each value with its bounds."""
+    return [
+        MeasurementRow("s", zone_id, 2018 + n, metric, value, lo95, hi95, unit, 8, 1.0, "ok")
+        for n, (value, lo95, hi95) in enumerate(values)
+    ]
+
+
+def drawings_of(*rows):
+    measurements = [row for group in rows for row in group]
+    layers = {name: [] for name in LAYERS} | {"measurements": measurements}
+    return chart_drawings(Results(layers, 2018), simulated=False)
+
+
+def test_a_zone_in_which_nothing_is_has_a_sentence_instead_of_a_chart():
+    nothing, something = (0.0, 0.0, 2000.0), (5000.0, 4500.0, 5500.0)
+    charts, note = drawings_of(
+        rows_of("site", "stockpile_area_m2", nothing, nothing),
+        rows_of("north", "stockpile_area_m2", nothing, nothing),
+        rows_of("south", "stockpile_area_m2", nothing, something),
+        rows_of("east", "footprint_area_m2", (10.0, -500.0, 520.0), (0.0, -500.0, 500.0)),
+        rows_of("south", "stockpile_count", (0.0, 0.0, 0.5), (1.0, 0.5, 1.5), unit="1"),
+    )
+    # The whole site is always drawn: that it holds nothing is a result.
+    assert [chart.title for chart in charts] == ["Stockpile area, whole site", "Stockpile area, south"]
+    assert "stockpile area in north" in note
+    assert "area of occupied ground in east" in note
+    assert "number of stockpiles in south" in note
+
+
+def test_reviewed_values_are_drawn_in_the_chart_of_the_program_and_told_in_its_words():
+    value, reviewed = (50_000.0, 45_000.0, 55_000.0), (30_000.0, 28_000.0, 32_000.0)
+    charts, _ = drawings_of(
+        rows_of("site", "stockpile_area_m2", value, value),
+        rows_of("site", "reviewed_stockpile_area_m2", value, reviewed),
+    )
+    assert len(charts) == 1
+    assert b"reviewed-value-2019" in charts[0].content
+    assert charts[0].alt.endswith(
+        "After review: 2018: 5.0 ha (4.5 to 5.5), baseline year; 2019: 3.00 ha (2.80 to 3.20), not compared."
+    )
+
+
+def test_the_closest_view_is_shown_in_short_wave_infrared_too():
+    plain = Picture(2018, np.full((100, 100, 3), 90, np.uint8), Affine(10, 0, 0, 0, -10, 1000), 32652)
+    asked = []
+
+    def infrared(bounds):
+        asked.append(bounds)
+        return replace(plain, rgb=np.full((100, 100, 3), (200, 20, 20), np.uint8))
+
+    layers = {name: [] for name in LAYERS} | {"measurements": rows_of("site", "stockpile_area_m2", (9.0, 8.0, 10.0))}
+    results = Results(layers, 2018)
+    (true,) = picture_drawings(results, [plain], simulated=True)
+    both = picture_drawings(results, [replace(plain, infrared=infrared)], simulated=True)
+    assert [d.title for d in both] == ["Whole site, 2018", "Whole site, short-wave infrared, 2018"]
+    assert both[0] == true
+    assert asked == [plain.bounds]
+    assert both[1].alt.startswith("Short-wave infrared image")
+    middle = np.asarray(Image.open(io.BytesIO(both[1].content)))[500, 500]
+    np.testing.assert_allclose(middle, (200, 20, 20), atol=6)
+    assert "swir22" in picture_note(results, [replace(plain, infrared=infrared)], 32652)
+    assert "swir22" not in picture_note(results, [plain], 32652)

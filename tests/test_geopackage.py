@@ -27,9 +27,11 @@ from shapely import MultiPolygon, Polygon, box
 
 from pipeline.errors import ProductError
 from pipeline.products import styles
+from pipeline.products._columns import Layer
 from pipeline.products.geopackage import read_tables, write_geopackage
+from pipeline.products.stretch import CompositeBand, Composites
 from pipeline.records import LAYERS, FootprintRow, MeasurementRow, RunRow, SceneRow, SiteRow, StockpileRow
-from pipeline.types import Tier, Verdict
+from pipeline.types import Feature, Tier, Verdict, ZoneRole
 
 EPSG = 32652
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,7 +45,7 @@ DECLARED = {
     "stockpiles": "pile_id TEXT, year INTEGER, year_start DATE, year_end DATE, area_m2 REAL, area_lo95_m2 REAL, "
     "area_hi95_m2 REAL, n_dates INTEGER, persistence REAL, tier TEXT, zone_id TEXT, volume_lo_m3 REAL, "
     "volume_hi_m3 REAL, method TEXT, score REAL, material TEXT, persistence_lo95 REAL, persistence_hi95 REAL, "
-    "area_max_m2 REAL, area_end_m2 REAL, parts TEXT",
+    "area_max_m2 REAL, area_end_m2 REAL, parts TEXT, machine_tier TEXT, review TEXT, reviewed_as TEXT",
     "stockpile_observations": "pile_id TEXT, scene_id TEXT, date DATE, area_m2 REAL, area_lo95_m2 REAL, "
     "area_hi95_m2 REAL, pile_level REAL, background_level REAL, clear_fraction REAL, score REAL, year INTEGER",
     "footprints": "year INTEGER, year_start DATE, year_end DATE, class TEXT, zone_id TEXT, area_m2 REAL, "
@@ -52,7 +54,7 @@ DECLARED = {
 }
 SPATIAL = {
     "sites", "zones", "scenes", "stockpiles", "stockpile_observations", "stockpile_changes", "footprints",
-    "boundary_changes",
+    "boundary_changes", "reviews", "analyst_outlines",
 }  # fmt: skip
 
 
@@ -266,7 +268,9 @@ def test_gdal_reads_dates_times_crs_and_names(tmp_path):
     assert shapely.from_wkb(geometry[0]).equals(box(500100, 4500100, 500200, 4500150))
     meta, _, _, values = pyogrio.raw.read(path, layer="sites")
     assert values[list(meta["fields"]).index("name")][0] == "회령 Hoeryong"
-    assert pyogrio.list_layers(path)[:, 0].tolist() == [*LAYERS, "layer_styles"]
+    listed = pyogrio.list_layers(path)[:, 0].tolist()
+    spatial = [name for name in LAYERS if name in SPATIAL]
+    assert listed == [*spatial, *(name for name in LAYERS if name not in SPATIAL), "layer_styles"]
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("osgeo_utils"), reason="pip install --no-deps gdal-utils")
@@ -342,58 +346,135 @@ CATEGORIES = {
     "stockpile_changes": ("verdict", set(typing.get_args(Verdict))),
     "footprints": ("class", {"bare_or_built", "dark_ground", "other_cleared"}),
     "boundary_changes": ("change", {"certain_gain", "possible_gain", "certain_loss", "possible_loss"}),
+    "zones": ("role", set(typing.get_args(ZoneRole))),
+    "sites": ("role", {"aoi", *typing.get_args(typing.get_type_hints(Feature)["role"])}),
+    "reviews": ("decision", {"accept", "reject", "edit", "own", "withdraw"}),
+    "scenes": ("if(\"used\", 'used', 'refused')", {"used", "refused"}),
 }
 
 
-def check_renderer(layer, renderer, columns):
-    symbols = {symbol.get("name") for symbol in renderer.iter("symbol")}
+def check_renderer(layer, renderer):
+    if layer not in SPATIAL:
+        assert renderer is None
+        return
+    symbols = {symbol.get("name") for symbol in renderer.findall("symbols/symbol")}
     if layer not in CATEGORIES:
         assert renderer.get("type") == "singleSymbol"
         assert symbols == {"0"}
         return
     attribute, expected = CATEGORIES[layer]
     assert renderer.get("attr") == attribute
-    assert attribute in columns
     categories = list(renderer.iter("category"))
     assert {category.get("value") for category in categories} == expected
     assert {category.get("symbol") for category in categories} == symbols
+    assert len({category.get("label") for category in categories}) == len(categories)
 
 
-def test_default_styles_cover_every_value(tmp_path):
+def check_columns(layer, document, columns):
+    """Every column has an alias, a widget and a place in the table; the technical ones are hidden in both."""
+    told = {column.name: column for column in Layer.of(layer).columns}
+    ours = {"in_words", "metric"} - set(told)
+    assert set(told) | {"fid"} == columns - {"geom"}
+    aliases = {alias.get("field"): alias.get("name") for alias in document.findall("aliases/alias")}
+    assert set(aliases) == set(told) | {"fid", "in_words"}
+    widgets = {f.get("name"): f.find("editWidget").get("type") for f in document.findall("fieldConfiguration/field")}
+    assert set(widgets) - ours == set(told) | {"fid"}
+    hidden = {c.get("name") for c in document.iter("column") if c.get("hidden") == "1" and c.get("name")}
+    for name, column in told.items():
+        assert aliases[name].startswith(column.alias)
+        assert (widgets[name] == "Hidden") == (name in hidden) == column.technical
+    assert all(field.get("editable") == "0" for field in document.findall("editable/field"))
+
+
+def test_default_styles_cover_every_layer_value_and_column(tmp_path):
     path = write(tmp_path / "a.gpkg")
     rows = query(path, "SELECT f_table_name, f_geometry_column, styleQML, useAsDefault FROM layer_styles")
-    assert {"sites", "zones", *CATEGORIES} <= {row[0] for row in rows}
+    assert [row[0] for row in rows] == list(LAYERS)
     for layer, column, text, default in rows:
-        columns = columns_of(path, layer)
         assert default == 1
-        assert column in columns
+        assert column == ("geom" if layer in SPATIAL else "")
         document = parse(text)
-        check_renderer(layer, document.find("renderer-v2"), columns)
+        assert document.get("readOnly") == "1"
+        check_renderer(layer, document.find("renderer-v2"))
+        check_columns(layer, document, set(columns_of(path, layer)))
+        assert document.findtext("previewExpression")
+        assert document.find("attributetableconfig").get("sortExpression")
+        assert bool(document.findtext("mapTip")) == (layer in SPATIAL)
+        assert [tab.get("name") for tab in document.findall("attributeEditorForm/*")] == ["Numbers"]
+
+
+COMPOSITES = Composites(
+    (2019, 2021),
+    {"true": tuple(CompositeBand(n, 200, 2000) for n in (3, 2, 1)), "swir": (CompositeBand(6, 1, 9),) * 3},
+)
 
 
 def test_project_opens_this_file_by_year(tmp_path):
-    path = write(tmp_path / "hoeryong.gpkg")
+    path = tmp_path / "hoeryong.gpkg"
+    write_geopackage(path, small_tables(), EPSG, "Hoeryong", False, COMPOSITES)
     document = project_of(path)
-    tree = [node.get("id") for node in document.iter("layer-tree-layer")]
+    tree = [node.get("id") for node in document.findall("layer-tree-group/*/layer-tree-layer")]
     layers = {layer.findtext("id"): layer for layer in document.iter("maplayer")}
     assert tree == list(layers)
+    seen = set()
     for layer_id, layer in layers.items():
         assert len(layer_id) >= 10  # shorter ids are replaced silently by QGIS 3.22
-        file, name = layer.findtext("datasource").split("|layername=")
-        assert (path.parent / file).resolve() == path.resolve()
+        source, _, name = layer.findtext("datasource").partition("|layername=")
+        if layer.get("type") == "raster":
+            assert layer.findtext("datasource") in {"./composites/2019.tif", "./composites/2021.tif"}
+            continue
+        seen.add(name)
+        assert layer.get("readOnly") == ("0" if name == "review" else "1")
+        if name == "review":
+            assert source == "./review.gpkg"
+            continue
+        assert (path.parent / source).resolve() == path.resolve()
         columns = columns_of(path, name)
-        check_renderer(name, layer.find("renderer-v2"), columns)
+        check_renderer(name, layer.find("renderer-v2"))
+        check_columns(name, layer, set(columns))
         temporal = layer.find("temporal")
-        if "year" in columns:
-            assert temporal.get("startExpression") == 'make_date("year",1,1)'
-            assert temporal.get("endExpression") == 'make_date("year",12,31)'
+        if "year" in columns and name in SPATIAL - {"reviews"}:
+            assert temporal.get("startExpression") == 'make_date("year",1,2)'
+            assert temporal.get("endExpression") == 'make_date("year",12,30)'
+    assert seen == {*LAYERS, "review"}
     assert document.findtext("ProjectTimeSettings/TemporalRange/start") == "2019-01-01T00:00:00Z"
-    assert document.findtext("ProjectTimeSettings/TemporalRange/end") == "2021-12-31T00:00:00Z"
+    assert document.findtext("ProjectTimeSettings/TemporalRange/end") == "2021-12-31T23:59:59Z"
     assert document.find("ProjectTimeSettings").get("timeStepUnit") == "y"
     assert document.findtext("properties/SpatialRefSys/ProjectionsEnabled") == "1"
     assert {node.text for node in document.iter("authid")} == {f"EPSG:{EPSG}"}
     extent = [float(node.text) for node in document.find("mapcanvas/extent")]
     assert extent == [500000, 4500000, 501000, 4502000]
+    page = document.find("Layouts/Layout/LayoutItem/Extent")
+    left, bottom, right, top = (float(page.get(side)) for side in ("xmin", "ymin", "xmax", "ymax"))
+    assert left < 500000
+    assert right > 501000
+    assert (bottom < 4500000, top > 4502000) == (True, True)
+    assert (right - left) / (top - bottom) == pytest.approx(197 / 166)
+
+
+def test_relations_join_columns_that_are_there(tmp_path):
+    path = write(tmp_path / "a.gpkg")
+    layers = {m.findtext("id"): m for m in project_of(path).iter("maplayer")}
+    relations = project_of(path).findall("relations/relation")
+    assert len({relation.get("id") for relation in relations}) == len(relations) > 0
+
+    def columns(layer_id):
+        name = layers[layer_id].findtext("datasource").partition("|layername=")[2]
+        made = {field.get("name") for field in layers[layer_id].findall("expressionfields/field")}
+        return made | ({"object_id"} if name == "review" else set(columns_of(path, name)))
+
+    for relation in relations:
+        for pair in relation.findall("fieldRef"):
+            assert pair.get("referencedField") in columns(relation.get("referencedLayer"))
+            assert pair.get("referencingField") in columns(relation.get("referencingLayer"))
+
+
+def test_names_of_strangers_are_text_and_not_markup_or_expressions(tmp_path):
+    title = """<b>"O'Brien" & [% layer_property(1) %]</b>"""
+    path = write(tmp_path / "a.gpkg", title=title)
+    document = project_of(path)
+    assert document.findtext("title") == title.replace("[%", "[ %")
+    assert "[% layer_property" not in ET.tostring(document, encoding="unicode")
 
 
 def luminance_free_distance(first, second, matrix):
@@ -406,16 +487,42 @@ def luminance_free_distance(first, second, matrix):
     return float(np.linalg.norm(matrix @ (linear(first) - linear(second))))
 
 
-def test_solid_fills_of_a_layer_stay_apart_for_colour_blind_readers():
+def drawn(symbol):
+    """Return line colour, dash and what is inside of a symbol."""
+    inside = []
+    for layer in symbol.findall("layer"):
+        options = {option.get("name"): option.get("value") for option in layer.findall("Option/Option")}
+        if layer.get("class") != "SimpleLine":
+            inside.append((layer.get("class"), options.get("angle")))
+        line = options
+    return line["line_color"], (line["line_style"], tuple(inside))
+
+
+@pytest.mark.parametrize("layer", sorted(SPATIAL))
+def test_symbols_of_a_layer_differ_in_pattern_or_stay_apart_for_colour_blind_readers(layer):
     protanope = np.array([[0.11238, 0.88762, 0], [0.11238, 0.88762, 0], [0.00401, -0.00401, 1]])
     deuteranope = np.array([[0.29275, 0.70725, 0], [0.29275, 0.70725, 0], [-0.02234, 0.02234, 1]])
-    for layer, style in styles.STYLES.items():
-        looks = [(symbol.fill, symbol.pattern) for symbol in style.symbols]
-        assert len(set(looks)) == len(looks), layer
-        solid = [fill for fill, pattern in looks if pattern == "solid"]
-        for first, second in itertools.combinations(solid, 2):
+    renderer = parse(styles.qml(layer, simulated=False)).find("renderer-v2")
+    looks = [drawn(symbol) for symbol in renderer.findall("symbols/symbol")]
+    assert len(set(looks)) == len(looks)
+    for (first, one), (second, other) in itertools.combinations(looks, 2):
+        if one == other:
             for matrix in (protanope, deuteranope):
-                assert luminance_free_distance(first, second, matrix) > 0.1, (layer, first, second)
+                assert luminance_free_distance(first, second, matrix) > 0.1, (first, second)
+
+
+def test_verdicts_that_must_not_be_confused_differ_in_pattern():
+    for layer, column, values in (
+        ("stockpile_changes", "verdict", ("increase", "decrease", "no_detectable_change", "insufficient_data")),
+        ("boundary_changes", "change", ("certain_gain", "possible_gain", "certain_loss", "possible_loss")),
+        ("stockpiles", "tier", ("confirmed", "probable", "candidate")),
+    ):
+        renderer = parse(styles.qml(layer, simulated=False)).find("renderer-v2")
+        assert renderer.get("attr") == column
+        number = {c.get("value"): c.get("symbol") for c in renderer.iter("category")}
+        symbols = {symbol.get("name"): drawn(symbol) for symbol in renderer.findall("symbols/symbol")}
+        patterns = [symbols[number[value]][1] for value in values]
+        assert len(set(patterns)) == len(values), layer
 
 
 # ---------------------------------------------------------------- refusals and accidents
@@ -507,7 +614,7 @@ def test_interruption_leaves_the_former_file(tmp_path, monkeypatch):
     path = write(tmp_path / "a.gpkg")
     before = path.read_bytes()
 
-    def interrupt(layer):
+    def interrupt(layer, **_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(styles, "qml", interrupt)

@@ -300,6 +300,7 @@ def test_a_file_that_lacks_a_column_or_is_a_view_is_told(folder):
     with pytest.raises(ReviewError, match="lacks reason"):
         read_review(path)
     with opened(path) as connection:
+        connection.execute("ALTER TABLE review RENAME COLUMN why TO reason")
         connection.execute("ALTER TABLE review RENAME TO hidden")
         connection.execute("CREATE VIEW review AS SELECT * FROM hidden")
     with pytest.raises(ReviewError, match="lacks the table review"):

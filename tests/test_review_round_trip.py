@@ -157,10 +157,15 @@ def check_what_stands_beside(desk, piles, before):
 
 def test_two_runs_with_one_ledger_are_the_same_to_the_byte(desk, tmp_path):
     piles = sorted(piles_by_newest(desk))
-    put(desk.file, fid_of(desk, piles[0]), decision="reject", reason="dark roof", **SIGNED)
+    hostile = "<script>alert(1)</script> =HYPERLINK(1) #panic() [% 1+1 %]"
+    put(desk.file, fid_of(desk, piles[0]), decision="reject", reason=hostile, **SIGNED)
     put(desk.file, fid_of(desk, piles[1]), decision="accept", **SIGNED)
     assert desk.review().returncode == 0
     desk.run()
+    page = (desk.site / "report.html").read_text("utf-8")
+    assert "&lt;script&gt;alert(1)" in page
+    assert "<script>alert(1)" not in page
+    assert (desk.site / "report.pdf").stat().st_size > 10_000
     first = {name: digest for name, digest in products(desk.site).items() if not name.startswith("review.gpkg")}
     elsewhere = tmp_path / "elsewhere"
     done = call(

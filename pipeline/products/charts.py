@@ -28,8 +28,9 @@ _MARKS = {
 """Marker, colour and filling of a verdict: the colours of the verdicts in the report, and a shape for each, so that
 they are told apart without any colour."""
 _REVIEWED = ("P", "#6a3d7c", "#ffffff")
-_WORDS = {**VERDICTS, "insufficient_data": "not compared", "baseline": "baseline year"}
-_WIDE_IN, _HALF_IN = (7.4, 2.7), (3.6, 2.3)
+MARK_WORDS = {**VERDICTS, "insufficient_data": "not compared", "baseline": "baseline year"}
+"""What a mark says of a year that has a value."""
+_WIDE_IN, _HALF_IN = (7.4, 2.7), (3.6, 2.1)
 _LABELS_ON_HALF = 6
 _DATED_FROM_IN = 0.75
 """Width of a year from which the days of resolutions fit beside their numbers."""
@@ -229,7 +230,7 @@ def _draw_legend(figure: Any, chart: Chart) -> None:
     from matplotlib.lines import Line2D  # noqa: PLC0415 - slow to import
 
     there = {_mark(point) for point in chart.points if known(point.value) is not None}
-    looks = [(_WORDS[mark], look) for mark, look in _MARKS.items() if mark in there]
+    looks = [(MARK_WORDS[mark], look) for mark, look in _MARKS.items() if mark in there]
     if any(known(point.value) is not None for point in chart.reviewed):
         looks.append(("after review", _REVIEWED))
     handles = [

@@ -74,7 +74,7 @@ def _zones(results: Results, zone_ids: Sequence[str]) -> str:
     """Name zones, or say that they are all of them."""
     everywhere = {zone_id for zone_id, _, _ in results.measurements}
     if len(everywhere) > 1 and set(zone_ids) == everywhere:
-        return f"all {len(everywhere)} zones"
+        return "both zones" if len(everywhere) == 2 else f"all {len(everywhere)} zones"  # noqa: PLR2004 - both
     return listed([results.zone_name(zone_id) for zone_id in sorted(zone_ids, key=results.zone_ids.index)])
 
 

@@ -17,7 +17,20 @@ LOOKS = {"true": ("red", "green", "blue"), "swir": ("swir22", "nir", "red")}
 """Bands shown as red, green and blue: as the eye would see it, and with the short-wave infrared as red."""
 MOST_BYTES = 3_000_000
 """Of all images together; they are a third larger as text, which leaves room for all else in a page of 8 MB."""
-_STEPS = ((1400, 90), (1400, 75), (1024, 75), (700, 75), (700, 50), (512, 50), (512, 25), (256, 25))
+_READ_PX = 1400
+"""Most pixels on an edge of what is read of a composite; each look of it is averaged down from that."""
+_STEPS = (
+    (1400, 88),
+    (1400, 75),
+    (1000, 80),
+    (1000, 60),
+    (800, 65),
+    (640, 65),
+    (512, 60),
+    (400, 50),
+    (256, 30),
+    (128, 10),
+)
 """Longest edge in pixels and quality of WebP, from the finest; the first at which all images fit is taken."""
 _STRETCH_PX = 256
 """Longest edge of what the stretch is taken from."""
@@ -64,10 +77,19 @@ def map_images(composites: Path, most_bytes: int = MOST_BYTES) -> MapImages:
     if not paths:
         return MapImages(None, {look: {} for look in LOOKS})
     tones = _tones(paths)
+    first = _looks(next(iter(paths.values())), tones)
     made: dict[tuple[str, int], bytes] = {}
     for edge_px, quality in _STEPS:
-        made = _encoded(paths, tones, edge_px, quality, most_bytes)
-        if len(made) == len(paths) * len(LOOKS):
+        # One year tells what all will be, so that hopeless ones are not made.
+        tried = sum(len(_encoded(image, edge_px, quality)) for image in first.values()) * len(paths)
+        if tried > most_bytes and (edge_px, quality) != _STEPS[-1]:
+            continue
+        made = {
+            (look, year): _encoded(image, edge_px, quality)
+            for year, path in paths.items()
+            for look, image in _looks(path, tones).items()
+        }
+        if sum(map(len, made.values())) <= most_bytes:
             break
     bands, transform, _ = read_cog(next(iter(paths.values())), max_px=_STRETCH_PX, bands=("red",))
     return MapImages(
@@ -76,22 +98,25 @@ def map_images(composites: Path, most_bytes: int = MOST_BYTES) -> MapImages:
     )
 
 
-def _encoded(
-    paths: Mapping[int, Path], tones: Mapping[str, NDArray[np.uint8]], edge_px: int, quality: int, most_bytes: int
-) -> dict[tuple[str, int], bytes]:
-    """Encode the images one by one; stop when they are too many bytes, unless these are the coarsest there are."""
-    made: dict[tuple[str, int], bytes] = {}
-    last = (edge_px, quality) == _STEPS[-1]
-    for year, path in paths.items():
-        bands, _, _ = read_cog(path, max_px=edge_px, bands=tuple(tones))
-        for look, names in LOOKS.items():
-            out = io.BytesIO()
-            rgb = np.stack([tones[name][bands[name]] for name in names], axis=-1)
-            Image.fromarray(rgb).save(out, "WEBP", quality=quality, method=_EFFORT)
-            made[look, year] = out.getvalue()
-        if not last and sum(map(len, made.values())) > most_bytes:
-            return {}
-    return made
+def _looks(path: Path, tones: Mapping[str, NDArray[np.uint8]]) -> dict[str, Image.Image]:
+    """Return a year's image in each look, as fine as any is shown."""
+    bands, _, _ = read_cog(path, max_px=_READ_PX, bands=tuple(tones))
+    return {
+        look: Image.fromarray(np.stack([tones[name][bands[name]] for name in names], axis=-1))
+        for look, names in LOOKS.items()
+    }
+
+
+def _encoded(image: Image.Image, edge_px: int, quality: int) -> bytes:
+    """Return an image as WebP, its longest edge averaged down to so many pixels."""
+    shrink = max(image.size) / edge_px
+    if shrink > 1:
+        image = image.resize(
+            (round(image.width / shrink) or 1, round(image.height / shrink) or 1), Image.Resampling.BOX
+        )
+    out = io.BytesIO()
+    image.save(out, "WEBP", quality=quality, method=_EFFORT)
+    return out.getvalue()
 
 
 def _tones(paths: Mapping[int, Path]) -> dict[str, NDArray[np.uint8]]:

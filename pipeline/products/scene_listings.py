@@ -41,7 +41,7 @@ def scenes_listings(results: Results) -> tuple[Listing, ...]:
     head = (Column("Time (UTC)", share=1.6), Column("Scene", share=0.0), Column("Platform", share=1.2))
     base = (Column("Baseline", share=0.9), Column("Orbit", number=True, share=0.7))
     columns = (
-        *(*head, *base, Column("For", share=0.9), Column("Clear", number=True, share=0.8), Column("Offset", share=1.2)),
+        *(*head, *base, Column("For", share=1.4), Column("Clear", number=True, share=0.8), Column("Offset", share=1.2)),
         *(Column("Shift, m", number=True, share=1.3), Column("SHA-256", share=1.6)),
     )
     used = [

@@ -4,7 +4,7 @@ Coordinates are whole metres from the lower left corner of the map, each ring as
 from point to point: half the characters of the points themselves.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,12 +135,11 @@ def _target(results: Results, said: Statement, features: Sequence[Feature], exte
     """Return where a statement leads: a box, the point of its pop-up, the years, and what the pop-up says."""
     layer = {"stockpile": "pile", "boundary": "change"}.get(said.metric.split("_", 1)[0], "ground")
     zone = results.zones[said.zone_id].geometry if said.zone_id in results.zones else None
-    meant = [f for f in features if f.layer == layer and _of_years(f, said.years)]
-    inside = _inside(zone)
-    shapes = [f.geometry for f in meant if f.counted and inside(f.geometry)]
-    place = _union_box(shapes) or (tuple(zone.bounds) if zone is not None else extent)
-    newest = [f.geometry for f in meant if f.counted and inside(f.geometry) and _of_years(f, said.years[-1:])]
-    at = max(newest or shapes, key=lambda g: (g.area, g.bounds), default=zone)
+    meant = [f for f in features if f.layer == layer and f.counted and _of_years(f, said.years)]
+    within = [(f, shape) for f in meant for shape in _within(f.geometry, zone)]
+    place = _union_box([shape for _, shape in within]) or (tuple(zone.bounds) if zone is not None else extent)
+    newest = [shape for f, shape in within if _of_years(f, said.years[-1:])]
+    at = max(newest or [shape for _, shape in within], key=lambda g: (g.area, g.bounds), default=zone)
     point = shapely.point_on_surface(max(shapely.get_parts(at), key=lambda g: g.area)) if at is not None else None
     links = [["Sentence", said.anchor]]
     links += [["Numbers", said.row]] if said.row else []
@@ -168,11 +167,10 @@ def _of_years(feature: Feature, years: Iterable[int]) -> bool:
     return feature.years[0] in wanted
 
 
-def _inside(zone: BaseGeometry | None) -> Callable[[BaseGeometry], bool]:
-    if zone is None:
-        return lambda _: True
-    shapely.prepare(zone)
-    return lambda geometry: bool(zone.intersects(geometry))
+def _within(geometry: BaseGeometry, zone: BaseGeometry | None) -> list[BaseGeometry]:
+    """Return the part of an outline within a zone, if there is any: what only touches it is not of the zone."""
+    part = geometry if zone is None or zone.contains(geometry) else zone.intersection(geometry)
+    return [part] if part.area > 0 else []
 
 
 def _union_box(shapes: Sequence[BaseGeometry]) -> Box | None:

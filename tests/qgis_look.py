@@ -1,6 +1,6 @@
 """Opens products in a real QGIS and says as JSON what it made of them; run by the Python QGIS was built for.
 
-``look.py layers FILE``, ``project FILE``, ``reached FILE``, ``render FILE YEAR WIDTH PNG [LAYER ...]``,
+``qgis_look.py layers FILE``, ``project FILE``, ``reached FILE``, ``render FILE YEAR WIDTH PNG LABELS``,
 ``print FILE OUT``, ``raster FILE``.
 """
 
@@ -179,23 +179,19 @@ def reached(path):
     return most
 
 
-def render(path, year, width, png, *names):
+def render(path, year, width, png, labels):
     read = opened(path)
     layout = read.layoutManager().printLayouts()[0]
     extent = layout.referenceMap().extent()
     settings = QgsMapSettings()
-    shown = read.layerTreeRoot().checkedLayers()
-    if names:
-        shown = [layer for layer in shown + list(read.mapLayers().values()) if layer.id() in names]
-        shown = list(dict.fromkeys(shown))
-    settings.setLayers(shown)
+    settings.setLayers(read.layerTreeRoot().checkedLayers())
     settings.setExtent(extent)
     settings.setDestinationCrs(read.crs())
     settings.setOutputSize(QSize(int(width), int(int(width) * extent.height() / extent.width())))
     settings.setTemporalRange(ranged(int(year)))
     settings.setIsTemporal(True)
     settings.setFlag(QgsMapSettings.Antialiasing, True)
-    settings.setFlag(QgsMapSettings.DrawLabeling, True)
+    settings.setFlag(QgsMapSettings.DrawLabeling, bool(int(labels)))
     settings.setBackgroundColor(Qt.white)
     job = QgsMapRendererParallelJob(settings)
     job.start()
