@@ -65,7 +65,8 @@ def test_source_and_sites_alone_are_enough(tmp_path):
 
 def test_an_empty_file_is_every_default(tmp_path):
     config = read_config(written(tmp_path, "# nothing\n"))
-    assert config.model_copy(update={"sites": Path("aoi"), "out": Path("out")}) == Config()
+    folders = {name: Path(default) for name, default in (("sites", "aoi"), ("reviews", "reviews"), ("out", "out"))}
+    assert config.model_copy(update=folders) == Config()
 
 
 def test_every_contract_key_is_there():

@@ -133,6 +133,25 @@ def test_the_quiet_mine_has_no_false_verdict(found):
     assert "supported" not in {claims["sim-stock"], claims["sim-ground"]}
 
 
+def test_scenes_of_a_year_are_the_used_ones_in_the_windows_of_the_metric(found):
+    for tables in found.values():
+        facts = {row.key: row.value for row in tables["run"]}
+        scenes = {row.scene_id: row for row in tables["scenes"]}
+        for metric in {row.metric for row in tables["changes"]}:
+            kind = "stockpile" if metric in ("stockpile_area_m2", "stockpile_count") else "footprint"
+            windows = [part.split(" to ") for part in facts[f"setting_{kind}_windows"].split(", ")]
+            due = {
+                (scene.datetime.year, scene.scene_id)
+                for scene in scenes.values()
+                if scene.used and any(first <= f"{scene.datetime:%m-%d}" <= last for first, last in windows)
+            }
+            rows = [row for row in tables["year_scenes"] if row.metric == metric]
+            assert {(row.year, row.scene_id) for row in rows} == due
+            assert len(rows) == len(due)
+            assert all(row.date == scenes[row.scene_id].datetime.date() for row in rows)
+            assert all(row.clear_fraction == scenes[row.scene_id].clear_fraction for row in rows)
+
+
 def test_claims_about_the_camp_are_supported(found):
     claims = {c.claim_id: c.verdict for c in found["sim-camp"]["claims"]}
     assert claims == {"sim-stock": "supported", "sim-ground": "supported", "sim-presence": "supported"}

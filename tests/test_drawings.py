@@ -15,7 +15,7 @@ from PIL import Image
 from shapely import Polygon, box
 
 from pipeline.products.charts import Chart, Point, chart_svgs
-from pipeline.products.drawings import chart_drawings
+from pipeline.products.drawings import chart_drawings, picture_drawings, picture_note
 from pipeline.products.fonts import embedded_face
 from pipeline.products.pictures import Outlines, Picture, dashes, picture_jpeg
 from pipeline.products.results import Results
@@ -263,3 +263,25 @@ def test_reviewed_values_are_drawn_in_the_chart_of_the_program_and_told_in_its_w
     assert charts[0].alt.endswith(
         "After review: 2018: 5.0 ha (4.5 to 5.5), baseline year; 2019: 3.00 ha (2.80 to 3.20), not compared."
     )
+
+
+def test_the_closest_view_is_shown_in_short_wave_infrared_too():
+    plain = Picture(2018, np.full((100, 100, 3), 90, np.uint8), Affine(10, 0, 0, 0, -10, 1000), 32652)
+    asked = []
+
+    def infrared(bounds):
+        asked.append(bounds)
+        return replace(plain, rgb=np.full((100, 100, 3), (200, 20, 20), np.uint8))
+
+    layers = {name: [] for name in LAYERS} | {"measurements": rows_of("site", "stockpile_area_m2", (9.0, 8.0, 10.0))}
+    results = Results(layers, 2018)
+    (true,) = picture_drawings(results, [plain], simulated=True)
+    both = picture_drawings(results, [replace(plain, infrared=infrared)], simulated=True)
+    assert [d.title for d in both] == ["Whole site, 2018", "Whole site, short-wave infrared, 2018"]
+    assert both[0] == true
+    assert asked == [plain.bounds]
+    assert both[1].alt.startswith("Short-wave infrared image")
+    middle = np.asarray(Image.open(io.BytesIO(both[1].content)))[500, 500]
+    np.testing.assert_allclose(middle, (200, 20, 20), atol=6)
+    assert "swir22" in picture_note(results, [replace(plain, infrared=infrared)], 32652)
+    assert "swir22" not in picture_note(results, [plain], 32652)

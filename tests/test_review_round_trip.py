@@ -147,6 +147,11 @@ def check_what_stands_beside(desk, piles, before):
     reviewed = desk.values("reviewed_stockpile_area_m2")
     assert reviewed[NEWEST] == pytest.approx(expected, rel=1e-3)
     assert reviewed[NEWEST - 1] is None, "the own pile was looked for in one year alone"
+    (change,) = [
+        c for c in desk.tables("changes")["changes"] if (c.metric, c.zone_id) == ("reviewed_stockpile_area_m2", "site")
+    ]
+    assert change.verdict == "insufficient_data"
+    assert "a pile that a reviewer found is not given for this year" in change.reason
     assert desk.values("reviewed_stockpile_count")[NEWEST] == before["stockpile_count"][NEWEST]
     said = [(n, line["decision"], True) for n, line in enumerate(desk.lines(), start=1)]
     assert [(r.line, r.decision, r.counts) for r in tables["reviews"]] == said
@@ -157,10 +162,15 @@ def check_what_stands_beside(desk, piles, before):
 
 def test_two_runs_with_one_ledger_are_the_same_to_the_byte(desk, tmp_path):
     piles = sorted(piles_by_newest(desk))
-    put(desk.file, fid_of(desk, piles[0]), decision="reject", reason="dark roof", **SIGNED)
+    hostile = "<script>alert(1)</script> =HYPERLINK(1) #panic() [% 1+1 %]"
+    put(desk.file, fid_of(desk, piles[0]), decision="reject", reason=hostile, **SIGNED)
     put(desk.file, fid_of(desk, piles[1]), decision="accept", **SIGNED)
     assert desk.review().returncode == 0
     desk.run()
+    page = (desk.site / "report.html").read_text("utf-8")
+    assert "&lt;script&gt;alert(1)" in page
+    assert "<script>alert(1)" not in page
+    assert (desk.site / "report.pdf").stat().st_size > 10_000
     first = {name: digest for name, digest in products(desk.site).items() if not name.startswith("review.gpkg")}
     elsewhere = tmp_path / "elsewhere"
     done = call(

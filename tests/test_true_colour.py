@@ -79,3 +79,32 @@ def test_a_picture_shows_the_same_coarse_or_fine(tmp_path, monkeypatch):
     drawn = [picture_jpeg(p, nothing, whole.bounds, "credit", simulated=False) for p in (whole, coarse)]
     assert whole.rgb.shape != coarse.rgb.shape
     assert drawn[0] == drawn[1]
+
+
+def test_short_wave_infrared_has_its_bands_in_their_places_and_one_stretch_for_all_years(tmp_path):
+    rows, columns = np.indices(GRID.shape).astype(np.uint16)
+    made = {}
+    for year, level in ((2018, 0), (2021, 500)):
+        bands = {
+            "blue": columns,
+            "green": rows,
+            "red": columns + level,
+            "nir": rows * 3 + level,
+            "swir22": columns * 7 + rows + level,
+        }
+        made[year] = bands
+        write_cog(
+            tmp_path / f"{year}.tif", tuple(bands),
+            lambda r, c, b=bands: np.stack([one[r, c] for one in b.values()]).astype(np.uint16), GRID, {},
+        )  # fmt: skip
+    pictures = true_colour(tmp_path, {2018, 2021}, 32652)
+    at = 401_000.0, 4_398_000.0, 402_000.0, 4_399_000.0
+    for picture in pictures:
+        shown = picture.infrared(at)
+        assert shown.year == picture.year
+        assert shown.bounds == at
+        for channel, band in enumerate(("swir22", "nir", "red")):
+            low, high = np.percentile([made[year][band] for year in made], (1, 99))
+            expected = stretched(made[picture.year][band][100:200, 100:200], low, high)
+            # The stretch is taken from a coarser image.
+            np.testing.assert_allclose(shown.rgb[..., channel], expected, atol=4)

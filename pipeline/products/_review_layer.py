@@ -13,6 +13,7 @@ from shapely.geometry.base import BaseGeometry
 
 from pipeline.products import styles
 from pipeline.products._qgis import FIXED_TIME, GEOMETRY_COLUMN, LAYER_STYLES
+from pipeline.products.atomic import write_error
 from pipeline.products.geopackage import ENVELOPE_BYTES, SIMULATED_NOTE, VERSION
 
 LAYER = "review"
@@ -42,31 +43,8 @@ def create(path: Path, bounds: tuple[float, ...], epsg: int, *, simulated: bool)
     simulated : bool
         True marks the layer as SIMULATED.
     """
-    import pyogrio  # noqa: PLC0415 - it brings pandas with it
-    from pyogrio.raw import write  # noqa: PLC0415
-
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": FIXED_TIME})
-    kinds = {"TEXT": "object", "INTEGER": "int64", "REAL": "float64", "DATE": "datetime64[D]"}
     note = SIMULATED_NOTE if simulated else ""
-    write(
-        str(path),
-        np.array([], dtype=object),
-        field_data=[np.array([], dtype=kinds[kind]) for kind in COLUMNS.values()],
-        fields=list(COLUMNS),
-        layer=LAYER,
-        driver="GPKG",
-        geometry_type="MultiPolygon",
-        crs=f"EPSG:{epsg}",
-        encoding="UTF-8",
-        # Without the count of rows GDAL keeps aside: it would overwrite ours with what it had counted before.
-        dataset_options={"VERSION": VERSION, "ADD_GPKG_OGR_CONTENTS": "NO"},
-        layer_options={
-            "IDENTIFIER": styles.prefix(simulated=simulated) + LAYER,
-            "DESCRIPTION": note + "Objects to review: a working file, read by stockline review.",
-            "GEOMETRY_NAME": GEOMETRY_COLUMN,
-            "SPATIAL_INDEX": "NO",
-        },
-    )
+    _write_empty(path, epsg, styles.prefix(simulated=simulated), note)
     form = resources.files("pipeline.products.styles").joinpath("review.qml").read_text(encoding="utf-8")
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute(
@@ -90,6 +68,37 @@ def create(path: Path, bounds: tuple[float, ...], epsg: int, *, simulated: bool)
             " VALUES ('', '', ?, ?, ?, ?, '', 1, ?, '', NULL, ?)",
             (LAYER, GEOMETRY_COLUMN, LAYER, form, note + "Form and look of the review", FIXED_TIME),
         )
+
+
+def _write_empty(path: Path, epsg: int, prefix: str, note: str) -> None:
+    """Have GDAL make the file and its one layer."""
+    import pyogrio  # noqa: PLC0415 - it brings pandas with it
+    from pyogrio.errors import DataLayerError, DataSourceError  # noqa: PLC0415
+
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": FIXED_TIME})
+    kinds = {"TEXT": "object", "INTEGER": "int64", "REAL": "float64", "DATE": "datetime64[D]"}
+    try:
+        pyogrio.raw.write(
+            str(path),
+            np.array([], dtype=object),
+            field_data=[np.array([], dtype=kinds[kind]) for kind in COLUMNS.values()],
+            fields=list(COLUMNS),
+            layer=LAYER,
+            driver="GPKG",
+            geometry_type="MultiPolygon",
+            crs=f"EPSG:{epsg}",
+            encoding="UTF-8",
+            # Without the count of rows GDAL keeps aside: it would overwrite ours with what it had counted before.
+            dataset_options={"VERSION": VERSION, "ADD_GPKG_OGR_CONTENTS": "NO"},
+            layer_options={
+                "IDENTIFIER": prefix + LAYER,
+                "DESCRIPTION": note + "Objects to review: a working file, read by stockline review.",
+                "GEOMETRY_NAME": GEOMETRY_COLUMN,
+                "SPATIAL_INDEX": "NO",
+            },
+        )
+    except (DataLayerError, DataSourceError) as error:
+        raise write_error(path, error) from error
 
 
 def to_blob(outline: BaseGeometry, epsg: int) -> bytes:

@@ -20,6 +20,7 @@ _WIDE = ("stockpile_area_m2", "footprint_area_m2")
 """Metrics whose chart of the whole site takes the width of the page."""
 _CLOSE_VIEW_M = 1_000.0
 _CLOSE_WHEN_UNDER = 0.6
+_CLOSE = ", close view"
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def _pair(results: Results, pictures: Sequence[Picture]) -> list[Picture]:
 
 
 def picture_drawings(results: Results, pictures: Sequence[Picture], *, simulated: bool) -> tuple[Drawing, ...]:
-    """Draw the two years whole, and close where the largest change of a pile is."""
+    """Draw the two years whole, close where the largest change of a pile is, and there in short-wave infrared."""
     pair = _pair(results, pictures)
     if not pair:
         return ()
@@ -141,24 +142,36 @@ def picture_drawings(results: Results, pictures: Sequence[Picture], *, simulated
     close = _close_view(results, whole, [p.year for p in pair])
     if close is not None:
         views.append(close)
-    drawings: list[Drawing] = []
-    for title, bounds in views:
-        for picture in pair:
-            credit = short_credit(picture.year, simulated=simulated)
-            outlines = _outlines(results, picture.year)
-            count = f"{len(outlines.piles)} pile outlines" if len(outlines.piles) != 1 else "1 pile outline"
-            heading = f"{title}, {picture.year}"
-            drawings.append(
-                Drawing(
-                    name=f"picture-{len(drawings) + 1}.jpg",
-                    media_type="image/jpeg",
-                    content=picture_jpeg(picture, outlines, bounds, credit, simulated=simulated),
-                    title=heading,
-                    caption="",
-                    alt=f"True-colour image, {heading}, with {count} in yellow and the footprint outline in blue.",
-                )
-            )
-    return tuple(drawings)
+    shown = [(title, "True-colour", bounds, picture) for title, bounds in views for picture in pair]
+    title, bounds = views[-1]
+    # Of the closest view also what the eye does not see.
+    shown += [
+        (f"{title.removesuffix(_CLOSE)}, short-wave infrared", "Short-wave infrared", bounds, picture.infrared(bounds))
+        for picture in pair
+        if picture.infrared is not None
+    ]
+    return tuple(
+        replace(_picture_drawing(results, *one, simulated=simulated), name=f"picture-{number}.jpg")
+        for number, one in enumerate(shown, start=1)
+    )
+
+
+def _picture_drawing(
+    results: Results, title: str, look: str, bounds: Bounds, picture: Picture, *, simulated: bool
+) -> Drawing:
+    """Put one image together with its words."""
+    outlines = _outlines(results, picture.year)
+    count = f"{len(outlines.piles)} pile outlines" if len(outlines.piles) != 1 else "1 pile outline"
+    heading = f"{title}, {picture.year}"
+    credit = short_credit(picture.year, simulated=simulated)
+    return Drawing(
+        name="",
+        media_type="image/jpeg",
+        content=picture_jpeg(picture, outlines, bounds, credit, simulated=simulated),
+        title=heading,
+        caption="",
+        alt=f"{look} image, {heading}, with {count} in yellow and the footprint outline in blue.",
+    )
 
 
 def _close_view(results: Results, whole: Bounds, years: list[int]) -> tuple[str, Bounds] | None:
@@ -174,7 +187,7 @@ def _close_view(results: Results, whole: Bounds, years: list[int]) -> tuple[str,
     outlines = [pile.geometry for pile in results.piles() if pile.pile_id == row.pile_id and pile.year in years]
     window = window_around(union_all([*outlines, row.geometry]).bounds, whole, _CLOSE_VIEW_M)
     smaller = (window[2] - window[0]) < _CLOSE_WHEN_UNDER * min(whole[2] - whole[0], whole[3] - whole[1])
-    return (f"Pile {row.pile_id}, close view", window) if smaller else None
+    return (f"Pile {row.pile_id}{_CLOSE}", window) if smaller else None
 
 
 def window_around(bounds: Bounds, within: Bounds, smallest_m: float) -> Bounds:
@@ -207,8 +220,14 @@ def picture_note(results: Results, pictures: Sequence[Picture], epsg: int) -> st
     lack = f" No image is at hand for {listed(missing)}." if missing else ""
     if not wanted:
         return "No year was adequate, so no images are compared."
+    infrared = (
+        "Short-wave infrared: bands swir22, nir and red as red, green and blue; plants are green, bare ground is "
+        "reddish, dark bulk material is black. "
+        if any(picture.infrared is not None for picture in pictures)
+        else ""
+    )
     return (
         "True-colour composites of the baseline and the newest adequate year, same stretch and same extent, grid north "
         f"up (EPSG:{epsg}). Yellow: outlines of dark bulk material. Blue: occupied ground. White, dashed: zones and "
-        f"perimeters as given. The images illustrate; no number is read from them.{lack}"
+        f"perimeters as given. {infrared}The images illustrate; no number is read from them.{lack}"
     )

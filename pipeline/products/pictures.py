@@ -29,7 +29,7 @@ PICTURE_PX = 1100
 _FINER = 2
 """Lines are drawn on so many pixels to one, so that their edges are smooth."""
 _BLACK, _INK, _NO_RIM = (0, 0, 0, 255), (29, 35, 41, 255), (0, 0, 0, 0)
-_LETTER_RIM_PX = 2
+_LETTER_RIM_PX = 3
 _JPEG_QUALITY = 90
 _LEGEND_PX = 84
 """Height of the strip below the image."""
@@ -58,6 +58,8 @@ class Picture:
         CRS of the transform; that of the outlines too.
     close : callable, optional
         Gives the picture of what lies within bounds as fine as it is shown, where ``rgb`` is coarser.
+    infrared : callable, optional
+        Gives what lies within bounds in short-wave infrared.
     """
 
     year: int
@@ -65,6 +67,7 @@ class Picture:
     transform: Affine
     epsg: int
     close: "Callable[[Bounds], Picture] | None" = None
+    infrared: "Callable[[Bounds], Picture] | None" = None
 
     @property
     def bounds(self) -> Bounds:
@@ -225,7 +228,7 @@ def _label_piles(draw: ImageDraw.ImageDraw, outlines: Outlines, view: _View) -> 
     """Name the piles when they are few, each name inside the image and clear of those before it."""
     if len(outlines.piles) > _LABELS_AT_MOST:
         return
-    letters = _Letters(28, "ls", PILE_COLOUR)
+    letters = _Letters(32, "ls", PILE_COLOUR)
     written: list[Bounds] = []
     for label, pile in outlines.piles:
         (left, low), (right, top) = view.placed(np.array([pile.bounds[:2], pile.bounds[2:]]))

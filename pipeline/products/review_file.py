@@ -6,7 +6,7 @@ is ever changed, removed or replaced. It has no spatial index, whose triggers ca
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +23,9 @@ from pipeline.products._documents import MANIFEST
 from pipeline.products._qgis import GEOMETRY_COLUMN
 from pipeline.products._review_layer import COLUMNS, LAYER, OFFERED, add_functions, create, from_blob, to_blob
 from pipeline.products.atomic import atomic_path
-from pipeline.products.geopackage import read_tables
+from pipeline.products.geopackage import read_rows, read_tables
 from pipeline.products.results import HEADLINE_ROLES
-from pipeline.records import BoundaryChangeRow, RunRow, SiteRow, StockpileRow, Tables, ZoneRow
+from pipeline.records import BoundaryChangeRow, Row, RunRow, SiteRow, StockpileRow, ZoneRow
 from pipeline.review.checks import RawRow, ReviewFile
 from pipeline.review.decisions import Machine
 from pipeline.review.outcome import gain_id
@@ -68,17 +68,19 @@ def offer(folder: Path, site: str) -> str | None:
         One line on what was done; None when there was nothing to do. A file that is busy or is not ours is left as it
         is, and the line says so: a run does not fail by it.
     """
-    path = folder / REVIEW
-    tables = read_tables(folder / f"{site}.gpkg", ("sites", "zones", "stockpiles", "boundary_changes", "run"))
+    path, package = folder / REVIEW, folder / f"{site}.gpkg"
+    tables = read_tables(package, ("sites", "zones", "run"))
     facts = {row.key: row.value for row in tables["run"] if isinstance(row, RunRow)}
     epsg, manifest = int(facts["epsg"]), sha256_file(folder / MANIFEST)
-    bounds = tuple(
-        map(float, shapely.total_bounds([row.geometry for row in tables["sites"] if isinstance(row, SiteRow)]))
-    )
-    offers = objects_to_review(tables, facts["baseline_year"])
+    outlines = [row.geometry for row in tables["sites"] if isinstance(row, SiteRow)]
+    zones = {z.zone_id for z in tables["zones"] if isinstance(z, ZoneRow) and z.role in HEADLINE_ROLES}
+    # Row by row: of a large site the changes of ground between all years are more than a run may hold.
+    piles = piles_to_review(read_rows(package, "stockpiles"))
+    offers = [*piles, *gains_to_review(read_rows(package, "boundary_changes"), zones, facts["baseline_year"])]
     try:
         if not path.exists():
             with atomic_path(path) as beside:
+                bounds = tuple(map(float, shapely.total_bounds(outlines)))
                 create(beside, bounds, epsg, simulated=facts["simulated"] == "yes")
                 _add(beside, offers, epsg, manifest)
             return f"{REVIEW}: {len(offers)} objects to review"
@@ -88,39 +90,33 @@ def offer(folder: Path, site: str) -> str | None:
     return f"{REVIEW}: {added} objects added" if added else None
 
 
-def objects_to_review(tables: Tables, baseline_year: str) -> list[Offer]:
-    """Piles with the outline of their newest year, and the certain gain of the newest year in the site and named zones.
-
-    A pile that is rejected under another name is not put before the reviewers again.
-    """
+def piles_to_review(rows: Iterable[Row]) -> list[Offer]:
+    """Piles with the outline of their newest year; one rejected under another name is not put in again."""
     newest: dict[str, StockpileRow] = {}
-    for row in tables["stockpiles"]:
+    for row in rows:
         if isinstance(row, StockpileRow) and (row.pile_id not in newest or row.year > newest[row.pile_id].year):
             newest[row.pile_id] = row
-    piles = [
-        Offer(
-            *("pile", r.pile_id, r.year, r.area_m2, r.area_lo95_m2, r.area_hi95_m2, r.machine_tier, r.geometry),
-        )
+    return [
+        Offer("pile", r.pile_id, r.year, r.area_m2, r.area_lo95_m2, r.area_hi95_m2, r.machine_tier, r.geometry)
         for _, r in sorted(newest.items())
         if r.review != "rejected" or r.reviewed_as == r.pile_id
     ]
-    zones = {z.zone_id for z in tables["zones"] if isinstance(z, ZoneRow) and z.role in HEADLINE_ROLES}
-    gains = [
-        row
-        for row in tables["boundary_changes"]
-        if isinstance(row, BoundaryChangeRow)
-        and (row.change, str(row.year_from)) == ("certain_gain", baseline_year)
-        and row.zone_id in zones
-    ]
-    last = max((row.year_to for row in gains), default=None)
-    ground = [
-        Offer(
-            *("ground", gain_id(r.year_from, r.year_to, r.zone_id), r.year_to, r.area_m2, None, None, None, r.geometry),
-        )
-        for r in sorted(gains, key=lambda r: r.zone_id)
+
+
+def gains_to_review(rows: Iterable[Row], zones: Collection[str], baseline_year: str) -> list[Offer]:
+    """Certain gain of ground of some zones, from the baseline year to the newest."""
+    newest: dict[str, BoundaryChangeRow] = {}
+    for row in rows:
+        if isinstance(row, BoundaryChangeRow) and row.change == "certain_gain" and row.zone_id in zones:
+            former = newest.get(row.zone_id)
+            if str(row.year_from) == baseline_year and (former is None or row.year_to > former.year_to):
+                newest[row.zone_id] = row
+    last = max((row.year_to for row in newest.values()), default=None)
+    return [
+        Offer("ground", gain_id(r.year_from, r.year_to, zone_id), r.year_to, r.area_m2, None, None, None, r.geometry)
+        for zone_id, r in sorted(newest.items())
         if r.year_to == last
     ]
-    return [*piles, *ground]
 
 
 def read_review(path: Path) -> ReviewFile:
