@@ -99,7 +99,8 @@ def _run_all(sites: Sequence[Site], batch: Batch, run_one: Callable[[Site], Outc
 def gather(out: Path) -> None:
     """Gather all finished sites of a folder; :class:`ProductError` when that cannot be written."""
     states = read_state(out)
-    publish_portfolio(out, {name for name, last in states.items() if not last["ok"]}, [write_index(out, states)])
+    failed = {name for name, last in states.items() if not last["ok"]}
+    publish_portfolio(out, failed, lambda folder: [write_index(out, states, folder)])
 
 
 def _gathered(out: Path) -> list[Outcome]:

@@ -60,8 +60,8 @@ def hashes(folder, *, without=()):
 
 
 def products(folder):
-    """Hashes of what two runs of the same inputs must share: all but the records of the runs themselves."""
-    return hashes(folder, without=("run.json", "runs/"))
+    """Hashes of what two runs of the same inputs must share: all but the records of the runs, and a reviewer's file."""
+    return hashes(folder, without=("run.json", "runs/", "review.gpkg"))
 
 
 def aoi_alone(archive, site_id, folder):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from product_checks import check_exports, stored, untamed
 from shapely import MultiPolygon, box
@@ -141,6 +141,9 @@ def test_cells_no_spreadsheet_computes(tmp_path):
     assert ",-12.5,-1e-09,0.0," in numbers, "a number is no formula"
 
 
+@example("a;=1")
+@example("a\t \n'@1")
+@example("''=")
 @given(st.text(st.sampled_from(" ;,\t\n'\"=+-@＝x1") | st.characters(), max_size=12))
 def test_every_text_comes_back_and_none_begins_a_formula(text):
     tamed = tame(text)

@@ -27,7 +27,8 @@ STRANGE = "<script>alert('x')</script> & \x0b 회령 ]]>"
 def made_up(*, simulated=False, zone="settlement"):
     tables = {name: [] for name in LAYERS} | dict(report_fixture.make_tables())
     (first, *rest) = tables["zones"]
-    tables["zones"] = [ZoneRow(**{**vars(first), "name": zone}), *rest]
+    pierced = first.geometry - first.geometry.centroid.buffer(100)
+    tables["zones"] = [ZoneRow(**{**vars(first), "name": zone, "geometry": pierced}), *rest]
     facts = {"site_id": "pukchang", "site_name": STRANGE, "epsg": str(EPSG), "simulated": "yes" if simulated else "no"}
     tables["run"] = [RunRow(key, value) for key, value in facts.items()]
     return tables

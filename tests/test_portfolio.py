@@ -136,8 +136,9 @@ def test_results_that_are_not_as_recorded_are_left_out(tmp_path, out, harm):
 
 
 def test_nothing_is_there_where_nothing_can_be_gathered(tmp_path, out):
+    (tmp_path / "empty").mkdir()
     assert publish_portfolio(tmp_path / "empty", {"east"}) is None
-    assert not (tmp_path / "empty").exists()
+    assert list((tmp_path / "empty").iterdir()) == []
     publish_portfolio(out, ())
     for site in ZONES:
         (out / site / f"{site}.gpkg").write_bytes(b"")
@@ -146,13 +147,15 @@ def test_nothing_is_there_where_nothing_can_be_gathered(tmp_path, out):
 
 
 def test_pages_of_all_sites_are_named_too(out):
-    page = put(out / "index.html", b"<p>")
-    publish_portfolio(out, (), [page])
+    def pages(folder):
+        return [put(folder / "index.html", b"<p>")]
+
+    publish_portfolio(out, (), pages)
     assert verify(out) == []
     package = (out / "portfolio.gpkg").read_bytes()
-    page.write_bytes(b"<b>")
+    (out / "index.html").write_bytes(b"<b>")
     assert [str(problem) for problem in verify(out)] == ["index.html: differs from the hash in portfolio.json"]
-    publish_portfolio(out, (), [page])
+    publish_portfolio(out, (), pages)
     assert verify(out) == []
     assert (out / "portfolio.gpkg").read_bytes() == package
 
@@ -188,8 +191,12 @@ def test_verify_names_what_no_longer_fits(tmp_path, out):
 
 
 def test_a_file_that_cannot_be_written_is_one_error_and_the_former_stays(tmp_path, out, monkeypatch):
-    publish_portfolio(out, ())
-    before = {path.name: path.read_bytes() for path in out.glob("portfolio.*")}
+    def pages(folder):
+        return [put(folder / "index.html", b"%d" % len(list(out.glob("*/"))))]
+
+    publish_portfolio(out, (), pages)
+    before = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
+    assert len(before) == 3
     finish(tmp_path, "north")
 
     def full(*_):
@@ -197,8 +204,9 @@ def test_a_file_that_cannot_be_written_is_one_error_and_the_former_stays(tmp_pat
 
     monkeypatch.setattr(portfolio, "write_layer", full)
     with pytest.raises(ProductError, match=r"portfolio\.gpkg: cannot be written \(No space left"):
-        publish_portfolio(out, ())
-    assert {path.name: path.read_bytes() for path in out.glob("portfolio.*")} == before
+        publish_portfolio(out, (), pages)
+    assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
+    assert not list(out.glob(".gathered"))
 
 
 @pytest.mark.slow

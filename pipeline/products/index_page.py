@@ -93,7 +93,7 @@ class Dot:
     y: float
 
 
-def write_index(out: Path, states: Mapping[str, Mapping[str, object]]) -> Path:
+def write_index(out: Path, states: Mapping[str, Mapping[str, object]], folder: Path | None = None) -> Path:
     """Write ``index.html`` of a folder of results.
 
     Parameters
@@ -102,6 +102,8 @@ def write_index(out: Path, states: Mapping[str, Mapping[str, object]]) -> Path:
         Folder of the sites' folders.
     states : mapping
         How each site ended last: ``ok`` and ``error`` by site.
+    folder : Path, optional
+        Where it is written; in ``out`` when left out.
 
     Returns
     -------
@@ -116,9 +118,10 @@ def write_index(out: Path, states: Mapping[str, Mapping[str, object]]) -> Path:
     finished = {path.parent.name for path in sorted(out.glob(f"*/{MANIFEST}"))}
     known = sorted({*states, *finished})
     entries = [_entry(out, site_id, states.get(site_id), site_id in finished) for site_id in known]
-    with atomic_path(out / INDEX) as beside:
+    path = (folder or out) / INDEX
+    with atomic_path(path) as beside:
         beside.write_text(index_of(entries), encoding="utf-8", newline="\n")
-    return out / INDEX
+    return path
 
 
 def index_of(entries: Sequence[Entry]) -> str:

@@ -4,11 +4,12 @@ Sites lie in several UTM zones, so outlines are in longitude and latitude; areas
 sites' own files. The sites are read one after the other.
 """
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import closing
+import shutil
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import shapely
 from shapely.geometry.base import BaseGeometry
@@ -23,12 +24,14 @@ from pipeline.products._documents import (
     PORTFOLIO,
     PORTFOLIO_PACKAGE,
     GatheredSite,
+    OutputFile,
     Portfolio,
     read_document,
     write_document,
 )
 from pipeline.products._project import ProjectFrame
 from pipeline.products._qgis import embed_project, embed_styles
+from pipeline.products.atomic import write_error
 from pipeline.products.finished import Finished
 from pipeline.products.geopackage import NO_COMPOSITES, Target, connect, package_beside, read_rows, write_layer
 from pipeline.products.manifest import code_sha256, describe, read_manifest
@@ -42,7 +45,14 @@ _SITE = Column("site_id", str, nullable=False, told=Told("Site", meaning="Id of 
 _SIMULATED = Column(
     "simulated", bool, nullable=False, told=Told("Simulated", meaning="Made from simulated scenes; no observation")
 )
+_STAGE = ".gathered"
 _STATES = (("finished", "Finished"), ("failed_since", "Finished before; the last run failed"))
+
+Pages: TypeAlias = Callable[[Path], Iterable[Path]]
+
+
+def _no_pages(_: Path) -> Iterable[Path]:
+    return ()
 
 
 @dataclass(frozen=True)
@@ -70,8 +80,10 @@ class _Row:
         return getattr(self.row, name)
 
 
-def publish_portfolio(out: Path, failed: Collection[str], pages: Sequence[Path] = ()) -> Path | None:
+def publish_portfolio(out: Path, failed: Collection[str], pages: Pages = _no_pages) -> Path | None:
     """Write what gathers all finished sites of a folder, where it is not there already; last, the hashes of all of it.
+
+    Everything is written beside and then renamed, so that a full disk leaves what was there.
 
     Parameters
     ----------
@@ -79,40 +91,61 @@ def publish_portfolio(out: Path, failed: Collection[str], pages: Sequence[Path] 
         The folder of all sites.
     failed : collection of str
         Sites whose last run failed; one that finished before is gathered, and its state says so.
-    pages : sequence of Path
-        What else was made of all sites, in the same folder.
+    pages : callable
+        Writes into a folder what else is made of all sites, and returns its files.
 
     Returns
     -------
     Path or None
-        The GeoPackage; None where no site can be gathered: nothing is written, and what is there is removed.
+        The GeoPackage; None where no site can be gathered: a former one is removed.
 
     Raises
     ------
     ProductError
-        A file could not be written; the former ones are untouched, or their hashes no longer fit ``portfolio.json``.
+        A file could not be written; the former ones are untouched.
     """
     sites = [_gathered(folder, failed) for folder in sorted(out.glob("*/")) if (folder / MANIFEST).is_file()]
     finished = {site.site for site in sites}
     sites += [GatheredSite(site=name, state="failed") for name in sorted(set(failed) - finished)]
     usable = [(site, Finished.at(out / site.site / f"{site.site}.gpkg")) for site in sites if site.manifest_sha256]
-    package = out / PORTFOLIO_PACKAGE
-    if not usable:
-        for former in (out / PORTFOLIO, package):
-            former.unlink(missing_ok=True)
-        return None
-    wanted = Portfolio(
-        version=__version__,
-        code_sha256=code_sha256(),
-        simulated=any(source.simulated for _, source in usable),
-        sites=tuple(sorted(sites, key=lambda site: site.site)),
-        outputs=(),
-    )
-    if not _is_current(out, wanted):
-        _write_package(package, usable, simulated=wanted.simulated)
-    outputs = sorted(describe(out, [package, *pages]), key=lambda output: output.path)
-    write_document(out / PORTFOLIO, wanted.model_copy(update={"outputs": tuple(outputs)}))
-    return package
+    with _stage(out) as stage:
+        made = list(pages(stage))
+        if usable:
+            wanted = Portfolio(
+                version=__version__,
+                code_sha256=code_sha256(),
+                simulated=any(source.simulated for _, source in usable),
+                sites=tuple(sorted(sites, key=lambda site: site.site)),
+                outputs=(),
+            )
+            outputs = describe(stage, made)
+            current = _current(out, wanted)
+            if current is None:
+                made.append(stage / PORTFOLIO_PACKAGE)
+                _write_package(made[-1], usable, simulated=wanted.simulated)
+                current = describe(stage, made[-1:])[0]
+            outputs = sorted([*outputs, current], key=lambda output: output.path)
+            made.append(stage / PORTFOLIO)
+            write_document(made[-1], wanted.model_copy(update={"outputs": tuple(outputs)}))
+        for path in made:
+            path.replace(out / path.name)
+        for name in () if usable else (PORTFOLIO, PORTFOLIO_PACKAGE):
+            (out / name).unlink(missing_ok=True)
+    return out / PORTFOLIO_PACKAGE if usable else None
+
+
+@contextmanager
+def _stage(out: Path) -> Iterator[Path]:
+    """Give a folder in which the files are finished; removed at the end."""
+    stage = out / _STAGE
+    shutil.rmtree(stage, ignore_errors=True)
+    try:
+        stage.mkdir()
+        yield stage
+    except OSError as error:
+        raise write_error(out, error.strerror or error) from error
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
 
 
 def _gathered(folder: Path, failed: Collection[str]) -> GatheredSite:
@@ -133,15 +166,16 @@ def _gathered(folder: Path, failed: Collection[str]) -> GatheredSite:
     return GatheredSite(site=name, state="failed_since" if name in failed else "finished", manifest_sha256=digest)
 
 
-def _is_current(out: Path, wanted: Portfolio) -> bool:
-    """Whether the GeoPackage that is there was made of the same and is unchanged."""
+def _current(out: Path, wanted: Portfolio) -> OutputFile | None:
+    """Return the GeoPackage that is there as recorded, where it was made of the same and is unchanged."""
     try:
         present = read_document(out / PORTFOLIO, Portfolio)
-        recorded = {output.path: output.sha256 for output in present.outputs}
-        whole = recorded.get(PORTFOLIO_PACKAGE) == sha256_file(out / PORTFOLIO_PACKAGE)
+        digest = sha256_file(out / PORTFOLIO_PACKAGE)
     except (ProductError, OSError):
-        return False
-    return whole and present.model_copy(update={"outputs": ()}) == wanted
+        return None
+    recorded = next((output for output in present.outputs if output.path == PORTFOLIO_PACKAGE), None)
+    same = recorded is not None and recorded.sha256 == digest
+    return recorded if same and present.model_copy(update={"outputs": ()}) == wanted else None
 
 
 def _write_package(path: Path, sites: Sequence[tuple[GatheredSite, Finished]], *, simulated: bool) -> None:
