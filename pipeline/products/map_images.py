@@ -15,7 +15,7 @@ from pipeline.products.cog import read_cog
 
 LOOKS = {"true": ("red", "green", "blue"), "swir": ("swir22", "nir", "red")}
 """Bands shown as red, green and blue: as the eye would see it, and with the short-wave infrared as red."""
-MOST_BYTES = 3_000_000
+MOST_BYTES = 2_500_000
 """Of all images together; they are a third larger as text, which leaves room for all else in a page of 8 MB."""
 _READ_PX = 1400
 """Most pixels on an edge of what is read of a composite; each look of it is averaged down from that."""
