@@ -22,8 +22,9 @@ from pipeline import cli
 from pipeline.products import atomic
 from pipeline.products.geopackage import read_tables
 
-NOT_RESULTS = (".lock", "batch.json", ".work", ".memory", "evidence", "index.html", "portfolio.")
-"""The last two tell of all sites how their last run ended."""
+ALL_SITES = ("index.html", "portfolio.gpkg", "portfolio.json")
+"""They say how each site ended, so also that one has failed now."""
+NOT_RESULTS = (".lock", "batch.json", ".work", ".memory", "evidence", *ALL_SITES)
 
 
 @pytest.fixture
@@ -401,7 +402,10 @@ def test_a_full_disk_is_told_and_loses_nothing(size_bytes, archive, finished):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["2018.tif", "sim-port.gpkg", "report.pdf", "manifest.json", "run.json"])
+@pytest.mark.parametrize(
+    "name",
+    ["2018.tif", "2018.qml", "sim-port.gpkg", "report.pdf", "changes.csv", "sim-port.kml", "manifest.json", "run.json"],
+)
 def test_a_disk_that_runs_full_while_products_are_written_loses_nothing(
     name, archive, port_results, tmp_path, capsys, monkeypatch
 ):

@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from imagery_fixture import an_item
 from pyproj import Geod, Transformer
@@ -201,6 +201,10 @@ EDGES = st.floats(-30, 110)
 
 
 @given(st.lists(st.lists(st.tuples(EDGES, EDGES), min_size=3, max_size=9), min_size=1, max_size=4))
+@example([[(0, 0), (0, 5), (5, 5)]])
+@example([[(5, 5), (45, 5), (45, 35), (5, 35)]])
+@example([[(5, 5), (5, 35), (45, 35), (45, 5)]])
+@example([[(15, 5), (35, 5), (35, 15), (65, 15), (65, 45), (-15, 45), (-15, 25), (15, 25)]])
 def test_burn_is_that_of_gdal(rings):
     grid = Grid(32652, 400000.0, 4400000.0, 8, 6)
     polygons = [Polygon([(400000 + x, 4400000 - y) for x, y in ring]) for ring in rings]

@@ -8,13 +8,15 @@ import sqlite3
 import pytest
 import shapely
 from conftest import call
-from review_fixture import OWN, SIGNED, blob_of, copy_row, draw, opened, put, rows_of, without
+from review_fixture import OWN, SIGNED, blob_of, copy_row, draw, opened, put, rows_of, square, without
 from shapely.affinity import translate
 
 from pipeline.config import LimitsConfig
 from pipeline.errors import ReviewError
 from pipeline.products import review_file
-from pipeline.products.review_file import REVIEW, offer, read_review
+from pipeline.products.geopackage import read_tables
+from pipeline.products.review_file import REVIEW, gains_to_review, offer, piles_to_review, read_review
+from pipeline.records import BoundaryChangeRow
 from pipeline.review.checks import Place, check_rows
 from pipeline.sites import read_site
 
@@ -140,6 +142,32 @@ def test_a_file_that_is_none_is_told_and_left(folder, content):
     assert path.read_bytes() == content
     with pytest.raises(ReviewError, match=r"review\.gpkg"):
         read_review(path)
+
+
+def test_what_was_rejected_is_not_put_in_again_under_another_name(folder):
+    rows = read_tables(folder / "sim-port.gpkg", ("stockpiles",))["stockpiles"]
+    names = sorted({row.pile_id for row in rows})
+
+    def renamed(row):
+        if row.pile_id == names[0]:
+            return dataclasses.replace(row, review="rejected", reviewed_as="p00000-000000")
+        if row.pile_id == names[1]:
+            return dataclasses.replace(row, review="rejected", reviewed_as=names[1])
+        return row
+
+    assert [o.object_id for o in piles_to_review(map(renamed, rows))] == names[1:]
+
+
+def test_gains_of_the_newest_year_since_the_baseline_are_put_in():
+    def gain(year_from, year_to, zone="site", change="certain_gain"):
+        return BoundaryChangeRow(square(0, 0), year_from, year_to, change, zone, 1e4, None, None, None, None)
+
+    rows = [
+        gain(2018, 2019), gain(2018, 2020), gain(2019, 2020), gain(2018, 2020, "control:x"),
+        gain(2018, 2019, "named:y"), gain(2018, 2020, "site", "possible_gain"), gain(2018, 2020, "named:z"),
+    ]  # fmt: skip
+    offers = gains_to_review(rows, {"site", "named:y", "named:z"}, "2018")
+    assert [o.object_id for o in offers] == ["2018-2020 named:z", "2018-2020 site"]
 
 
 def test_everything_of_a_simulated_site_says_so(folder):

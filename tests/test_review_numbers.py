@@ -12,9 +12,10 @@ from shapely.geometry import MultiPolygon
 from pipeline.config import Config
 from pipeline.findings import ZoneGround
 from pipeline.grid import geodesic_area_m2
+from pipeline.pile_measures import stock_covariance
 from pipeline.review.agreement import LEAST_OBJECTS, agreements, kappa_of
 from pipeline.review.comparison import boundary_distances, compare_outlines
-from pipeline.review.numbers import reviewed_piles
+from pipeline.review.numbers import as_measured, reviewed_piles
 from pipeline.review.standing import stand
 
 CONFIG = Config()
@@ -157,6 +158,16 @@ def test_a_drawn_outline_takes_the_place_of_ours_in_its_year():
     assert kept.years[1].area_m2 == pytest.approx(6400, rel=2e-3)
     assert 1.96 * kept.years[1].sigma_m2 == pytest.approx(4 * 80 * 2.0, rel=1e-5), "perimeter times uncertainty"
     assert [y.area_m2 for y in kept.years][::2] == [1e4, 1e4]
+
+
+def test_an_outline_drawn_by_hand_shares_no_error_with_other_years():
+    piles = [pile("p1", THERE), pile("p2", dict.fromkeys(YEARS, square(300, 0)))]
+    said = [drew(square(0, 0, 80)), own(square(600, 0))]
+    kept = reviewed_piles(piles, stand(said, piles, EPSG), said, EPSG, CONFIG)
+    ours = {p.pile_id: [y.year for y in p.years if y.geometry is not None] for p in as_measured(kept, piles)}
+    assert ours == {"p1": [2021, 2023], "p2": [2021, 2022, 2023], "own-1 (Kim)": []}
+    shared = stock_covariance(as_measured(kept, piles), [], CONFIG)
+    assert {key for key in shared if key[0] == "p1"} == {("p1", "area_m2", 2021, 2023)}
 
 
 def test_an_own_pile_counts_where_we_have_none_and_other_years_stay_open():

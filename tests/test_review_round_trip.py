@@ -147,6 +147,11 @@ def check_what_stands_beside(desk, piles, before):
     reviewed = desk.values("reviewed_stockpile_area_m2")
     assert reviewed[NEWEST] == pytest.approx(expected, rel=1e-3)
     assert reviewed[NEWEST - 1] is None, "the own pile was looked for in one year alone"
+    (change,) = [
+        c for c in desk.tables("changes")["changes"] if (c.metric, c.zone_id) == ("reviewed_stockpile_area_m2", "site")
+    ]
+    assert change.verdict == "insufficient_data"
+    assert "a pile that a reviewer found is not given for this year" in change.reason
     assert desk.values("reviewed_stockpile_count")[NEWEST] == before["stockpile_count"][NEWEST]
     said = [(n, line["decision"], True) for n, line in enumerate(desk.lines(), start=1)]
     assert [(r.line, r.decision, r.counts) for r in tables["reviews"]] == said

@@ -33,21 +33,21 @@ areas = st.floats(-1e9, 1e9).filter(lambda n: n == 0 or abs(n) > 1e-100)
 
 def parsed(text: str) -> float:
     """Read a printed number back."""
-    return float(text.replace("−", "-"))
+    return float(text.replace("−", "-").replace(",", ""))
 
 
 @pytest.mark.parametrize(
     ("value", "lo95", "hi95", "signed", "expected"),
     [
         (13_050.0, 11_280.0, 14_820.0, True, ("+1.30 ha", "+1.13 to +1.48 ha")),
-        (850.0, -180.0, 1_880.0, True, ("+800 m²", "−200 to +1900 m²")),
+        (850.0, -180.0, 1_880.0, True, ("+800 m²", "−200 to +1,900 m²")),
         (402_000.0, 388_000.0, 416_000.0, False, ("40.2 ha", "38.8 to 41.6 ha")),
-        (2_350.0, 40.0, 4_660.0, True, ("+2400 m²", "+40 to +4700 m²")),
+        (2_350.0, 40.0, 4_660.0, True, ("+2,400 m²", "+40 to +4,700 m²")),
         (6_000.0, 4.0, 12_000.0, True, ("+0.6 ha", "+0.0004 to +1.2 ha")),
-        (-600.0, -1_196.0, -4.0, True, ("−600 m²", "−1200 to −4 m²")),
+        (-600.0, -1_196.0, -4.0, True, ("−600 m²", "−1,200 to −4 m²")),
         (0.0, -20.0, 20.0, True, ("0 m²", "−20 to +20 m²")),
-        (5.6e7, 5.4e7, 5.8e7, False, ("5600 ha", "5400 to 5800 ha")),
-        (9_876.0, None, None, False, ("9880 m²", ABSENT)),
+        (5.6e7, 5.4e7, 5.8e7, False, ("5,600 ha", "5,400 to 5,800 ha")),
+        (9_876.0, None, None, False, ("9,880 m²", ABSENT)),
         (None, None, None, True, (ABSENT, ABSENT)),
         (math.nan, math.nan, math.inf, True, (ABSENT, ABSENT)),
     ],
@@ -210,8 +210,8 @@ def test_trend_sentence():
         None,
     )
     assert trend(row, SITE).text == (
-        "Trend of the stockpile area over the whole site, 2016 to 2021 (5 adequate years): +2600 m² per year "
-        "(95 % interval +1100 to +4100 m² per year): increase."
+        "Trend of the stockpile area over the whole site, 2016 to 2021 (5 adequate years): +2,600 m² per year "
+        "(95 % interval +1,100 to +4,100 m² per year): increase."
     )
 
 

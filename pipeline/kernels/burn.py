@@ -30,6 +30,7 @@ def fill_polygons(points: Float64, starts: NDArray[np.int64], firsts: NDArray[np
         for ring in range(firsts[polygon], firsts[polygon + 1]):
             for place in range(starts[ring], starts[ring + 1] - 1):
                 _cross(points[place], points[place + 1], odd)
+                _run(points[place], points[place + 1], inside)
         outer = points[starts[firsts[polygon]] : starts[firsts[polygon] + 1]]
         first = max(int(np.floor(outer[:, 0].min())), 0)
         last = min(int(np.ceil(outer[:, 0].max())) + 1, columns)
@@ -52,6 +53,15 @@ def _cross(start: Float64, end: Float64, odd: Bool) -> None:
         column = max(int(np.floor(x + 0.5)), 0)
         if column < columns:
             odd[row, column] = not odd[row, column]
+
+
+@compiled
+def _run(start: Float64, end: Float64, inside: Bool) -> None:
+    """Set the cells whose centres a level edge runs along to the left: GDAL counts those, and none to the right."""
+    rows, columns = inside.shape
+    row = int(np.floor(start[1]))
+    if start[1] == end[1] == row + 0.5 and start[0] > end[0] and 0 <= row < rows:
+        inside[row, max(int(np.floor(end[0] + 0.5)), 0) : min(max(int(np.floor(start[0] + 0.5)), 0), columns)] = True
 
 
 @compiled

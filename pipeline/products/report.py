@@ -19,7 +19,8 @@ from pipeline.products.view import View
 
 _EVERY_SHEET = '@page { @top-center { content: "SIMULATED data"; color: #8a0046; font: 700 9pt sans-serif; } }\n'
 _CONTENTS = (
-    *(("summary", "Findings"), ("claims", "Claims"), ("map", "Map"), ("images", "Before and after")),
+    *(("summary", "Findings"), ("about", "What was looked at"), ("claims", "Claims"), ("map", "Map")),
+    ("images", "Before and after"),
     *(("charts", "Year by year"), ("results", "Results"), ("scenes", "Scenes")),
     *(("not-assessed", "What was not assessed"), ("method", "Method")),
     *(("limits", "What 10 m imagery cannot show"), ("reading", "How to read the verdicts")),

@@ -73,9 +73,9 @@ def rounded(number: float, decimals: int) -> Decimal:
 
 
 def written(number: Decimal, signed: bool) -> str:
-    """Write a decimal in full, with a true minus sign, and a plus when ``signed``."""
+    """Write a decimal in full, thousands set apart, with a true minus sign, and a plus when ``signed``."""
     size = abs(number)
-    digits = f"{size:.0e}" if size and size.adjusted() < _SMALLEST_EXPONENT else f"{size:f}"
+    digits = f"{size:.0e}" if size and size.adjusted() < _SMALLEST_EXPONENT else f"{size:,f}"
     if number == 0:
         return digits
     if number < 0:

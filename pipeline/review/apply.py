@@ -15,7 +15,7 @@ from pipeline.pile_measures import stock_covariance
 from pipeline.review.agreement import agreements
 from pipeline.review.comparison import compare_outlines
 from pipeline.review.decisions import Decision, counting
-from pipeline.review.numbers import NOT_GIVEN, PREFIX, reviewed_piles
+from pipeline.review.numbers import NOT_GIVEN, PREFIX, as_measured, reviewed_piles
 from pipeline.review.outcome import Reviewed, gain_id
 from pipeline.review.standing import Judged, Standing, stand, together
 from pipeline.rules import UNASSESSED_RANKS, year_dates
@@ -66,10 +66,7 @@ def _numbers(
         _told(m, piles) for m in stockpile_measurements(piles, found.zones, found.ground, dates, config, unassessed)
     ]
     rules = CompareRules(config.stats.fdr_q, config.max_season_shift_days, found.baseline_year)
-    # What a reviewer drew shares no error with what was measured in another year.
-    ours = {(pile.pile_id, year.year): year.geometry for pile in found.piles for year in pile.years}
-    kept = [replace(p, years=tuple(y for y in p.years if y.geometry is ours.get((p.pile_id, y.year)))) for p in piles]
-    changes = compare(measured, rules, stock_covariance(kept, found.zones, config))
+    changes = compare(measured, rules, stock_covariance(as_measured(piles, found.piles), found.zones, config))
     return (
         [replace(m, metric=PREFIX + m.metric) for m in measured],
         [replace(c, metric=PREFIX + c.metric) for c in changes],

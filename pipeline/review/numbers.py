@@ -74,6 +74,14 @@ def reviewed_piles(
     return counted
 
 
+def as_measured(reviewed: Sequence[PileSeries], measured: Sequence[PileSeries]) -> list[PileSeries]:
+    """Leave of piles after review the years with our own outline: what a hand drew shares no error with other years."""
+    ours = {(pile.pile_id, year.year): year.geometry for pile in measured for year in pile.years}
+    return [
+        replace(p, years=tuple(y for y in p.years if y.geometry is ours.get((p.pile_id, y.year)))) for p in reviewed
+    ]
+
+
 def _reviewed(pile: PileSeries, said: Mapping[int, Standing], epsg: int, config: Config) -> PileSeries | None:
     """Return one pile as reviewers leave it; None when it does not count."""
     accepted = any(standing.state in {"accepted", "edited"} for standing in said.values())

@@ -61,11 +61,11 @@
    <symbol name="4" type="fill" alpha="1">
     <layer class="SimpleFill" enabled="1" pass="0">
      <Option type="Map">
-      <Option name="color" type="QString" value="204,121,167,110"/>
-      <Option name="style" type="QString" value="solid"/>
+      <Option name="color" type="QString" value="204,121,167,255"/>
+      <Option name="style" type="QString" value="no"/>
       <Option name="outline_color" type="QString" value="204,121,167,255"/>
       <Option name="outline_style" type="QString" value="solid"/>
-      <Option name="outline_width" type="QString" value="0.5"/>
+      <Option name="outline_width" type="QString" value="0.8"/>
       <Option name="outline_width_unit" type="QString" value="MM"/>
      </Option>
     </layer>
@@ -86,11 +86,12 @@
  </renderer-v2>
  <labeling type="simple">
   <settings calloutType="simple">
-   <text-style fieldName="&quot;object_id&quot;" isExpression="1" fontFamily="DejaVu Sans" fontSize="8" fontSizeUnit="Point" textColor="0,0,0,255">
-    <text-buffer bufferDraw="1" bufferSize="0.8" bufferSizeUnits="MM" bufferColor="255,255,255,255" bufferOpacity="1"/>
+   <text-style fieldName="&quot;object_id&quot; || coalesce('\n' || &quot;decision&quot; || ', ' || &quot;analyst&quot;, '')" isExpression="1" fontSize="8" fontSizeUnit="Point" textColor="0,0,0,255" textOpacity="1" namedStyle="" multilineHeight="1">
+    <text-buffer bufferDraw="1" bufferSize="0.9" bufferSizeUnits="MM" bufferColor="255,255,255,255" bufferOpacity="1" bufferNoFill="1"/>
    </text-style>
-   <placement placement="1"/>
-   <rendering scaleVisibility="1" scaleMin="25000" scaleMax="0" drawLabels="1"/>
+   <text-format multilineAlign="1"/>
+   <placement placement="8" dist="1" distUnits="MM" polygonPlacementFlags="2" priority="5"/>
+   <rendering scaleVisibility="1" scaleMin="1" scaleMax="25000" drawLabels="1" obstacle="0" fontMinPixelSize="3" fontMaxPixelSize="10000" limitNumLabels="0" maxNumLabels="2000" upsidedownLabels="0"/>
   </settings>
  </labeling>
  <fieldConfiguration>
@@ -385,5 +386,5 @@
   <field name="machine_tier" editable="0"/>
  </editable>
  <previewExpression>"object" || ' ' || "object_id"</previewExpression>
- <mapTip>&lt;b&gt;[% "object_id" %]&lt;/b&gt;&lt;br&gt;[% coalesce("decision", 'waits for a decision') %] [% coalesce("analyst", '') %]&lt;br&gt;our area in [% "machine_year" %]: [% format_number("machine_area_m2", 0) %] m² ([% format_number("machine_area_lo95_m2", 0) %] to [% format_number("machine_area_hi95_m2", 0) %])</mapTip>
+ <mapTip>&lt;b&gt;[% replace(coalesce("object_id", ''), map('&amp;', '&amp;amp;', '&lt;', '&amp;lt;')) %]&lt;/b&gt;&lt;br&gt;[% coalesce("decision", 'waits for a decision') %] [% replace(coalesce("analyst", ''), map('&amp;', '&amp;amp;', '&lt;', '&amp;lt;')) %]&lt;br&gt;our area in [% "machine_year" %]: [% format_number("machine_area_m2", 0, 'en') %] m² ([% format_number("machine_area_lo95_m2", 0, 'en') %] to [% format_number("machine_area_hi95_m2", 0, 'en') %])</mapTip>
 </qgis>

@@ -1,0 +1,90 @@
+"""The report's tables on review, read as a reader would."""
+
+import dataclasses
+import datetime as dt
+
+from review_fixture import decided, drew, machine, own, pile, square
+
+from pipeline.products.results import Results
+from pipeline.products.review_listings import review_listings
+from pipeline.records import LAYERS, MeasurementRow
+from pipeline.review.agreement import agreements
+from pipeline.review.comparison import compare_outlines
+from pipeline.review.decisions import counting
+from pipeline.review.outcome import Reviewed, review_note
+from pipeline.review.rows import agreement_rows, outline_rows, review_rows
+from pipeline.review.standing import stand
+
+EPSG = 32652
+PILES = [pile("p1", {2022: square(0, 0)})]
+
+
+def measured(metric, value, zone="site"):
+    return MeasurementRow("x", zone, 2022, metric, value, value - 500, value + 500, "m2", 8, 1.0, "ok")
+
+
+def listings(decisions, measurements=()):
+    lines = [dataclasses.replace(d, line=n) for n, d in enumerate(decisions, start=1)]
+    current = counting(lines)
+    reviewed = Reviewed(
+        decisions=lines,
+        judged=stand(current, PILES, EPSG),
+        outlines=compare_outlines(current, PILES, {}, EPSG),
+        agreements=agreements(current),
+    )
+    tables = {name: [] for name in LAYERS} | {
+        "measurements": list(measurements),
+        "reviews": review_rows(reviewed, EPSG),
+        "analyst_outlines": outline_rows(reviewed),
+        "agreement": agreement_rows(reviewed),
+    }
+    return {table.title: table for table in review_listings(Results(tables, 2022))}
+
+
+def texts(table):
+    return [[cell.text for cell in row] for row in table.rows]
+
+
+def test_a_site_nobody_looked_at_says_so():
+    (table,) = listings([]).values()
+    assert not table.rows
+    assert table.empty == "No reviewer has decided on a pile: all numbers are the machine's."
+    assert review_note(Reviewed()) is None
+
+
+def test_both_numbers_stand_side_by_side_where_they_differ():
+    numbers = [
+        measured("stockpile_area_m2", 20_000.0), measured("reviewed_stockpile_area_m2", 10_000.0),
+        measured("stockpile_area_m2", 7_000.0, "inside"), measured("reviewed_stockpile_area_m2", 7_000.0, "inside"),
+    ]  # fmt: skip
+    table = listings([decided("reject", "p2")], numbers)["Machine and reviewed numbers"]
+    assert texts(table) == [
+        ["whole site", "Stockpile area", "2022", "2.00 ha", "1.95 to 2.05 ha", "1.00 ha", "0.95 to 1.05 ha"]
+    ]
+
+
+def test_all_decisions_stay_and_those_replaced_do_not_count():
+    later = dt.date(2024, 4, 1)
+    said = [decided("reject"), decided("accept", reviewed_on=later, reason=None), own(square(300, 0), "mine")]
+    table = listings(said)["Decisions of reviewers"]
+    assert texts(table) == [
+        ["1", "Pile: p1", "all years", "Reject", "Kim", "2024-03-01", "because", "composites", "no", "–"],
+        ["2", "Pile: p1", "all years", "Accept", "Kim", "2024-04-01", "–", "composites", "yes", "p1"],
+        ["3", "Own pile: mine", "2022", "Own outline", "Kim", "2024-03-01", "because", "composites", "yes", "–"],
+    ]
+    assert len({address for ids in table.row_ids for address in ids}) == 3
+
+
+def test_outlines_and_agreement_are_told_with_their_limits():
+    said = [
+        drew(square(0, 0, 80), machine=machine()),
+        decided("accept", analyst="Lee"),
+        decided("reject", analyst="Ro"),
+    ]
+    found = listings(said)
+    (row,) = texts(found["Outlines drawn by reviewers"])
+    assert row[:3] == ["Pile: p1", "2022", "Kim"]
+    assert row[7:11] == ["piles of 2022", "1.00 ha", "64 %", "64 %"]
+    (row,) = texts(found["Agreement of reviewers"])
+    assert row[:5] == ["Lee, Ro", "Pile found by us", "1", "0", "0 %"]
+    assert "too few objects for a statement (1 of 20)" in row[-1]
