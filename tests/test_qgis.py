@@ -325,3 +325,21 @@ def test_opening_changes_no_byte(layers, project, look, package, folder, demo_re
         return {p.relative_to(where): hashlib.sha256(p.read_bytes()).digest() for p in where.rglob("*") if p.is_file()}
 
     assert digests(folder) == digests(demo_results / SITE)
+
+
+def test_the_portfolio_opens_whole_and_relates_rows_within_their_site(look, demo_results, tmp_path):
+    path = shutil.copy(demo_results / "portfolio.gpkg", tmp_path)
+    project = look("project", path)
+    assert project["title"] == "SIMULATED Portfolio of 3 sites"
+    assert project["crs"] == "EPSG:4326"
+    assert project["invalid"] == []
+    assert set(project["relations"].values()) == {True}
+    for layer in project["vectors"].values():
+        # The metric of an outline is found by expression and never shown.
+        bare_names = [name for name, alias in layer["aliases"].items() if not alias and name != "metric"]
+        assert bare_names == []
+        assert {"site_id", "simulated"} <= set(layer["aliases"])
+    reached = look("reached", path)
+    assert all("site_id" in name for name in reached)
+    _, _, most = next(counts for name, counts in reached.items() if name.startswith("zones_measurements"))
+    assert most == 18, "three metrics in six years, of one site and not of all"

@@ -4,7 +4,7 @@ import datetime as dt
 import math
 import operator
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from types import NoneType
 from typing import Annotated, Any, TypeAlias, get_args, get_origin, get_type_hints
 
@@ -156,6 +156,13 @@ class Column:
         return value
 
 
+SITE = Column("site_id", str, nullable=False, told=Told("Site", meaning="Id of the site file"))
+SIMULATED = Column(
+    "simulated", bool, nullable=False, told=Told("Simulated", meaning="Made from simulated scenes; no observation")
+)
+"""Columns of the file of all sites."""
+
+
 @dataclass(frozen=True)
 class Layer:
     """One layer: its record, its columns without geometry, and whether it has a geometry and may lack it."""
@@ -182,6 +189,11 @@ class Layer:
             spatial=GEOMETRY_FIELD in hints,
             geometry_nullable=NoneType in get_args(hints.get(GEOMETRY_FIELD)),
         )
+
+    def gathered(self) -> "Layer":
+        """Return the layer as it is in the file of all sites: every row names its site and whether it is simulated."""
+        named = any(column.name == SITE.name for column in self.columns)
+        return replace(self, columns=(*self.columns, *([] if named else [SITE]), SIMULATED))
 
     @property
     def summary(self) -> str:

@@ -150,7 +150,7 @@ def _vector_groups(frame: ProjectFrame, start: str, relations: Sequence[Relation
                 spatial="geometry" in LAYERS[shown.layer].__dataclass_fields__,
                 visible=shown.visible,
                 open=shown.visible,
-                look=styles.look(shown.layer, relations, simulated=frame.simulated),
+                look=styles.look(shown.layer, relations, simulated=frame.simulated, gathered=frame.gathered),
             )
             for shown in SHOWN
             if shown.group == name

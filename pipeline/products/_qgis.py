@@ -30,7 +30,7 @@ CREATE TABLE layer_styles (id INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL,
 _QGIS_PROJECTS = "CREATE TABLE qgis_projects (name TEXT PRIMARY KEY, metadata BLOB, content BLOB)"
 
 
-def embed_styles(connection: sqlite3.Connection, note: str, *, simulated: bool) -> None:
+def embed_styles(connection: sqlite3.Connection, note: str, *, simulated: bool, gathered: bool = False) -> None:
     """Add the table from which QGIS takes the style of a layer that is opened on its own.
 
     Parameters
@@ -41,6 +41,8 @@ def embed_styles(connection: sqlite3.Connection, note: str, *, simulated: bool) 
         What every description begins with.
     simulated : bool
         True marks the table as SIMULATED.
+    gathered : bool
+        True of the file of all sites, whose rows name their site.
     """
     connection.execute(LAYER_STYLES)
     connection.execute(
@@ -57,7 +59,7 @@ def embed_styles(connection: sqlite3.Connection, note: str, *, simulated: bool) 
                 name,
                 _geometry_column(name),
                 name,
-                styles.qml(name, simulated=simulated),
+                styles.qml(name, simulated=simulated, gathered=gathered),
                 note + "Default style",
                 FIXED_TIME,
             )

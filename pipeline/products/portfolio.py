@@ -7,7 +7,7 @@ sites' own files. The sites are read one after the other.
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
@@ -18,7 +18,7 @@ from pipeline import __version__
 from pipeline.errors import ProductError
 from pipeline.evidence import sha256_file
 from pipeline.products import styles
-from pipeline.products._columns import Column, Layer
+from pipeline.products._columns import SIMULATED, Layer
 from pipeline.products._documents import (
     MANIFEST,
     PORTFOLIO,
@@ -41,10 +41,6 @@ from pipeline.told import SiteId, Told
 
 _LONLAT = 4326
 _RESTS_ON = "The results it gathers are named in portfolio.json beside this file, each by the hash of its manifest."
-_SITE = Column("site_id", str, nullable=False, told=Told("Site", meaning="Id of the site file"))
-_SIMULATED = Column(
-    "simulated", bool, nullable=False, told=Told("Simulated", meaning="Made from simulated scenes; no observation")
-)
 _STAGE = ".gathered"
 _STATES = (("finished", "Finished"), ("failed_since", "Finished before; the last run failed"))
 
@@ -62,7 +58,7 @@ class PortfolioRow:
     site_id: SiteId
     name: Annotated[str, Told("Name", meaning="Of the site")]
     state: Annotated[str, Told("State", meaning="How the last run of the site ended", values=_STATES)]
-    simulated: Annotated[bool, _SIMULATED.told]
+    simulated: Annotated[bool, SIMULATED.told]
     epsg: Annotated[int, Told("UTM zone", technical=True, meaning="EPSG code of the CRS the site is measured in")]
     manifest_sha256: Annotated[str, Told("Manifest", technical=True, meaning="SHA-256 of the site's manifest.json")]
 
@@ -192,7 +188,7 @@ def _write_package(path: Path, sites: Sequence[tuple[GatheredSite, Finished]], *
         bounds: list[tuple[float, float, float, float]] = []
         years: set[int] = set()
         for name in LAYERS:
-            layer = _with_site(Layer.of(name))
+            layer = Layer.of(name).gathered()
             for _, source in sites:
                 rows = list(_rows(source, name))
                 write_layer(target, layer, rows)
@@ -212,14 +208,8 @@ def _write_package(path: Path, sites: Sequence[tuple[GatheredSite, Finished]], *
             gathered=True,
         )
         with closing(connect(beside)) as connection, connection:
-            embed_styles(connection, target.note, simulated=simulated)
+            embed_styles(connection, target.note, simulated=simulated, gathered=True)
             embed_project(connection, frame)
-
-
-def _with_site(layer: Layer) -> Layer:
-    """Return a layer of a site's file as one of the portfolio."""
-    named = any(column.name == _SITE.name for column in layer.columns)
-    return replace(layer, columns=(*layer.columns, *([] if named else [_SITE]), _SIMULATED))
 
 
 def _rows(source: Finished, layer: str) -> Iterator[_Row]:

@@ -55,9 +55,8 @@ class _Sheet:
     long: frozenset[str] = _LONG
 
     @classmethod
-    def of(cls, name: str) -> "_Sheet":
-        layer = Layer.of(name)
-        return cls(name, layer.spatial, tuple(map(_Field.of, layer.columns)))
+    def of(cls, layer: Layer) -> "_Sheet":
+        return cls(layer.name, layer.spatial, tuple(map(_Field.of, layer.columns)))
 
     def word(self, column: str, value: str) -> str:
         """Return how a value of a column is shown."""
@@ -70,9 +69,9 @@ def prefix(*, simulated: bool) -> str:
     return "SIMULATED " if simulated else ""
 
 
-def qml(layer: str, *, simulated: bool) -> str:
+def qml(layer: str, *, simulated: bool, gathered: bool = False) -> str:
     """Return the QML document of one layer: look, labels, aliases, form, table and map tip."""
-    return _document(look(layer, simulated=simulated))
+    return _document(look(layer, simulated=simulated, gathered=gathered))
 
 
 def composite_qml(year: int, bands: Sequence[CompositeBand]) -> str:
@@ -80,7 +79,7 @@ def composite_qml(year: int, bands: Sequence[CompositeBand]) -> str:
     return _document(composite_look(year, bands), labels=False)
 
 
-def look(layer: str, relations: Sequence[Relation] = (), *, simulated: bool) -> str:
+def look(layer: str, relations: Sequence[Relation] = (), *, simulated: bool, gathered: bool = False) -> str:
     """Return what a QML document and a layer of a project have in common.
 
     Parameters
@@ -91,10 +90,12 @@ def look(layer: str, relations: Sequence[Relation] = (), *, simulated: bool) -> 
         Those of the project; a layer that is opened on its own has none.
     simulated : bool
         True marks the map tips.
+    gathered : bool
+        True of the file of all sites, whose rows name their site.
     """
     return fill(
         layer,
-        layer=_Sheet.of(layer),
+        layer=_Sheet.of(Layer.of(layer).gathered() if gathered else Layer.of(layer)),
         tabs=tabs_of(layer, relations),
         references=references_of(layer, relations),
         metric=METRIC_OF.get(layer) if relations else None,
