@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 import sqlite3
 import subprocess
@@ -32,7 +31,13 @@ FAR, MOST_FAR = 60, 0.002
 
 def bare(home):
     """Environment of a reader: nothing of the checkout, no settings, no screen."""
-    return {"PATH": os.environ["PATH"], "QT_QPA_PLATFORM": "offscreen", "HOME": str(home), "XDG_RUNTIME_DIR": str(home)}
+    # Not the path of the tests: a python of a virtual environment ahead of the system's breaks QGIS's own.
+    return {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "QT_QPA_PLATFORM": "offscreen",
+        "HOME": str(home),
+        "XDG_RUNTIME_DIR": str(home),
+    }
 
 
 @pytest.fixture(scope="module", autouse=True)
