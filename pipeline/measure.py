@@ -151,8 +151,10 @@ def _sum(members: Sequence[PileSeries], year: int) -> tuple[tuple[float, float],
     sigma = float(np.sqrt(sum((y.sigma_m2 or 0.0) ** 2 for y in judged)))
     present = [y for y in judged if y.area_m2]
     doubtful = sum(1 for y in present if (y.area_m2 or 0.0) < 1.96 * (y.sigma_m2 or 0.0))
-    count = float(len(present)), float(np.hypot(_COUNT_SIGMA, 0.5 * np.sqrt(doubtful)))
-    return (area, sigma), count, [p for p, y in of_year if y.area_m2 is None]
+    lost = [p for p, y in of_year if y.area_m2 is None]
+    # Each pile that could not be judged may be there: as with the area, the whole of it is added to the error.
+    count = float(len(present)), float(np.linalg.norm([_COUNT_SIGMA, 0.5 * np.sqrt(doubtful), len(lost)]))
+    return (area, sigma), count, lost
 
 
 def _with_missing(

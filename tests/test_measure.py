@@ -131,9 +131,12 @@ def test_a_pile_at_its_own_noise_makes_the_count_doubtful():
 def test_a_small_pile_not_seen_makes_the_year_partial_and_wide():
     lost = pile("b", (2, 2), pile_year(2019, 1000.0), pile_year(2020, None, reason="outlined on 1 of 8 dates"))
     kept = pile("a", (1, 1), pile_year(2019, 19000.0), pile_year(2020, 20000.0, 600.0))
-    area, _ = stock([kept, lost])
+    area, count = stock([kept, lost])
     assert (area.status, area.value) == ("partial", 20000.0)
     assert area.sigma == pytest.approx(np.hypot(600.0, 1000.0))
+    # It may be there: one pile more must not be called an increase when it is seen again.
+    assert (count.status, count.value) == ("partial", 1.0)
+    assert count.sigma == pytest.approx(np.hypot(0.5 / 1.96, 1.0))
     assert "could not be outlined" in area.reason
 
 
