@@ -16,7 +16,7 @@ import itertools
 import math
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -146,7 +146,12 @@ def quantity(value: float, unit: str) -> str:
     return f"{number} {unit}"
 
 
-def compare(measurements: Sequence[Measured], rules: CompareRules, shared: Shared | None = None) -> tuple[Change, ...]:
+def compare(
+    measurements: Sequence[Measured],
+    rules: CompareRules,
+    shared: Shared | None = None,
+    apart: Mapping[tuple[str, str, int, int], str] | None = None,
+) -> tuple[Change, ...]:
     """Judge every year of every zone and metric against the year before and the baseline year.
 
     Parameters
@@ -158,6 +163,8 @@ def compare(measurements: Sequence[Measured], rules: CompareRules, shared: Share
     rules : CompareRules
     shared : Shared, optional
         Covariance of two years' errors; what is not there is taken as 0, the conservative choice.
+    apart : Mapping, optional
+        Why two years are not of one origin, by zone, metric and the two years: such a pair is not tested.
 
     Returns
     -------
@@ -175,6 +182,8 @@ def compare(measurements: Sequence[Measured], rules: CompareRules, shared: Share
     annual = [row for row in measurements if isinstance(row, Measurement)]
     differences = _annual_differences(annual, rules, shared or {})
     differences += [_pair_difference(row) for row in measurements if isinstance(row, PairMeasurement)]
+    why = apart or {}
+    differences = [_untested(row, why[_key(row)]) if _key(row) in why else row for row in differences]
     differences.sort(key=lambda row: (row.zone_id, row.metric, row.year_to, row.year_from))
     for first, second in itertools.pairwise(differences):
         if _key(first) == _key(second):
@@ -182,6 +191,11 @@ def compare(measurements: Sequence[Measured], rules: CompareRules, shared: Share
     p_values = [row.p_value for row in differences if row.p_value is not None]
     q_values = iter(benjamini_hochberg(p_values))
     return tuple(_judge(row, None if row.p_value is None else next(q_values), rules.fdr_q) for row in differences)
+
+
+def _untested(row: _Difference, reason: str) -> _Difference:
+    """Leave a difference out of the tests, with one more reason."""
+    return replace(row, delta=None, sigma=None, reason="; ".join(filter(None, (row.reason, reason))))
 
 
 def _key(row: _Difference) -> tuple[str, str, int, int]:

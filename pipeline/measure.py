@@ -161,7 +161,9 @@ def _with_missing(
     area: tuple[float, float], members: Sequence[PileSeries], lost: Sequence[PileSeries]
 ) -> tuple[Status, str, tuple[float, float]]:
     """Widen a year's sum by the piles that could not be judged, or give it up when they are many."""
-    largest = {p.pile_id: max((y.area_m2 or 0.0) for y in p.years) for p in members}
+    # A year that reviewers left open still says how large the pile would be.
+    sizes = {p.pile_id: [y.area_max_m2 if y.area_m2 is None else y.area_m2 for y in p.years] for p in members}
+    largest = {name: max(size or 0.0 for size in of_pile) for name, of_pile in sizes.items()}
     missing = sum(largest[p.pile_id] for p in lost)
     if missing > _MAX_MISSING * sum(largest.values()):
         return "insufficient_data", f"{len(lost)} of {len(members)} piles could not be outlined", area

@@ -10,8 +10,8 @@ from pipeline.decision_ledger import append, ledger_path
 from pipeline.products.review_file import REVIEW, read_review
 from pipeline.review.agreement import Agreement, agreements
 from pipeline.review.checks import Fault, Place, check_rows
-from pipeline.review.decisions import Decision, counting
-from pipeline.review.taking import Sorted, sort_out
+from pipeline.review.decisions import Decision
+from pipeline.review.taking import Sorted, counting, sort_out
 from pipeline.types import Site
 
 _SHOWN = 5
@@ -81,7 +81,7 @@ def review_site(site: Site, config: Config, file: Path | None = None) -> Reading
 
 def _said(d: Decision) -> str:
     whole = {"ground": "its two years", "pile": "all years"}.get(d.kind, f"source of {d.source_date}")
-    when = whole if d.year is None else str(d.year)
+    when = whole if d.of_year is None else str(d.of_year)
     why = f": {d.reason}" if d.reason else ""
     return f"{d.choice} {d.kind} {d.object_id}, {when}, by {d.analyst} on {d.reviewed_on}{why}"
 

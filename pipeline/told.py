@@ -100,6 +100,7 @@ REVIEW_STATES = (
     ("rejected", "Rejected"),
     ("edited", "Outline drawn anew"),
     ("contested", "Contested: reviewers disagree"),
+    ("unclear", "Cannot tell"),
 )
 REVIEW_KINDS = (
     ("pile", "Pile found by us"),
@@ -112,6 +113,7 @@ DECISIONS = (
     ("accept", "Accept"),
     ("reject", "Reject"),
     ("edit", "Edit: outline drawn anew"),
+    ("unclear", "Cannot tell: that year is not judged"),
     ("own", "Own outline"),
     ("withdraw", "Withdraw"),
 )

@@ -348,7 +348,7 @@ CATEGORIES = {
     "boundary_changes": ("change", {"certain_gain", "possible_gain", "certain_loss", "possible_loss"}),
     "zones": ("role", set(typing.get_args(ZoneRole))),
     "sites": ("role", {"aoi", *typing.get_args(typing.get_type_hints(Feature)["role"])}),
-    "reviews": ("decision", {"accept", "reject", "edit", "own", "withdraw"}),
+    "reviews": ("decision", {"accept", "reject", "edit", "unclear", "own", "withdraw"}),
     "scenes": ("if(\"used\", 'used', 'refused')", {"used", "refused"}),
 }
 

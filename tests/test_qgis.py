@@ -147,7 +147,7 @@ CATEGORISED = {
     "zones": [("role", v) for v in ("site", "inside", "adjacent", "outside", "control", "named")],
     "sites": [("role", v) for v in ("aoi", "perimeter", "zone", "control", "exclude", "yard")],
     "scenes": [("used", v) for v in ("used", "refused")],
-    "reviews": [("decision", v) for v in ("accept", "reject", "edit", "own", "withdraw")],
+    "reviews": [("decision", v) for v in ("accept", "reject", "edit", "unclear", "own", "withdraw")],
 }
 LABELLED = {"stockpiles", "stockpile_changes", "footprints", "boundary_changes", "zones"}
 

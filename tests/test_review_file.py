@@ -197,7 +197,7 @@ def test_accept_reject_edit_own_and_withdraw_are_taken(folder, site):
     accept, reject, edit, own, withdraw = decisions
     assert (accept.choice, accept.year, accept.machine.year) == ("accept", None, 2019)
     assert (reject.choice, reject.year, reject.reason) == ("reject", 2018, "shadow of a shed")
-    assert (edit.choice, edit.year, edit.uncertainty_m) == ("edit", 2019, 1.5)
+    assert (edit.choice, edit.year, edit.of_year, edit.uncertainty_m) == ("edit", None, 2019, 1.5)
     assert edit.outline.contains(edit.machine.outline)
     assert (own.kind, own.object_id, own.source_date) == ("own_yard", "yard", dt.date(2019, 6, 1))
     assert (withdraw.choice, withdraw.analyst) == ("withdraw", "B. Lee")
@@ -205,7 +205,7 @@ def test_accept_reject_edit_own_and_withdraw_are_taken(folder, site):
 
 GOOD = {"decision": "reject", "reason": "shadow", **SIGNED}
 FAULTS = [
-    ({"decision": "maybe"}, "decision is 'maybe': choose one of accept, reject, edit, withdraw"),
+    ({"decision": "maybe"}, "decision is 'maybe': choose one of accept, reject, edit, unclear, withdraw"),
     ({"decision": "own"}, "decision is 'own'"),
     ({"decision": b"accept"}, "decision is b'accept'"),
     ({"object": "camp"}, "object is 'camp': choose one of pile"),
@@ -226,6 +226,9 @@ FAULTS = [
     ({"reason": "x" * 2001}, "at most 2,000 characters"),
     ({"year": 23}, "year is 23"),
     ({"year": 2019.5}, "year is 2019.5"),
+    ({"year": 2035}, "year is 2035: is after the day of the decision; correct the year"),
+    ({"year": 2025}, "year is 2025: is after the day of the decision"),
+    ({"decision": "unclear", "reason": None}, "reason is empty"),
     ({"decision": "edit", "uncertainty_m": 2.0}, "geometry is 'the outline as we have it'"),
     ({"decision": "edit"}, "uncertainty_m is empty"),
     ({"uncertainty_m": -1.0}, "uncertainty_m is -1.0"),

@@ -14,8 +14,8 @@ from review_fixture import DAY, decided, drew, own, square
 from pipeline import decision_ledger
 from pipeline.decision_ledger import append, ledger_path, read_ledger
 from pipeline.errors import ReviewError
-from pipeline.review.decisions import MOST_TEXT, counting, sha256_line
-from pipeline.review.taking import sort_out
+from pipeline.review.decisions import MOST_TEXT, sha256_line
+from pipeline.review.taking import counting, sort_out
 
 THREE = [decided("accept"), decided("reject", "p2"), drew(square(0, 0, 80), "p3")]
 
@@ -202,3 +202,40 @@ def test_a_withdrawn_decision_does_not_count_and_nothing_is_withdrawn_that_was_n
     assert counting([decided(), decided("withdraw")]) == []
     assert [d.choice for d in counting([decided(), decided("withdraw"), decided("reject")])] == ["reject"]
     assert sort_out([], [decided("withdraw")]).new == ()
+
+
+def test_one_row_keeps_one_key_whatever_is_chosen():
+    """The edit is of the year of our outline, 2022, and its row still says nothing of a year."""
+    edit = drew(square(0, 0, 80), year=None)
+    assert edit.of_year == 2022
+    for later in (decided("reject"), decided("accept"), decided("unclear")):
+        assert sort_out([edit], [later]).new == (later,)
+        assert counting([edit, later]) == [later]
+    taken_back = decided("withdraw")
+    assert sort_out([edit], [taken_back]).new == (taken_back,)
+    assert counting([edit, taken_back]) == []
+
+
+def test_a_withdrawal_without_a_year_takes_back_all_years_of_one_reviewer_and_object():
+    held = [
+        decided("reject", year=2021),
+        decided("accept", "p2"),
+        decided("accept", analyst="Lee"),
+        drew(square(0, 0, 80)),
+    ]
+    taken_back = decided("withdraw", reviewed_on=DAY + dt.timedelta(days=1))
+    assert sort_out(held, [taken_back]).new == sort_out(held, [taken_back]).changed == (taken_back,)
+    assert counting([*held, taken_back]) == held[1:3]
+    assert counting([*held, decided("withdraw", year=2021)]) == held[1:]
+    old = decided("withdraw", reviewed_on=DAY - dt.timedelta(days=1))
+    assert sort_out(held, [old]).older == (old,)
+    assert sort_out([*held, taken_back], [held[0]]).older == (held[0],), "an old copy brings nothing back"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_withdrawal_for_all_years_beside_a_decision_on_one_is_read_once(order):
+    held = [decided("reject"), decided("accept", year=2021)]
+    rows = [decided("withdraw"), held[1]][::order]
+    first = sort_out(held, rows).new
+    assert counting([*held, *first]) == [held[1]], "of one day, what names its year stands"
+    assert sort_out([*held, *first], rows).new == ()

@@ -10,10 +10,10 @@ from pipeline.products.review_listings import review_listings
 from pipeline.records import LAYERS, MeasurementRow
 from pipeline.review.agreement import agreements
 from pipeline.review.comparison import compare_outlines
-from pipeline.review.decisions import counting
 from pipeline.review.outcome import Reviewed, review_note
 from pipeline.review.rows import agreement_rows, outline_rows, review_rows
 from pipeline.review.standing import stand
+from pipeline.review.taking import counting
 
 EPSG = 32652
 PILES = [pile("p1", {2022: square(0, 0)})]

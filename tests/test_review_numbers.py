@@ -1,5 +1,6 @@
 """What decisions come to: states, numbers, other names, own outlines, agreement; held against hand arithmetic."""
 
+import collections
 import math
 
 import numpy as np
@@ -10,13 +11,15 @@ from review_fixture import EPSG, decided, drew, machine, own, pile, square
 from shapely.geometry import MultiPolygon
 
 from pipeline.config import Config
-from pipeline.findings import ZoneGround
+from pipeline.findings import YearDates, ZoneGround
 from pipeline.grid import geodesic_area_m2
 from pipeline.pile_measures import stock_covariance
 from pipeline.review.agreement import LEAST_OBJECTS, agreements, kappa_of
 from pipeline.review.comparison import boundary_distances, compare_outlines
 from pipeline.review.numbers import as_measured, reviewed_piles
 from pipeline.review.standing import stand
+from pipeline.review.stock import Seen, reviewed_stock
+from pipeline.types import Zone
 
 CONFIG = Config()
 YEARS = (2021, 2022, 2023)
@@ -31,6 +34,23 @@ def counted(decisions, piles):
     """Areas after review: pile to its years."""
     kept = reviewed_piles(piles, stand(decisions, piles, EPSG), decisions, EPSG, CONFIG)
     return {p.pile_id: [year.area_m2 for year in p.years] for p in kept}
+
+
+Numbers = collections.namedtuple("Numbers", ("measured", "changes"))
+
+
+def numbers(decisions, piles):
+    """Numbers of the whole site after review, the prefix left out: by metric and year, and by metric and two years."""
+    whole = Zone("site", "site", "Site", square(-500, -500, 2000), 4e6)
+    seen = ZoneGround("site", 0, 0, 0, 1, 1, 9, 9, {}, ())
+    dates = [YearDates(year, (150,) * 9, (150,) * 9) for year in YEARS]
+    site = Seen(piles, [whole], {year: [seen] for year in YEARS}, dates, EPSG)
+    measured, changes = reviewed_stock(site, stand(decisions, piles, EPSG), decisions, CONFIG)
+    short = len("reviewed_")
+    return Numbers(
+        {(m.metric[short:], m.year): m for m in measured},
+        {(c.metric[short:], c.year_from, c.year_to): c for c in changes},
+    )
 
 
 # --- states ---
@@ -50,12 +70,23 @@ TRUTH = [
     ([decided("accept"), decided("reject", year=2022)], "rejected"),
     ([decided("reject"), decided("accept", year=2022)], "accepted"),
     ([decided("reject", "p2", machine=machine(square(900, 0)))], None),
+    ([drew(square(0, 0, 80), year=None)], "edited"),
+    ([decided("unclear")], "unclear"),
+    ([decided("accept"), decided("unclear", year=2022)], "unclear"),
+    ([decided("unclear"), decided("accept", analyst="Lee")], "accepted"),
+    ([decided("unclear"), decided("reject", analyst="Lee")], "rejected"),
+    ([decided("unclear"), decided("unclear", analyst="Lee")], "unclear"),
 ]
 
 
 @pytest.mark.parametrize(("decisions", "state"), TRUTH)
 def test_state_of_a_pile_in_a_year(decisions, state):
     assert states(decisions, [pile("p1", THERE)]).get(("p1", 2022)) == state
+
+
+def test_a_decision_is_for_a_pile_only_where_it_touches_one_of_its_years():
+    said = [decided("reject", year=2025, line=1), decided("accept", year=2021, line=2)]
+    assert stand(said, [pile("p1", THERE)], EPSG).applied == {2: ("p1",)}
 
 
 def test_of_two_outlines_the_surer_counts_then_the_newer():
@@ -149,6 +180,34 @@ def test_rejected_in_one_year_is_absent_in_it_with_the_smallest_piles_uncertaint
     assert kept.years[1].geometry is None
 
 
+def test_what_cannot_be_told_is_neither_there_nor_absent():
+    two = [pile("p1", THERE), pile("p2", dict.fromkeys(YEARS, square(300, 0)))]
+    assert counted([decided("unclear", year=2022)], two)["p1"] == [1e4, None, 1e4]
+    gone = [decided("unclear", year=2022), decided("reject", year=2021), decided("reject", year=2023)]
+    assert counted(gone, two)["p1"] == [0.0, None, 0.0], "it is not left out: that would be an absence in 2022"
+    assert counted([decided("unclear")], [pile("p1", THERE, tier="candidate")]) == {}
+
+
+@pytest.mark.parametrize(("edge_m", "status"), [(20, "partial"), (100, "insufficient_data")])
+@pytest.mark.parametrize("year", [2022, None])
+def test_a_year_that_cannot_be_told_is_widened_by_the_pile_or_left_open(edge_m, status, year):
+    piles = [pile("p1", dict.fromkeys(YEARS, square(300, 0, edge_m))), pile("p2", THERE)]
+    found = numbers([decided("unclear", year=year)], piles)
+    area = found.measured["stockpile_area_m2", 2022]
+    assert area.status == found.measured["stockpile_count", 2022].status == status
+    assert "a reviewer cannot tell" in area.reason
+    if status == "partial":
+        assert area.value == pytest.approx(1e4)
+        assert area.sigma >= edge_m**2
+        assert found.measured["stockpile_count", 2022].sigma >= 1
+
+
+def test_an_own_pile_of_one_year_is_no_increase_of_the_count():
+    found = numbers([own(square(300, 0, 20), year=2023)], [pile("p1", THERE)])
+    assert [found.measured["stockpile_count", year].value for year in YEARS] == [1, 1, 2]
+    assert found.changes["stockpile_count", 2021, 2023].verdict == "no_detectable_change"
+
+
 def test_a_drawn_outline_takes_the_place_of_ours_in_its_year():
     piles = [pile("p1", THERE)]
     said = [drew(square(0, 0, 80), uncertainty_m=2.0)]
@@ -158,6 +217,61 @@ def test_a_drawn_outline_takes_the_place_of_ours_in_its_year():
     assert kept.years[1].area_m2 == pytest.approx(6400, rel=2e-3)
     assert 1.96 * kept.years[1].sigma_m2 == pytest.approx(4 * 80 * 2.0, rel=1e-5), "perimeter times uncertainty"
     assert [y.area_m2 for y in kept.years][::2] == [1e4, 1e4]
+
+
+EDITED = drew(square(-6, -6, 112), year=2023, uncertainty_m=1.0)
+ABSENT = pile("p1", {2021: 0, 2022: square(0, 0), 2023: square(0, 0)})
+
+
+@pytest.mark.parametrize(
+    ("decisions", "piles", "compared"),
+    [
+        ([EDITED], [pile("p1", THERE)], {"area": {(2021, 2022)}, "count": {(2021, 2022), (2021, 2023), (2022, 2023)}}),
+        (
+            [EDITED, drew(square(-6, -6, 112), year=2021, line=2)],
+            [pile("p1", THERE)],
+            {"area": {(2021, 2023)}, "count": {(2021, 2022), (2021, 2023), (2022, 2023)}},
+        ),
+        ([EDITED], [ABSENT], {"area": {(2021, 2022)}, "count": {(2021, 2022), (2021, 2023), (2022, 2023)}}),
+        (
+            [EDITED, decided("reject", year=2021)],
+            [ABSENT],
+            {"area": {(2021, 2022), (2021, 2023)}, "count": {(2021, 2022), (2021, 2023), (2022, 2023)}},
+        ),
+        (
+            [drew(square(0, 0, 80), year=2021)],
+            [ABSENT],
+            {"area": {(2022, 2023)}, "count": {(2022, 2023)}},
+        ),
+        (
+            [own(square(300, 0), year=y, line=y) for y in YEARS],
+            [pile("p1", THERE)],
+            {"area": {(2021, 2022), (2021, 2023), (2022, 2023)}, "count": {(2021, 2022), (2021, 2023), (2022, 2023)}},
+        ),
+        (
+            [own(square(10, 10, 50), year=2021)],
+            [ABSENT],
+            {"area": {(2022, 2023)}, "count": {(2022, 2023)}},
+        ),
+    ],
+    ids=[
+        "one edit",
+        "two edits",
+        "not seen before",
+        "stated absent before",
+        "a hand alone",
+        "own in all",
+        "ours later",
+    ],
+)
+def test_years_of_two_origins_are_not_compared(decisions, piles, compared):
+    """A hand's outline beside the program's of another year made an increase of a pile that stayed."""
+    changes = numbers(decisions, piles).changes
+    for short, metric in (("area", "stockpile_area_m2"), ("count", "stockpile_count")):
+        of_metric = {key[1:]: change for key, change in changes.items() if key[0] == metric}
+        assert {years for years, c in of_metric.items() if c.verdict != "insufficient_data"} == compared[short]
+        for years in of_metric.keys() - compared[short]:
+            assert "outlined by a reviewer in one of the years and measured by the program" in of_metric[years].reason
 
 
 def test_an_outline_drawn_by_hand_shares_no_error_with_other_years():

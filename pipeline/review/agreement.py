@@ -47,7 +47,7 @@ def agreements(decisions: Sequence[Decision]) -> list[Agreement]:
     for kind in OURS:
         said: dict[str, dict[tuple[str, int | None], bool]] = {name: {} for name in names}
         for d in decisions:
-            if d.kind == kind:
+            if d.kind == kind and d.choice != "unclear":
                 said[who(d.analyst)][d.object_id, d.year] = d.choice != "reject"
         for a, b in itertools.combinations(sorted(names), 2):
             both = sorted(said[a].keys() & said[b].keys(), key=str)

@@ -7,17 +7,14 @@ judged as a family of its own, so that no review can move a headline.
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pipeline.compare import CompareRules, compare
 from pipeline.config import Config
-from pipeline.findings import PileSeries
-from pipeline.measure import stockpile_measurements
-from pipeline.pile_measures import stock_covariance
 from pipeline.review.agreement import agreements
 from pipeline.review.comparison import compare_outlines
-from pipeline.review.decisions import Decision, counting
-from pipeline.review.numbers import NOT_GIVEN, PREFIX, as_measured, reviewed_piles
+from pipeline.review.decisions import Decision
 from pipeline.review.outcome import Reviewed, gain_id
 from pipeline.review.standing import Judged, Standing, stand, together
+from pipeline.review.stock import Seen, reviewed_stock
+from pipeline.review.taking import counting
 from pipeline.rules import UNASSESSED_RANKS, year_dates
 from pipeline.tables import Findings
 from pipeline.types import Change, Measurement
@@ -58,27 +55,17 @@ def _numbers(
     """Stock of every zone and year by what reviewers leave, and its changes; nothing where no pile was decided on."""
     if not judged.by_year and not any(d.kind == "own_pile" for d in decisions):
         return [], []
-    piles = reviewed_piles(found.piles, judged, decisions, found.grid.epsg, config)
     used = [scene for scene in found.scenes if scene.used]
-    dates = [year_dates(year, used, config) for year in config.years.all]
-    unassessed = UNASSESSED_RANKS.get(found.site.coal_rank)
-    measured = [
-        _told(m, piles) for m in stockpile_measurements(piles, found.zones, found.ground, dates, config, unassessed)
-    ]
-    rules = CompareRules(config.stats.fdr_q, config.max_season_shift_days, found.baseline_year)
-    changes = compare(measured, rules, stock_covariance(as_measured(piles, found.piles), found.zones, config))
-    return (
-        [replace(m, metric=PREFIX + m.metric) for m in measured],
-        [replace(c, metric=PREFIX + c.metric) for c in changes],
+    seen = Seen(
+        piles=found.piles,
+        zones=found.zones,
+        ground=found.ground,
+        dates=[year_dates(year, used, config) for year in config.years.all],
+        epsg=found.grid.epsg,
+        baseline_year=found.baseline_year,
+        unassessed=UNASSESSED_RANKS.get(found.site.coal_rank),
     )
-
-
-def _told(measured: Measurement, piles: Sequence[PileSeries]) -> Measurement:
-    """Say of a year that it lacks an own pile, where it does: the reason speaks of outlines."""
-    lacking = any(y.reason == NOT_GIVEN for pile in piles for y in pile.years if y.year == measured.year)
-    if measured.reason is None or not lacking:
-        return measured
-    return replace(measured, reason=f"{measured.reason}; {NOT_GIVEN}")
+    return reviewed_stock(seen, judged, decisions, config)
 
 
 def _ground(found: Findings, decisions: Sequence[Decision]) -> dict[str, Standing]:

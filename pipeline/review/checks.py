@@ -143,7 +143,7 @@ class _Checked:
         return Decision(
             kind=cast("Kind", kind),
             object_id=object_id,
-            year=self.year(kind, choice, machine, source_date),
+            year=self.year(kind, choice, source_date),
             choice=cast("Choice", choice),
             analyst=self.needed("analyst", "name the reviewer who decided"),
             reviewed_on=cast("dt.date", self.day("reviewed_on", needed=True)),
@@ -165,24 +165,25 @@ class _Checked:
             raise _BadValueError("object_id", object_id, remedy)
         return known
 
-    def year(self, kind: str, choice: str, machine: Machine | None, source_date: dt.date | None) -> int | None:
+    def year(self, kind: str, choice: str, source_date: dt.date | None) -> int | None:
+        """Year as the row has it: what it is called does not depend on the choice, so that a later one replaces it."""
         value = self.row.values.get("year")
         if value is None:
-            if choice == "edit" and machine is not None:
-                return machine.year
             if kind == "own_pile" and source_date is not None:
                 return source_date.year
-            if kind == "own_pile":
+            if kind == "own_pile" and choice != "withdraw":
                 raise _BadValueError("year", None, "say which year the own pile is of")
             return None
         if isinstance(value, bool) or not isinstance(value, int) or not FIRST_YEAR <= value <= LAST_YEAR:
             raise _BadValueError("year", value, "write a year such as 2023, or leave it empty for all years")
         if kind == "ground":
             raise _BadValueError("year", value, "leave it empty: a gain of ground is of the two years in its name")
+        if value > cast("dt.date", self.day("reviewed_on", needed=True)).year:
+            raise _BadValueError("year", value, "is after the day of the decision; correct the year")
         return value
 
     def reason(self, choice: str) -> str | None:
-        if choice in {"reject", "edit", "withdraw"}:
+        if choice in {"reject", "edit", "unclear", "withdraw"}:
             return self.needed("reason", f"say why, in a sentence; needed for {choice}")
         return self.text("reason")
 
@@ -251,7 +252,7 @@ class _Checked:
 
     def check_unmoved(self, choice: str) -> None:
         """Refuse an outline that was moved without being called edited: it would be lost."""
-        drawn = self._polygon() if choice in {"accept", "reject"} else None
+        drawn = self._polygon() if choice in {"accept", "reject", "unclear"} else None
         ours = self._ours()
         if drawn is not None and ours is not None and not _same(drawn, ours):
             remedy = f"to keep the new outline choose edit; to {choice} ours, restore it (copy it from stockpiles)"

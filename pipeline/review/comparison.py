@@ -65,7 +65,7 @@ def _compared(
     decision: Decision, piles: Sequence[PileSeries], ground: Mapping[int, Sequence[ZoneGround]], epsg: int
 ) -> Comparison:
     outline = drawn(decision, epsg)
-    wanted = decision.year or (decision.source_date or decision.reviewed_on).year
+    wanted = decision.of_year or (decision.source_date or decision.reviewed_on).year
     alone = Comparison(decision, outline, wanted, geodesic_area_m2(outline, epsg))
     of_ground = decision.kind in {"own_perimeter", "ground"}
     by_year = _ground(ground) if of_ground else _piles(piles, decision, outline)

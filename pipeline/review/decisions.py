@@ -4,9 +4,9 @@ import datetime as dt
 import hashlib
 import json
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import shapely
@@ -19,13 +19,17 @@ from pipeline.outlines import polygons_only
 from pipeline.printable import is_plain, plain
 
 Kind = Literal["pile", "ground", "own_perimeter", "own_pile", "own_yard"]
-Choice = Literal["accept", "reject", "edit", "own", "withdraw"]
+Key: TypeAlias = tuple[str, str, int | None, str]
+"""Kind, object, year and reviewer."""
+Choice = Literal["accept", "reject", "edit", "unclear", "own", "withdraw"]
 
 KINDS: tuple[str, ...] = get_args(Kind)
 OURS: tuple[str, ...] = ("pile", "ground")
 """Kinds of objects that a run finds; the others are drawn by a reviewer."""
 CHOICES: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(OURS, ("accept", "reject", "edit", "withdraw")),
+    # Unclear: whether it is there cannot be told, which is no absence.
+    "pile": ("accept", "reject", "edit", "unclear", "withdraw"),
+    "ground": ("accept", "reject", "edit", "withdraw"),
     **dict.fromkeys(("own_perimeter", "own_yard"), ("own", "withdraw")),
     # An own pile that was looked for in a year and is not there: without it that year stays unknown.
     "own_pile": ("own", "reject", "withdraw"),
@@ -59,7 +63,7 @@ class Machine:
 
 @dataclass(frozen=True)
 class Decision:
-    """What one reviewer decided of one object, for one year or for all (None).
+    """What one reviewer decided of one object, for one year or for all (None); ``of_year`` is the year of an edit.
 
     ``outline`` (EPSG:4326) is there where the decision draws one; ``uncertainty_m`` is then the distance within
     which the true edge lies, at 95 %. ``machine`` is None for what a reviewer found alone. ``line`` is the place in
@@ -82,7 +86,19 @@ class Decision:
     line: int = 0
 
     @property
-    def key(self) -> tuple[str, str, int | None, str]:
+    def of_year(self) -> int | None:
+        """Year the decision is for; an edit that names none is of the year of our outline."""
+        if self.year is None and self.choice == "edit" and self.machine is not None:
+            return self.machine.year
+        return self.year
+
+    @property
+    def takes_back_all(self) -> bool:
+        """Whether it withdraws what its reviewer said of the object for any year."""
+        return self.choice == "withdraw" and self.year is None
+
+    @property
+    def key(self) -> Key:
         """What a later decision of the same reviewer takes the place of."""
         return self.kind, self.object_id, self.year, who(self.analyst)
 
@@ -106,15 +122,6 @@ def rounded(outline: BaseGeometry) -> MultiPolygon:
     # Vertices nearer than that to each other (of a buffer, say) may have crossed.
     snapped = polygons_only(shapely.set_precision(parts, 10.0**-_DIGITS))
     return shapely.transform(snapped, lambda points: np.round(points, _DIGITS))
-
-
-def counting(decisions: Iterable[Decision]) -> list[Decision]:
-    """Give the decisions that count, in order: of each reviewer the newest of an object and year, unless withdrawn."""
-    newest: dict[tuple[str, str, int | None, str], Decision] = {}
-    for decision in decisions:
-        newest.pop(decision.key, None)
-        newest[decision.key] = decision
-    return [decision for decision in newest.values() if decision.choice != "withdraw"]
 
 
 def _text(value: str) -> str:

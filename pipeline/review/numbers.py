@@ -19,6 +19,7 @@ from pipeline.types import PIXEL_M
 PREFIX = "reviewed_"
 """Of a metric, and the machine's name of it behind."""
 NOT_GIVEN = "a pile that a reviewer found is not given for this year"
+UNCLEAR = "a reviewer cannot tell whether a pile is there"
 _LONLAT = 4326
 _MOSTLY = 0.5
 """An own pile is one that we lack when more than this share of it lies outside our outlines that count."""
@@ -51,7 +52,8 @@ def reviewed_piles(
     """Return the piles that count once the reviewers' decisions are taken in.
 
     Counted is what the machine counts or a reviewer accepted in some year. A pile rejected in all its years is left
-    out, one rejected in a year is absent in it; a drawn outline takes the place of ours in its year; what reviewers
+    out, one rejected in a year is absent in it, one that cannot be told in a year is not judged in it;
+    a drawn outline takes the place of ours in its year; what reviewers
     disagree on stays as the machine has it.
 
     Parameters
@@ -89,9 +91,12 @@ def _reviewed(pile: PileSeries, said: Mapping[int, Standing], epsg: int, config:
         return None
     years = [_reviewed_year(year, said.get(year.year), epsg, config) for year in pile.years]
     rejected = [y.year for y in pile.years if y.area_m2 and _state(said, y.year) == "rejected"]
-    if rejected and not any(year.area_m2 for year in years):
+    if rejected and not any(year.area_m2 or year.reason == UNCLEAR for year in years):
         return None
-    return replace(pile, years=tuple(replace(y, tier="probable" if y.area_m2 else None) for y in years))
+    counts = [bool(y.area_m2) or y.reason == UNCLEAR for y in years]
+    return replace(
+        pile, years=tuple(replace(y, tier="probable" if c else None) for y, c in zip(years, counts, strict=True))
+    )
 
 
 def _state(said: Mapping[int, Standing], year: int) -> str | None:
@@ -101,6 +106,10 @@ def _state(said: Mapping[int, Standing], year: int) -> str | None:
 def _reviewed_year(year: PileYear, standing: Standing | None, epsg: int, config: Config) -> PileYear:
     if standing is not None and standing.state == "rejected":
         return _absent(year, config)
+    if standing is not None and standing.state == "unclear":
+        # How large it would be is known: by that the sum of the year is less certain.
+        largest = max(year.area_m2 or 0.0, year.area_max_m2 or 0.0)
+        return replace(year, area_m2=None, sigma_m2=None, geometry=None, reason=UNCLEAR, area_max_m2=largest)
     if standing is None or standing.outline is None:
         return year
     outline = drawn(standing.outline, epsg)

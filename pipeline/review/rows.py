@@ -3,9 +3,10 @@
 from pipeline.compare import Z95
 from pipeline.grid import reproject
 from pipeline.outlines import polygons_only
-from pipeline.review.decisions import Decision, counting
+from pipeline.review.decisions import Decision
 from pipeline.review.numbers import outline_sigma_m2
 from pipeline.review.outcome import Reviewed
+from pipeline.review.taking import counting
 from pipeline.review_records import AgreementRow, OutlineRow, ReviewRow
 
 _LONLAT = 4326
@@ -28,7 +29,7 @@ def _review_row(d: Decision, reviewed: Reviewed, counts: bool, epsg: int) -> Rev
         d.line,
         d.kind,
         d.object_id,
-        d.year,
+        d.of_year,
         d.choice,
         d.reason,
         d.analyst,

@@ -5,8 +5,8 @@ a decision is then for every pile without a decision of its own that lies on the
 
 - A **rejection** holds where at least half of the pile lies on the rejected outline: what is there now is mostly what
   was rejected. It does not hold for a large pile that has come to include a small rejected one.
-- An **acceptance** (or an outline drawn anew) holds only for what is for the most part the same: overlap (intersection
-  over union) of at least half. It must not spread to every splinter of what was accepted.
+- An **acceptance** (an outline drawn anew, or that it cannot be told) holds only for what is for the most part the
+  same: overlap (intersection over union) of at least half. It must not spread to every splinter of what was accepted.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,7 +21,7 @@ from pipeline.grid import reproject
 from pipeline.outlines import polygons_only
 from pipeline.review.decisions import Decision, who
 
-State = Literal["accepted", "rejected", "edited", "contested"]
+State = Literal["accepted", "rejected", "edited", "contested", "unclear"]
 
 _HALF = 0.5
 """Half of an area: what decides whether two outlines are of one thing."""
@@ -56,7 +56,7 @@ def stand(decisions: Sequence[Decision], piles: Sequence[PileSeries], epsg: int)
     Parameters
     ----------
     decisions : sequence of Decision
-        Those that count (:func:`pipeline.review.decisions.counting`), of all kinds.
+        Those that count (:func:`pipeline.review.taking.counting`), of all kinds.
     piles : sequence of PileSeries
     epsg : int
         CRS of the piles.
@@ -70,7 +70,8 @@ def stand(decisions: Sequence[Decision], piles: Sequence[PileSeries], epsg: int)
         own = [d for d in of_piles if d.object_id == pile.pile_id]
         said = own or [d for d, outline in outlines if outline is not None and _holds(d, outline, pile, ids)]
         for decision in said:
-            applied.setdefault(decision.line, []).append(pile.pile_id)
+            if decision.of_year is None or any(year.year == decision.of_year for year in pile.years):
+                applied.setdefault(decision.line, []).append(pile.pile_id)
         for year in pile.years:
             standing = together(_of_year(said, year.year))
             if standing is not None:
@@ -81,10 +82,13 @@ def stand(decisions: Sequence[Decision], piles: Sequence[PileSeries], epsg: int)
 def together(said: Sequence[Decision]) -> Standing | None:
     """Put what reviewers say of one object in one year together, one decision each.
 
-    Of several outlines the one of the least uncertainty counts, then the newest.
+    Of several outlines the one of the least uncertainty counts, then the newest. Who cannot tell contradicts nobody.
     """
     if not said:
         return None
+    unclear, said = said[0], [d for d in said if d.choice != "unclear"]
+    if not said:
+        return Standing("unclear", unclear.object_id)
     drawn = [d for d in said if d.choice == "edit" and d.outline is not None]
     rejected = [d for d in said if d.choice == "reject"]
     if rejected and len(rejected) < len(said):
@@ -100,7 +104,7 @@ def _of_year(said: Iterable[Decision], year: int) -> list[Decision]:
     chosen: dict[str, Decision] = {}
     for decision in said:
         former = chosen.get(who(decision.analyst))
-        if decision.year == year or (decision.year is None and (former is None or former.year is None)):
+        if decision.of_year == year or (decision.of_year is None and (former is None or former.of_year is None)):
             chosen[who(decision.analyst)] = decision
     return list(chosen.values())
 

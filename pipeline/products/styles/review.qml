@@ -6,6 +6,7 @@
    <category value="accept" label="Accepted" symbol="1" render="true"/>
    <category value="reject" label="Rejected" symbol="2" render="true"/>
    <category value="edit" label="Outline drawn anew" symbol="3" render="true"/>
+   <category value="unclear" label="Cannot tell" symbol="6" render="true"/>
    <category value="own" label="Own outline" symbol="4" render="true"/>
    <category value="withdraw" label="Withdrawn" symbol="5" render="true"/>
   </categories>
@@ -82,6 +83,18 @@
      </Option>
     </layer>
    </symbol>
+   <symbol name="6" type="fill" alpha="1">
+    <layer class="SimpleFill" enabled="1" pass="0">
+     <Option type="Map">
+      <Option name="color" type="QString" value="117,112,179,255"/>
+      <Option name="style" type="QString" value="no"/>
+      <Option name="outline_color" type="QString" value="117,112,179,255"/>
+      <Option name="outline_style" type="QString" value="dash"/>
+      <Option name="outline_width" type="QString" value="0.8"/>
+      <Option name="outline_width_unit" type="QString" value="MM"/>
+     </Option>
+    </layer>
+   </symbol>
   </symbols>
  </renderer-v2>
  <labeling type="simple">
@@ -153,6 +166,7 @@
        <Option type="Map"><Option name="Accept: it is what it is called" type="QString" value="accept"/></Option>
        <Option type="Map"><Option name="Reject: it is not (own pile: not there in this year)" type="QString" value="reject"/></Option>
        <Option type="Map"><Option name="Edit: it is, with the outline as I drew it" type="QString" value="edit"/></Option>
+       <Option type="Map"><Option name="Cannot tell (for all years, or the year given)" type="QString" value="unclear"/></Option>
        <Option type="Map"><Option name="Own outline" type="QString" value="own"/></Option>
        <Option type="Map"><Option name="Withdraw my decision" type="QString" value="withdraw"/></Option>
       </Option>
@@ -330,8 +344,8 @@
  <constraintExpressions>
   <constraint field="object" exp='"object" IS NOT NULL' desc="Say what was drawn."/>
   <constraint field="object_id" exp='length(trim("object_id")) &gt; 0' desc="Give it a name."/>
-  <constraint field="decision" exp="&quot;decision&quot; IS NULL OR CASE WHEN &quot;object&quot; IN ('pile', 'ground') THEN &quot;decision&quot; &lt;&gt; 'own' WHEN &quot;object&quot; = 'own_pile' THEN &quot;decision&quot; IN ('own', 'reject', 'withdraw') ELSE &quot;decision&quot; IN ('own', 'withdraw') END" desc="Accept, reject or edit what we found; own outline for what you drew yourself."/>
-  <constraint field="reason" exp="coalesce(&quot;decision&quot;, '') NOT IN ('reject', 'edit', 'withdraw') OR length(trim(&quot;reason&quot;)) &gt; 0" desc="Say why, in a sentence."/>
+  <constraint field="decision" exp="&quot;decision&quot; IS NULL OR CASE WHEN &quot;object&quot; = 'pile' THEN &quot;decision&quot; &lt;&gt; 'own' WHEN &quot;object&quot; = 'ground' THEN &quot;decision&quot; NOT IN ('own', 'unclear') WHEN &quot;object&quot; = 'own_pile' THEN &quot;decision&quot; IN ('own', 'reject', 'withdraw') ELSE &quot;decision&quot; IN ('own', 'withdraw') END" desc="Accept, reject or edit what we found; own outline for what you drew yourself."/>
+  <constraint field="reason" exp="coalesce(&quot;decision&quot;, '') NOT IN ('reject', 'edit', 'unclear', 'withdraw') OR length(trim(&quot;reason&quot;)) &gt; 0" desc="Say why, in a sentence."/>
   <constraint field="analyst" exp='"decision" IS NULL OR length(trim("analyst")) &gt; 0' desc="Name the reviewer who decides."/>
   <constraint field="reviewed_on" exp='"decision" IS NULL OR ("reviewed_on" IS NOT NULL AND "reviewed_on" &lt;= to_date(now()))' desc="The day of the decision, not later than today."/>
   <constraint field="imagery" exp="&quot;decision&quot; IS NULL OR &quot;decision&quot; IN ('own', 'withdraw') OR length(trim(&quot;imagery&quot;)) &gt; 0" desc="Say what was looked at, with its date."/>
