@@ -1,7 +1,7 @@
 """What decisions come to: states, numbers, other names, own outlines, agreement; held against hand arithmetic."""
 
-import collections
 import math
+import typing
 
 import numpy as np
 import pytest
@@ -36,7 +36,9 @@ def counted(decisions, piles):
     return {p.pile_id: [year.area_m2 for year in p.years] for p in kept}
 
 
-Numbers = collections.namedtuple("Numbers", ("measured", "changes"))
+class Numbers(typing.NamedTuple):
+    measured: dict
+    changes: dict
 
 
 def numbers(decisions, piles):

@@ -52,9 +52,8 @@ def reviewed_piles(
     """Return the piles that count once the reviewers' decisions are taken in.
 
     Counted is what the machine counts or a reviewer accepted in some year. A pile rejected in all its years is left
-    out, one rejected in a year is absent in it, one that cannot be told in a year is not judged in it;
-    a drawn outline takes the place of ours in its year; what reviewers
-    disagree on stays as the machine has it.
+    out, one rejected in a year is absent in it, one that cannot be told in a year is not judged in it; a drawn
+    outline takes the place of ours in its year; what reviewers disagree on stays as the machine has it.
 
     Parameters
     ----------
