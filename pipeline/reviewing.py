@@ -80,7 +80,7 @@ def review_site(site: Site, config: Config, file: Path | None = None) -> Reading
 
 
 def _said(d: Decision) -> str:
-    whole = {"ground": "its two years", "pile": "all years"}.get(d.kind, f"source of {d.source_date}")
+    whole = {"ground": "its two years", "pile": "all years", "own_pile": "all years"}.get(d.kind, f"source of {d.source_date}")
     when = whole if d.of_year is None else str(d.of_year)
     why = f": {d.reason}" if d.reason else ""
     return f"{d.choice} {d.kind} {d.object_id}, {when}, by {d.analyst} on {d.reviewed_on}{why}"

@@ -252,6 +252,16 @@ def test_each_slip_is_one_line_with_row_column_value_and_remedy(folder, site, sl
     assert len(fault) < 500
 
 
+def test_a_withdrawal_without_a_year_is_for_all_years_also_of_an_own_pile(folder, site):
+    path = folder / REVIEW
+    shape = translate(rows_of(path)[0]["geom"], 300, 0)
+    withdrawn = OWN | {"decision": "withdraw", "reason": "a shadow"}
+    draw(path, shape, object="own_pile", object_id="mine", **withdrawn)
+    (taken,), faults = checked(path, site)
+    assert not faults
+    assert taken.takes_back_all
+
+
 def test_a_moved_outline_that_is_not_called_edited_is_not_lost(folder, site):
     path = folder / REVIEW
     reshape(path, 2, wide(path, 2))

@@ -169,11 +169,11 @@ class _Checked:
         """Year as the row has it: what it is called does not depend on the choice, so that a later one replaces it."""
         value = self.row.values.get("year")
         if value is None:
-            if kind == "own_pile" and source_date is not None:
-                return source_date.year
-            if kind == "own_pile" and choice != "withdraw":
+            if kind != "own_pile" or choice == "withdraw":
+                return None
+            if source_date is None:
                 raise _BadValueError("year", None, "say which year the own pile is of")
-            return None
+            return source_date.year
         if isinstance(value, bool) or not isinstance(value, int) or not FIRST_YEAR <= value <= LAST_YEAR:
             raise _BadValueError("year", value, "write a year such as 2023, or leave it empty for all years")
         if kind == "ground":
