@@ -59,7 +59,7 @@ def test_both_numbers_stand_side_by_side_where_they_differ():
     ]  # fmt: skip
     table = listings([decided("reject", "p2")], numbers)["Machine and reviewed numbers"]
     assert texts(table) == [
-        ["whole site", "Stockpile area", "2022", "2.00 ha", "1.95 to 2.05 ha", "1.00 ha", "0.95 to 1.05 ha"]
+        ["whole site", "Stockpile area", "2022", "2.000 ha", "1.950 to 2.050 ha", "1.000 ha", "0.950 to 1.050 ha"]
     ]
 
 
