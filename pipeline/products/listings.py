@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from pipeline.products.results import Results
 from pipeline.products.rounding import ABSENT, known, show, show_metres, show_percent
+from pipeline.products.seen import seen_whole
 from pipeline.products.wording import ADEQUATE, STATUSES, VERDICTS, metric_title
 from pipeline.records import BoundaryChangeRow, StockpileRow
 
@@ -211,6 +212,9 @@ def values_listing(results: Results) -> Listing:
         adequate = row.status in ADEQUATE and row.value is not None
         shown = show(row.value, row.lo95, row.hi95, row.unit) if adequate else show(None, unit=row.unit)
         status = STATUSES.get(row.status, row.status)
+        if row.status == "insufficient_data" and seen_whole(row):
+            # The ground was seen; something else is missing, and nothing false is said of the images.
+            status = VERDICTS[row.status]
         lines.append(
             (
                 *cells(results.zone_name(row.zone_id), metric_title(row.metric), str(row.year)),

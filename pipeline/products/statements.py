@@ -8,6 +8,7 @@ from pipeline.products.results import SITE_ZONE, Results
 from pipeline.products.rounding import ABSENT
 from pipeline.products.scale import Scale
 from pipeline.products.scene_listings import scenes_of
+from pipeline.products.seen import in_part
 from pipeline.products.wording import METRICS, Sentence, dates, headline, metric_noun, metric_title, scale_of
 from pipeline.records import ChangeRow, MeasurementRow
 
@@ -173,7 +174,7 @@ def _figures(compared: _Compared) -> tuple[tuple[str, str], ...]:
     for row in (compared.before, compared.after):
         if row is not None and row.value is not None:
             shown = scale.show(row.value, row.lo95, row.hi95)
-            part = ", part of the area seen" if row.status == "partial" else ""
+            part = f", {in_part(row)}" if row.status == "partial" else ""
             figures.append((f"{row.year}", f"{shown.value_with_unit} ({shown.interval}), {dates(row.n_dates)}{part}"))
     if change is not None and change.delta is not None:
         delta = scale.show(change.delta, change.lo95, change.hi95, signed=True)
