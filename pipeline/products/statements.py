@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pipeline.products.change_listings import found_from
 from pipeline.products.listings import address, pair
 from pipeline.products.results import SITE_ZONE, Results
+from pipeline.products.reviewed import reviewed_figures
 from pipeline.products.rounding import ABSENT
 from pipeline.products.scale import Scale
 from pipeline.products.scene_listings import scenes_of
@@ -141,7 +142,7 @@ def _statement(results: Results, compared: _Compared, fdr_q: float) -> Statement
         place="Whole site" if zone_id == SITE_ZONE else results.zone_name(zone_id),
         title=metric_title(metric),
         brief=_brief(compared, said),
-        figures=figures,
+        figures=(*figures, *reviewed_figures(results, zone_id, metric, years, compared.scale)),
         scenes=tuple(SceneLink(y, scenes_of(results, metric, y), address("scenes", y)) for y in years),
         row=row,
         delta=change.delta if change is not None else None,
