@@ -54,7 +54,7 @@ def test_every_site_gives_its_verdict_difference_and_years(page):
         *("increase", "no_detectable_change", "no_detectable_change", "no_detectable_change"),
         *("not_observable", "not_detectable", "supported"),
     ]
-    assert "+1.30\xa0ha (+1.13\xa0to\xa0+1.48)" in row
+    assert "+1.30\xa0ha (+1.12\xa0to\xa0+1.49)" in row
     assert 'data-key="13050.0"' in row
     assert row.count("2016 to 2021") == 5
     assert 'href="alpha/report.html"' in row
