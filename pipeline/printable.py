@@ -10,6 +10,9 @@ _HELD = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _JOINERS = "\u00ad\u200c\u200d"
 """Of the same categories, but a part of words: soft hyphen, and what joins and parts letters."""
 _USER = re.compile(r"://[^\s/?#]*@")
+_BEGINS = r"(?<![^\s'\"(=\[])"
+_PATH = re.compile(rf"{_BEGINS}(?:file://)?/(?=\S)(?:[^:;,'\"()\n]*/)?")
+"""An absolute path up to its last part; a folder's name may hold blanks."""
 _ANY_USER = re.compile(r"://\S*@")
 
 
@@ -65,6 +68,12 @@ def shown(text: str) -> str:
     """Text on one line, cut to a readable length, without the user or query of any address in it."""
     words = (_ANY_USER.sub("://", word.split("?", maxsplit=1)[0]) for word in text.split())
     return plain(" ".join(words)[:_MAX_SHOWN])
+
+
+def unplaced(text: str, folder: str) -> str:
+    """Text for others to read: paths below a folder as of there, other absolute paths of this machine by name only."""
+    below = re.sub(rf"{_BEGINS}(?:file://)?{re.escape(folder.rstrip('/'))}/(?=\S)", "", text)
+    return _PATH.sub("", below)
 
 
 def one_line(error: BaseException) -> str:

@@ -1,15 +1,22 @@
-"""The command ``review``: a site's review file -> its ledger of decisions, and what to tell the reviewer."""
+"""The command ``review``: a site's review file -> its ledger of decisions, and what to tell the reviewer.
+
+Whoever reads or extends a ledger holds it to the present result of the site first.
+"""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.config import Config
-from pipeline.decision_ledger import append, ledger_path
+from pipeline.decision_ledger import Ledger, append, ledger_path, read_ledger
+from pipeline.errors import ProductError, ReviewError
+from pipeline.printable import shown
+from pipeline.products._documents import MANIFEST
+from pipeline.products.manifest import read_manifest
 from pipeline.products.review_file import REVIEW, read_review
 from pipeline.review.agreement import Agreement, agreements
-from pipeline.review.checks import Fault, Place, check_rows
+from pipeline.review.checks import Fault, Place, ReviewFile, check_rows
 from pipeline.review.decisions import Decision
 from pipeline.review.taking import Sorted, counting, sort_out
 from pipeline.types import Site
@@ -43,6 +50,29 @@ class Reading:
         return lines + [_agreed(a) for a in self.agreements]
 
 
+def ledger_of(site: Site, config: Config, say: Callable[[str], None]) -> Ledger:
+    """Read the decisions on a site, which must begin with those its present result was made with.
+
+    A manifest that cannot be read names no ledger; the run that replaces it says so.
+
+    Raises
+    ------
+    ReviewError
+        As of :func:`pipeline.decision_ledger.read_ledger`.
+    """
+    try:
+        named = _named(config.out / site.id)
+    except ProductError as error:
+        named = None
+        say(f"decisions cannot be held to the former result: {str(error).split('; ', maxsplit=1)[0]}")
+    return read_ledger(config.reviews, site.id, named)
+
+
+def _named(folder: Path) -> str | None:
+    """Hash of the ledger that the result in a folder was made with; None without a result, or without decisions."""
+    return read_manifest(folder).reviews_sha256 if (folder / MANIFEST).exists() else None
+
+
 def review_site(site: Site, config: Config, file: Path | None = None) -> Reading:
     """Read a site's review file and append what is new in it to the site's ledger; sound rows are taken, others named.
 
@@ -57,10 +87,13 @@ def review_site(site: Site, config: Config, file: Path | None = None) -> Reading
     Raises
     ------
     ReviewError
-        The file or the ledger cannot be used; nothing is taken.
+        The file or the ledger cannot be used, or is of another site; nothing is taken.
+    ProductError
+        The manifest of the present result, which vouches for the ledger, cannot be read.
     """
     path = file or config.out / site.id / REVIEW
     reviewed = read_review(path)
+    _of_site(reviewed, path, site)
     # A day later than here it may already be where the reviewer is.
     latest = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
     decisions, faults = check_rows(reviewed, Place(site.aoi, latest))
@@ -72,11 +105,20 @@ def review_site(site: Site, config: Config, file: Path | None = None) -> Reading
         done.append(sort_out(former, decisions))
         return done[0].new
 
-    added = append(config.reviews, site.id, choose)
+    added = append(config.reviews, site.id, choose, _named(config.out / site.id))
     current = counting([*held, *added])
     decided = {(d.kind, d.object_id) for d in current}
     waiting = [f"{kind} {object_id}" for kind, object_id in reviewed.offered if (kind, object_id) not in decided]
     return Reading(path, ledger_path(config.reviews, site.id), done[0], faults, waiting, agreements(current))
+
+
+def _of_site(reviewed: ReviewFile, path: Path, site: Site) -> None:
+    """Refuse the file of another site: by its name, or where it names none by what lies outside the AOI."""
+    remedy = "read it with its own site; nothing is taken"
+    if reviewed.site is not None and reviewed.site != site.id:
+        raise ReviewError(f"{path}: is of site {shown(repr(reviewed.site))}, not of {site.id}; {remedy}")
+    if reviewed.site is None and not all(m.outline.intersects(site.aoi) for m in reviewed.offered.values()):
+        raise ReviewError(f"{path}: names no site and holds objects outside site {site.id}; {remedy}")
 
 
 def _said(d: Decision) -> str:

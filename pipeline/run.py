@@ -17,7 +17,6 @@ from pipeline.compare import SITE_ZONE, CompareRules, compare
 from pipeline.config import Config
 from pipeline.confounding import Archive
 from pipeline.controls import minus_control
-from pipeline.decision_ledger import read_ledger
 from pipeline.decoded import with_scratch
 from pipeline.errors import ProductError, SourceError
 from pipeline.findings import BoundaryPiece, PileSeries, PreparedScene, YearDates, ZoneGround
@@ -38,6 +37,7 @@ from pipeline.products.manifest import ManifestInputs, archive_root, content_key
 from pipeline.products.publish import Published, publish, write_package
 from pipeline.remote import Line, line_to
 from pipeline.review.apply import apply_reviews
+from pipeline.reviewing import ledger_of
 from pipeline.rules import UNASSESSED_RANKS, scene_facts, score_rank, year_dates
 from pipeline.stages import Place, departures, look_back, map_years, measure_ground, measure_pairs, part_readable
 from pipeline.store import bring, fetch_facts
@@ -79,7 +79,7 @@ def run_site(site: Site, batch: Batch, log: Log) -> Published:
     memory = Memory(out / ".memory" / site.id, made_with())
     if batch.force:
         memory.forget()
-    ledger = read_ledger(config.reviews, site.id)
+    ledger = ledger_of(site, config, log)
     # 1 search
     batch.line.ledger.opened()
     planned = plan_site(site, config, batch.line)

@@ -261,7 +261,7 @@ def test_reviewed_values_are_drawn_in_the_chart_of_the_program_and_told_in_its_w
     assert len(charts) == 1
     assert b"reviewed-value-2019" in charts[0].content
     assert charts[0].alt.endswith(
-        "After review: 2018: 5.0 ha (4.5 to 5.5), baseline year; 2019: 3.00 ha (2.80 to 3.20), not compared."
+        "After review: 2018: 5.00 ha (4.50 to 5.50), baseline year; 2019: 3.00 ha (2.80 to 3.20), not compared."
     )
 
 

@@ -6,6 +6,7 @@ from html import unescape
 import pytest
 from report_fixture import BASELINE, NASTY, make_tables
 
+from pipeline.printable import unplaced
 from pipeline.products.geopackage import write_geopackage
 from pipeline.products.index_page import Entry, index_of, write_index
 from pipeline.products.manifest import code_sha256
@@ -53,7 +54,7 @@ def test_every_site_gives_its_verdict_difference_and_years(page):
         *("increase", "no_detectable_change", "no_detectable_change", "no_detectable_change"),
         *("not_observable", "not_detectable", "supported"),
     ]
-    assert "+1.30\xa0ha (+1.13\xa0to\xa0+1.48)" in row
+    assert "+1.30\xa0ha (+1.12\xa0to\xa0+1.49)" in row
     assert 'data-key="13050.0"' in row
     assert row.count("2016 to 2021") == 5
     assert 'href="alpha/report.html"' in row
@@ -74,6 +75,40 @@ def test_what_failed_what_is_old_and_what_cannot_be_read_is_said(page):
     assert "href" not in gamma
     assert gamma.count("not assessed") == 4
     assert "Cannot be read" in row_of(page, "delta")
+
+
+def test_no_folder_of_the_machine_is_on_the_page(tmp_path):
+    out = tmp_path / "my results"
+    (out / "broken").mkdir(parents=True)
+    (out / "broken" / "manifest.json").write_text("{}", encoding="utf-8")
+    states = {
+        "alpha": {"ok": False, "error": f"{tmp_path}/the reviews/alpha.jsonl: line 2: is not JSON"},
+        "beta": {"ok": False, "error": f"{out}/beta/review.gpkg: lacks the table review"},
+        "gamma": {"ok": False, "error": f"site gamma: unexpected OSError: [Errno 28] No space: '{tmp_path}/a/b.tif'"},
+    }
+    page = write_index(out, states).read_text(encoding="utf-8")
+    assert str(tmp_path) not in unescape(page)
+    assert "The last run failed: alpha.jsonl: line 2: is not JSON" in row_of(page, "alpha")
+    assert "The last run failed: beta/review.gpkg: lacks the table review" in row_of(page, "beta")
+    assert "No space: 'b.tif'" in unescape(row_of(page, "gamma"))
+    assert "Cannot be read: broken/broken.gpkg" in row_of(page, "broken")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("/a/b/c.json: is bad", "c.json: is bad"),
+        ("/out/site/x.gpkg: is bad", "site/x.gpkg: is bad"),
+        ("/a/out/site/x.gpkg: is bad", "x.gpkg: is bad"),
+        ("read file:///a b/c d.tif (no)", "read c d.tif (no)"),
+        ("https://host/a/b: 404; m2/year, and/or", "https://host/a/b: 404; m2/year, and/or"),
+        ("cannot copy (/a/b) to (/c/d)", "cannot copy (b) to (d)"),
+        ("root = /a/b, else 1 / 2", "root = b, else 1 / 2"),
+        ("/out: busy", "out: busy"),
+    ],
+)
+def test_absolute_paths_are_shown_below_the_results_or_by_name(text, expected):
+    assert unplaced(text, "/out") == expected
 
 
 def test_claims_are_counted_over_sites(page):

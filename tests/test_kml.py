@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -71,6 +72,15 @@ def test_a_polygon_is_shown_in_its_year_with_its_numbers(tmp_path):
     said = newest.find(f"{KML}description").text
     assert "2.31 ha (95 % interval " in said, "23 100 m2"
     assert "volume_lo_m3" not in values, "NULL is left out"
+
+
+def test_a_pile_reviewers_reject_says_so(tmp_path):
+    tables = made_up()
+    tables["stockpiles"] = [replace(row, review="rejected") for row in tables["stockpiles"]]
+    source = tmp_path / "pukchang.gpkg"
+    write_geopackage(source, tables, EPSG, "Pukchang", False)
+    told = [e.text for e in root_of(write_kml(tmp_path, Finished.at(source))).iter(f"{KML}description")]
+    assert sum("Probable, rejected in review" in text for text in told) == len(tables["stockpiles"])
 
 
 def test_colours_are_those_of_the_styles(tmp_path):

@@ -153,8 +153,8 @@ def test_summary_gives_each_headline_verdict_once(page, written):
         *("insufficient_data", "insufficient_data", "decrease", "insufficient_data"),
     ]
     assert "Stockpile area in 2021 is 1.30 ha larger than in 2016." in summary.text
-    assert "2.31 ha (2.15 to 2.47), 10 dates" in summary.text
-    assert "+1.30 ha (+1.13 to +1.48)" in summary.text
+    assert "2.31 ha (2.14 to 2.48), 10 dates" in summary.text
+    assert "+1.30 ha (+1.12 to +1.49)" in summary.text
     assert "Called from (MDC)0.177 ha" in summary.text.replace(") ", ")")
     assert f"Years that could not be judged: {MISSING} (stockpile area" in page.text
 

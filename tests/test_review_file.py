@@ -2,6 +2,8 @@
 
 import dataclasses
 import datetime as dt
+import json
+import re
 import shutil
 import sqlite3
 
@@ -11,13 +13,14 @@ from conftest import call
 from review_fixture import OWN, SIGNED, blob_of, copy_row, draw, opened, put, rows_of, square, without
 from shapely.affinity import translate
 
-from pipeline.config import LimitsConfig
+from pipeline.config import Config, LimitsConfig
 from pipeline.errors import ReviewError
 from pipeline.products import review_file
 from pipeline.products.geopackage import read_tables
 from pipeline.products.review_file import REVIEW, gains_to_review, offer, piles_to_review, read_review
 from pipeline.records import BoundaryChangeRow
 from pipeline.review.checks import Place, check_rows
+from pipeline.reviewing import review_site
 from pipeline.sites import read_site
 
 TODAY = dt.date(2024, 6, 1)
@@ -138,10 +141,56 @@ def test_rows_can_be_added_where_a_reviewer_made_a_spatial_index(folder):
 def test_a_file_that_is_none_is_told_and_left(folder, content):
     path = folder / REVIEW
     path.write_bytes(content)
-    assert offer(folder, "sim-port").startswith("review.gpkg: nothing was added")
+    said = offer(folder, "sim-port")
+    assert said.startswith("review.gpkg: nothing was added")
+    assert "move the file away, and the next run makes a new one" in said
+    assert "adds what is new" not in said
     assert path.read_bytes() == content
     with pytest.raises(ReviewError, match=r"review\.gpkg"):
         read_review(path)
+
+
+def test_a_file_without_its_layer_is_told_though_nothing_is_to_be_added(folder):
+    with opened(folder / REVIEW) as connection:
+        connection.execute("DROP TABLE review")
+    said = offer(folder, "sim-port")
+    assert "nothing was added (lacks the table review; move the file away" in said
+    assert str(folder) not in said
+
+
+def test_a_folder_in_place_of_the_file_is_told_as_such(folder):
+    (folder / REVIEW).unlink()
+    (folder / REVIEW).mkdir()
+    assert "is no plain file; move it away, and the next run makes a new one" in offer(folder, "sim-port")
+    with pytest.raises(ReviewError, match="is no plain file; move it away, and the next run makes a new one"):
+        read_review(folder / REVIEW)
+
+
+def test_a_file_that_may_not_be_written_is_not_called_damaged(folder, monkeypatch):
+    without(folder / REVIEW)
+
+    def refused(*_):
+        with sqlite3.connect(f"{(folder / REVIEW).as_uri()}?mode=ro", uri=True) as connection:
+            connection.execute("DELETE FROM offered")
+
+    monkeypatch.setattr(review_file, "_insert", refused)
+    assert "check its permissions and the space on disk" in offer(folder, "sim-port")
+
+
+def test_a_file_that_is_made_anew_tells_where_former_decisions_are(folder, monkeypatch):
+    (folder / REVIEW).unlink()
+    assert re.fullmatch(r"review\.gpkg: \d+ objects to review", offer(folder, "sim-port"))
+    (folder / REVIEW).unlink()
+    whole = review_file.read_rows
+    monkeypatch.setattr(review_file, "read_rows", lambda p, name: [1, 2] if name == "reviews" else whole(p, name))
+    assert offer(folder, "sim-port").endswith("to review; it does not show the 2 decisions the ledger holds")
+
+
+def test_a_file_of_another_site_gets_no_rows(folder):
+    put_site(folder / REVIEW, "sim-camp")
+    without(folder / REVIEW)
+    assert "nothing was added (is of site 'sim-camp', not of sim-port" in offer(folder, "sim-port")
+    assert rows_of(folder / REVIEW) == []
 
 
 def test_what_was_rejected_is_not_put_in_again_under_another_name(folder):
@@ -201,6 +250,48 @@ def test_accept_reject_edit_own_and_withdraw_are_taken(folder, site):
     assert edit.outline.contains(edit.machine.outline)
     assert (own.kind, own.object_id, own.source_date) == ("own_yard", "yard", dt.date(2019, 6, 1))
     assert (withdraw.choice, withdraw.analyst) == ("withdraw", "B. Lee")
+
+
+def put_site(path, name):
+    with opened(path) as connection:
+        connection.execute("UPDATE made_for SET site = ?", (name,))
+
+
+def config_of(tmp_path, folder):
+    return Config(out=folder.parent, reviews=tmp_path / "decided")
+
+
+def test_a_file_of_another_site_is_refused_and_its_ledger_untouched(folder, site, tmp_path):
+    path, config = folder / REVIEW, config_of(tmp_path, folder)
+    put(path, 1, decision="accept", **SIGNED)
+    put_site(path, "sim-camp")
+    with pytest.raises(ReviewError, match=r"review\.gpkg: is of site 'sim-camp', not of sim-port; .*nothing is taken"):
+        review_site(site, config, path)
+    assert not config.reviews.exists()
+    put_site(path, "sim-port")
+    assert len(review_site(site, config, path).sorted_out.new) == 1
+
+
+def test_a_file_that_names_no_site_must_lie_in_this_one(folder, site, tmp_path):
+    """Files of earlier versions do not name theirs."""
+    path, config = folder / REVIEW, config_of(tmp_path, folder)
+    put(path, 1, decision="accept", **SIGNED)
+    with opened(path) as connection:
+        connection.execute("DROP TABLE made_for")
+    elsewhere = dataclasses.replace(site, aoi=translate(site.aoi, 1.0))
+    with pytest.raises(ReviewError, match=r"holds objects outside site sim-port; .*nothing is taken"):
+        review_site(elsewhere, config, path)
+    assert len(review_site(site, config, path).sorted_out.new) == 1
+
+
+def test_review_holds_the_ledger_to_the_present_result(folder, site, tmp_path):
+    config = config_of(tmp_path, folder)
+    put(folder / REVIEW, 1, decision="accept", **SIGNED)
+    manifest = json.loads((folder / "manifest.json").read_text("utf-8")) | {"reviews_sha256": "0" * 64}
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(ReviewError, match="is not there, but"):
+        review_site(site, config)
+    assert not config.reviews.exists()
 
 
 GOOD = {"decision": "reject", "reason": "shadow", **SIGNED}

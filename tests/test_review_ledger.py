@@ -153,6 +153,47 @@ def test_what_could_not_be_read_back_is_not_written(tmp_path):
     assert ledger_path(tmp_path, "site").read_bytes() == before
 
 
+# --- what a result was made with ---
+
+
+def test_a_ledger_must_begin_with_the_one_the_present_result_was_made_with(tmp_path):
+    take(tmp_path, *THREE)
+    named = read_ledger(tmp_path, "site").sha256
+    assert len(read_ledger(tmp_path, "site", named).decisions) == 3
+    take(tmp_path, decided("reject", "p9"))
+    lines = lines_of(tmp_path)
+    assert len(read_ledger(tmp_path, "site", named).decisions) == 4
+    for fewer in (2, 1, 0):
+        rewrite(tmp_path, lines[:fewer])
+        with pytest.raises(ReviewError, match=r"site\.jsonl: does not begin with the decisions .* restore"):
+            read_ledger(tmp_path, "site", named)
+        with pytest.raises(ReviewError, match="does not begin with"):
+            append(tmp_path, "site", lambda _: [decided()], named)
+        assert lines_of(tmp_path) == lines[:fewer]
+    ledger_path(tmp_path, "site").unlink()
+    with pytest.raises(ReviewError, match=r"site\.jsonl: is not there, .* restore"):
+        read_ledger(tmp_path, "site", named)
+    with pytest.raises(ReviewError, match="is not there"):
+        append(tmp_path, "site", lambda _: [decided()], named)
+    assert not ledger_path(tmp_path, "site").exists()
+    with pytest.raises(ReviewError, match="is not there"):
+        read_ledger(tmp_path / "elsewhere", "site", named)
+
+
+def test_the_place_of_the_ledgers_must_be_a_folder(tmp_path):
+    file, leads_nowhere = tmp_path / "file", tmp_path / "link"
+    file.write_text("", encoding="utf-8")
+    leads_nowhere.symlink_to(tmp_path / "gone")
+    for wrong in (file, leads_nowhere):
+        with pytest.raises(ReviewError, match="is no folder; set `reviews` to the folder of the ledgers"):
+            read_ledger(wrong, "site")
+        with pytest.raises(ReviewError, match="is no folder"):
+            take(wrong, decided())
+    ledger_path(tmp_path, "site").symlink_to(tmp_path / "gone")
+    with pytest.raises(ReviewError, match="no plain file"):
+        read_ledger(tmp_path, "site")
+
+
 def _take_one(folder: Path, number: int) -> None:
     def slow(former):
         time.sleep(0.02)

@@ -123,6 +123,8 @@ def test_review_round_trip(desk):
     assert verify(desk.site) == []
     assert "up to date" in desk.run().stderr
 
+    check_that_no_decision_vanishes(desk)
+
     # A changed mind: a new line, the older stay; the pile is confirmed once nobody rejects it.
     put(desk.file, slip, decision="withdraw", reason="confused it with another", reviewed_on="2024-03-03")
     assert "1 taken (1 of them change an earlier one)" in desk.review().stdout
@@ -131,6 +133,22 @@ def test_review_round_trip(desk):
     tables = desk.tables("stockpiles", "reviews")
     assert {r.tier for r in tables["stockpiles"] if r.pile_id == sorted(piles)[1]} == {"confirmed"}
     assert [r.counts for r in tables["reviews"]] == [True] * 5 + [False] * 2
+
+
+def check_that_no_decision_vanishes(desk):
+    """Lines removed from the end, and the whole ledger removed, fail the site and leave its result."""
+    whole, manifest = desk.ledger.read_bytes(), (desk.site / "manifest.json").read_bytes()
+    desk.ledger.write_bytes(b"".join(whole.splitlines(keepends=True)[:-1]))
+    for said in ("does not begin with", "is not there, but"):
+        done = call("run", SITE, "--config", desk.config)
+        assert done.returncode == 1
+        assert said in done.stderr
+        assert str(desk.ledger.parent) not in (desk.results / "index.html").read_text("utf-8")
+        assert said in (desk.results / "index.html").read_text("utf-8")
+        desk.ledger.unlink(missing_ok=True)
+    assert (desk.site / "manifest.json").read_bytes() == manifest
+    desk.ledger.write_bytes(whole)
+    assert "up to date" in desk.run().stderr
 
 
 def check_what_stands_beside(desk, piles, before):

@@ -6,9 +6,14 @@ from dataclasses import replace
 import pytest
 from report_fixture import BASELINE, make_tables
 
+from pipeline.measure import _WHOLE
 from pipeline.products import texts
 from pipeline.products.gaps import not_assessed
+from pipeline.products.listings import values_listing
 from pipeline.products.results import Results
+from pipeline.products.scale import Scale
+from pipeline.products.seen import WHOLE_SEEN
+from pipeline.products.wording import measured as in_words
 from pipeline.records import MeasurementRow, RunRow, SceneRow, SiteRow
 from pipeline.series_records import BreakRow, TrendRow
 
@@ -54,6 +59,40 @@ def test_zones_and_metrics_that_lack_the_same_share_a_sentence():
 def test_a_year_seen_in_part_is_named():
     lines = said([measured("site", 2018), measured("site", 2019, status="partial", valid_fraction=0.8)])
     assert "2019, only part of the ground was seen in whole site: what is missing is not counted." in lines
+
+
+def test_a_year_seen_whole_is_not_said_to_lack_images():
+    lines = said([measured("site", 2018, status="partial"), gap("site", 2019, n_dates=9)])
+    assert "2018, not every pile could be outlined in whole site: the numbers are measured in part." in lines
+    whole = gap("site", 2019, n_dates=9)
+    lines = said([measured("site", 2018), replace(whole, valid_fraction=1.0)])
+    why = "too much of the piles could not be outlined"
+    assert f"2019, without a number: stockpile area in whole site ({why})." in lines
+
+
+def test_what_review_leaves_open_is_not_put_on_the_images():
+    reviewed = "reviewed_stockpile_area_m2"
+    rows = [measured("site", year, valid_fraction=0.9, status="partial") for year in (2018, 2019, 2020)]
+    rows[1] = measured("site", 2019)
+    rows += [gap("site", 2018, reviewed, n_dates=9), measured("site", 2019, reviewed, status="partial")]
+    rows += [replace(rows[2], metric=reviewed)]
+    lines = said(rows)
+    assert any(line.startswith("2018, without a number: reviewed stockpile area in whole site (") for line in lines)
+    assert not any("not observable" in line for line in lines)
+    assert [line for line in lines if line.startswith("2019")] == [
+        "2019, the decisions of reviewers leave a pile open in whole site: the reviewed numbers are measured in part."
+    ]
+    assert "2020, only part of the ground was seen in whole site: what is missing is not counted." in lines
+
+
+def test_a_number_of_a_part_says_of_which():
+    row = measured("site", 2019, status="partial")
+    assert "not every pile could be outlined" in in_words(row, Scale.of("m2", [100.0]))
+    assert "only part of the area was seen" in in_words(replace(row, valid_fraction=0.8), Scale.of("m2", [100.0]))
+    assert WHOLE_SEEN == _WHOLE
+    lacking = [gap("site", 2019), replace(gap("site", 2020), valid_fraction=1.0)]
+    table = values_listing(results_of(measurements=lacking, changes=[]))
+    assert [row[-1].text for row in table.rows] == ["not observable", "insufficient data"]
 
 
 def test_a_metric_that_was_not_assessed_stands_with_the_reason_of_the_run():

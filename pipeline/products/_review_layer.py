@@ -19,6 +19,8 @@ from pipeline.products.geopackage import ENVELOPE_BYTES, SIMULATED_NOTE, VERSION
 LAYER = "review"
 OFFERED = "offered"
 """Table of what each object was when it was put in; no form shows it, so that no slip changes it."""
+MADE_FOR = "made_for"
+"""Table of one row: the site."""
 
 COLUMNS: dict[str, str] = {
     "review_id": "TEXT", "object": "TEXT", "object_id": "TEXT", "year": "INTEGER", "decision": "TEXT", "reason": "TEXT",
@@ -29,13 +31,15 @@ COLUMNS: dict[str, str] = {
 """Columns of the layer beside its geometry, and their types."""
 
 
-def create(path: Path, bounds: tuple[float, ...], epsg: int, *, simulated: bool) -> None:
+def create(path: Path, site: str, bounds: tuple[float, ...], epsg: int, *, simulated: bool) -> None:
     """Make a review file without rows.
 
     Parameters
     ----------
     path : Path
         Nothing is there yet.
+    site : str
+        Id of the site.
     bounds : tuple of float
         Left, bottom, right, top of the site, metres.
     epsg : int
@@ -52,6 +56,8 @@ def create(path: Path, bounds: tuple[float, ...], epsg: int, *, simulated: bool)
             " area_m2 REAL NOT NULL, area_lo95_m2 REAL, area_hi95_m2 REAL, tier TEXT, outline BLOB NOT NULL,"
             " manifest_sha256 TEXT NOT NULL, PRIMARY KEY (object, object_id))"
         )
+        connection.execute(f"CREATE TABLE {MADE_FOR} (site TEXT NOT NULL)")
+        connection.execute(f"INSERT INTO {MADE_FOR} VALUES (?)", (site,))  # noqa: S608 - a name of ours
         connection.execute(
             "UPDATE gpkg_contents SET min_x = ?, min_y = ?, max_x = ?, max_y = ? WHERE table_name = ?",
             (*bounds, LAYER),

@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from pipeline.products.listings import Cell, Column, Listing, address, cells, number_cell, pair, verdict_cell
 from pipeline.products.results import Results
+from pipeline.products.reviewed import states_of, years_in_review
 from pipeline.products.rounding import ABSENT, show, show_probability
 from pipeline.products.wording import FOUND_SIGMA, metric_title, yearly
 from pipeline.records import (
@@ -103,6 +104,7 @@ def pile_changes(results: Results) -> Listing:
     rows.sort(key=lambda r: (r.pile_id, r.year_to, r.year_from))
     grouped = gathered(rows, lambda r: r.pile_id)
     newest = {pile.pile_id: pile.year for pile in results.piles()}
+    states = states_of(results.piles())
     lines = []
     for group in grouped:
         row = group[0]
@@ -111,6 +113,9 @@ def pile_changes(results: Results) -> Listing:
         lines.append(
             (
                 *(Cell(row.pile_id, at=at), Cell(_spans(group))),
+                Cell(
+                    years_in_review(states, row.pile_id, (y for r in group for y in (r.year_from, r.year_to))) or ABSENT
+                ),
                 number_cell(delta.value_with_unit if row.delta_m2 is not None else "not assessed", row.delta_m2),
                 number_cell(delta.interval_with_unit, row.lo95_m2),
                 number_cell(show(row.mdc95_m2).value_with_unit, row.mdc95_m2),
@@ -120,9 +125,11 @@ def pile_changes(results: Results) -> Listing:
         )
     return Listing(
         "Changes of single piles",
-        "A pile outlined in one year and observably absent in the other counts with area 0 there.",
+        "A pile outlined in one year and observably absent in the other counts with area 0 there. The numbers are the "
+        f"program's. Review: what reviewers say of the pile in these years; {ABSENT} : they did not decide on it.",
         (
-            *(Column("Pile"), Column("Years", share=1.3), Column("Difference", number=True, share=1.2)),
+            *(Column("Pile"), Column("Years", share=1.3), Column("Review", share=1.5)),
+            Column("Difference", number=True, share=1.2),
             *(Column("95 % interval", number=True, share=1.7), Column("Called from", number=True, share=1.1)),
             *(Column("Found from", number=True, share=1.1), Column("Verdict", share=1.6)),
         ),

@@ -4,9 +4,23 @@ from collections import Counter
 from collections.abc import Sequence
 
 from pipeline.products.results import Results
+from pipeline.products.seen import REVIEWED, seen_whole
 from pipeline.products.wording import ADEQUATE, METRICS, listed, metric_noun
 from pipeline.records import ClaimRow, MeasurementRow, RunRow, SiteRow, StockpileRow
 from pipeline.series_records import BreakRow, TrendRow
+
+_OPEN = {
+    "piles": "too much of the piles could not be outlined",
+    "review": "the images were enough; the decisions of reviewers leave too much of this year open",
+}
+"""Why a year that was seen has no number."""
+
+_IN_PART = {
+    "imagery": "only part of the ground was seen in {}: what is missing is not counted",
+    "piles": "not every pile could be outlined in {}: the numbers are measured in part",
+    "review": "the decisions of reviewers leave a pile open in {}: the reviewed numbers are measured in part",
+}
+"""Why a number is one of a part."""
 
 
 def not_assessed(results: Results) -> tuple[str, ...]:
@@ -50,24 +64,36 @@ def _metrics(results: Results) -> list[str]:
 
 def _year(results: Results, year: int) -> list[str]:
     """Say which metrics of a year lack a value, in which zones, and what there was to measure with."""
-    lacking: dict[str, list[MeasurementRow]] = {}
-    for row in results.measurements.values():
-        if row.year == year and row.status != "not_assessed" and (row.status not in ADEQUATE or row.value is None):
-            lacking.setdefault(row.metric, []).append(row)
-    in_part = [r for r in results.measurements.values() if r.year == year and r.status == "partial"]
-    alike: dict[tuple[str, str], list[str]] = {}
-    for metric in sorted(lacking, key=results.metrics.index):
-        alike.setdefault((_zones(results, [r.zone_id for r in lacking[metric]]), _seen(lacking[metric])), []).append(
-            metric
-        )
-    parts = [
-        f"{listed([metric_noun(m) for m in metrics])} in {zones} ({seen})" for (zones, seen), metrics in alike.items()
-    ]
-    said = [f"{year}, not observable: {'; '.join(parts)}."] if parts else []
-    if in_part:
-        zones = _zones(results, list(dict.fromkeys(r.zone_id for r in in_part)))
-        said.append(f"{year}, only part of the ground was seen in {zones}: what is missing is not counted.")
+    rows = [row for row in results.measurements.values() if row.year == year]
+    lacking: dict[tuple[str, str], list[MeasurementRow]] = {}
+    in_part: dict[str, list[str]] = {}
+    for row in rows:
+        if row.status == "partial":
+            in_part.setdefault(_cause(results, row), []).append(row.zone_id)
+        if row.status != "not_assessed" and (row.status not in ADEQUATE or row.value is None):
+            lacking.setdefault((row.metric, _cause(results, row)), []).append(row)
+    said = []
+    for beginning, causes in (("not observable", ("imagery",)), ("without a number", ("piles", "review"))):
+        alike: dict[tuple[str, str], list[str]] = {}
+        for metric, cause in sorted(lacking, key=lambda key: results.metrics.index(key[0])):
+            if cause in causes:
+                of_metric = lacking[metric, cause]
+                why = _OPEN.get(cause) or _seen(of_metric)
+                alike.setdefault((_zones(results, [r.zone_id for r in of_metric]), why), []).append(metric)
+        parts = [f"{listed([metric_noun(m) for m in ms])} in {zones} ({why})" for (zones, why), ms in alike.items()]
+        said += [f"{year}, {beginning}: {'; '.join(parts)}."] if parts else []
+    for cause, zone_ids in in_part.items():
+        said.append(f"{year}, {_IN_PART[cause].format(_zones(results, list(dict.fromkeys(zone_ids))))}.")
     return said
+
+
+def _cause(results: Results, row: MeasurementRow) -> str:
+    """Say why a year has no value or a partial one: ``review``, ``piles`` or ``imagery``."""
+    machine = results.measurements.get((row.zone_id, row.metric.removeprefix(REVIEWED), row.year))
+    # The same images lie under both numbers: what the program could measure they show.
+    if machine is not None and machine is not row and machine.value is not None and machine.status != row.status:
+        return "review"
+    return "piles" if seen_whole(row) else "imagery"
 
 
 def _zones(results: Results, zone_ids: Sequence[str]) -> str:

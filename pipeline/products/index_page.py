@@ -13,6 +13,7 @@ from pyproj import Transformer
 from shapely import union_all
 
 from pipeline.errors import ProductError
+from pipeline.printable import unplaced
 from pipeline.products._documents import MANIFEST
 from pipeline.products.assets import Assets, template
 from pipeline.products.atomic import atomic_path
@@ -146,13 +147,17 @@ def index_of(entries: Sequence[Entry]) -> str:
 
 
 def _entry(out: Path, site_id: str, state: Mapping[str, object] | None, finished: bool) -> Entry:
-    failed = f"The last run failed: {state.get('error')}" if state is not None and not state.get("ok") else ""
+    failed = ""
+    if state is not None and not state.get("ok"):
+        failed = f"The last run failed: {unplaced(str(state.get('error')), str(out))}"
     if not finished:
         return Entry(site_id, site_id, notes=(failed or "No finished result.",), finished=False)
     try:
         tables = read_tables(out / site_id / f"{site_id}.gpkg", _LAYERS)
     except ProductError as error:
-        return Entry(site_id, site_id, notes=(*([failed] if failed else []), f"Cannot be read: {error}"))
+        return Entry(
+            site_id, site_id, notes=(*([failed] if failed else []), f"Cannot be read: {unplaced(str(error), str(out))}")
+        )
     said = {row.key: row.value for row in tables["run"] if isinstance(row, RunRow)}
     results = Results(tables, int(said["baseline_year"]) if said.get("baseline_year") else None)
     of_site = [s for s in statements(results, float(said["fdr_q"])) if s.zone_id == SITE_ZONE]

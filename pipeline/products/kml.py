@@ -21,6 +21,7 @@ from pipeline.products._project import SHOWN
 from pipeline.products.atomic import atomic_path
 from pipeline.products.exports import cell_text
 from pipeline.products.finished import Finished
+from pipeline.products.reviewed import in_review
 from pipeline.products.rounding import show, show_percent
 from pipeline.products.wording import attribution
 
@@ -190,7 +191,7 @@ def _area(value: float | None, low: float | None, high: float | None, *, signed:
 
 def _stockpile(row: Any, words: _Words) -> tuple[str, list[str]]:
     return f"Stockpile {row.pile_id}, {row.year}", [
-        words["tier"][row.tier],
+        ", ".join(filter(None, (words["tier"][row.tier], in_review(row.review)))),
         f"Area {_area(row.area_m2, row.area_lo95_m2, row.area_hi95_m2)}",
         f"{row.n_dates} dates, {show_percent(row.persistence)} of them like coal",
         f"Zone: {row.zone_id or 'none'}",

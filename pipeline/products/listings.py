@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 from pipeline.products.results import Results
+from pipeline.products.reviewed import in_review, tier_words
 from pipeline.products.rounding import ABSENT, known, show, show_metres, show_percent
+from pipeline.products.seen import seen_whole
 from pipeline.products.wording import ADEQUATE, STATUSES, VERDICTS, metric_title
 from pipeline.records import BoundaryChangeRow, StockpileRow
 
@@ -97,13 +99,15 @@ def piles_by_year(results: Results) -> Listing:
         if row is None:
             return Cell(ABSENT if year in adequate else "not obs.")
         shown = show(row.area_m2, row.area_lo95_m2, row.area_hi95_m2)
-        return number_cell(f"{shown.value_with_unit} ({shown.interval})", row.area_m2)
+        # Both keep their tier: without a word they would look as if nobody had objected.
+        said = f", {in_review(row.review)}" if row.review in ("rejected", "contested") else ""
+        return number_cell(f"{shown.value_with_unit} ({shown.interval}){said}", row.area_m2)
 
     last = {pile_id: max(year for name, year in area if name == pile_id) for pile_id in pile_ids}
     rows = tuple(
         (
             Cell(pile_id, at=address("pile", pile_id, last[pile_id])),
-            Cell(area[pile_id, last[pile_id]].tier),
+            Cell(tier_words(area[pile_id, last[pile_id]])),
             *(cell(pile_id, year) for year in years),
         )
         for pile_id in pile_ids
@@ -157,7 +161,7 @@ def _pile_cells(results: Results, row: StockpileRow) -> tuple[Cell, ...]:
     extremes = f"{show(row.area_max_m2).value_with_unit}; {show(row.area_end_m2).value_with_unit}"
     return (
         Cell(row.pile_id, at=address("pile", row.pile_id, row.year)),
-        *cells(row.tier, zone),
+        *cells(tier_words(row), zone),
         number_cell(area.value_with_unit, row.area_m2),
         number_cell(area.interval_with_unit, row.area_lo95_m2),
         number_cell(str(row.n_dates), row.n_dates),
@@ -211,6 +215,9 @@ def values_listing(results: Results) -> Listing:
         adequate = row.status in ADEQUATE and row.value is not None
         shown = show(row.value, row.lo95, row.hi95, row.unit) if adequate else show(None, unit=row.unit)
         status = STATUSES.get(row.status, row.status)
+        if row.status == "insufficient_data" and seen_whole(row):
+            # The ground was seen; something else is missing, and nothing false is said of the images.
+            status = VERDICTS[row.status]
         lines.append(
             (
                 *cells(results.zone_name(row.zone_id), metric_title(row.metric), str(row.year)),

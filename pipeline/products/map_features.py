@@ -7,6 +7,7 @@ from shapely.geometry.base import BaseGeometry
 
 from pipeline.products.listings import address, pair
 from pipeline.products.results import SITE_ZONE, Results
+from pipeline.products.reviewed import tier_words
 from pipeline.products.rounding import show, show_metres, show_percent
 from pipeline.products.wording import VERDICTS, dates, day
 from pipeline.records import BoundaryChangeRow, FootprintRow, SiteRow, StockpileChangeRow, StockpileRow, ZoneRow
@@ -143,7 +144,7 @@ def _pile(results: Results, row: StockpileRow, change: StockpileChangeRow | None
     said = [
         ["Area", f"{area.value_with_unit} (95 % interval {area.interval_with_unit})"],
         ["Dates", f"{row.n_dates}, {day(row.year_start)} to {day(row.year_end)}"],
-        ["Tier", row.tier],
+        ["Tier", tier_words(row)],
     ]
     if row.score is not None:
         said.append(["Probability of coal", show_percent(row.score)])

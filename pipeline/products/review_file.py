@@ -19,9 +19,10 @@ from pipeline.errors import ReviewError
 from pipeline.evidence import sha256_file
 from pipeline.grid import reproject
 from pipeline.outlines import polygons_only
+from pipeline.printable import shown
 from pipeline.products._documents import MANIFEST
 from pipeline.products._qgis import GEOMETRY_COLUMN
-from pipeline.products._review_layer import COLUMNS, LAYER, OFFERED, add_functions, create, from_blob, to_blob
+from pipeline.products._review_layer import COLUMNS, LAYER, MADE_FOR, OFFERED, add_functions, create, from_blob, to_blob
 from pipeline.products.atomic import atomic_path
 from pipeline.products.geopackage import read_rows, read_tables
 from pipeline.products.results import HEADLINE_ROLES
@@ -34,6 +35,7 @@ REVIEW = "review.gpkg"
 _LONLAT = 4326
 _BUSY_S = 5.0
 """How long to wait for a save under way in QGIS."""
+_ANEW = "move it away, and the next run makes a new one"
 _MOST_ROWS = 100_000
 _MOST_BLOB = 8 << 20
 _MOST_FILE = 1 << 30
@@ -65,8 +67,8 @@ def offer(folder: Path, site: str) -> str | None:
     Returns
     -------
     str or None
-        One line on what was done; None when there was nothing to do. A file that is busy or is not ours is left as it
-        is, and the line says so: a run does not fail by it.
+        One line on what was done; None when there was nothing to do. A file that is busy, damaged, of another site or
+        not ours is left as it is, and the line says so and what to do: a run does not fail by it.
     """
     path, package = folder / REVIEW, folder / f"{site}.gpkg"
     tables = read_tables(package, ("sites", "zones", "run"))
@@ -81,13 +83,27 @@ def offer(folder: Path, site: str) -> str | None:
         if not path.exists():
             with atomic_path(path) as beside:
                 bounds = tuple(map(float, shapely.total_bounds(outlines)))
-                create(beside, bounds, epsg, simulated=facts["simulated"] == "yes")
-                _add(beside, offers, epsg, manifest)
-            return f"{REVIEW}: {len(offers)} objects to review"
-        added = _add(path, offers, epsg, manifest)
+                create(beside, site, bounds, epsg, simulated=facts["simulated"] == "yes")
+                _add(beside, site, offers, epsg, manifest)
+            taken = sum(1 for _ in read_rows(package, "reviews"))
+            former = f"; it does not show the {taken} decisions the ledger holds" if taken else ""
+            return f"{REVIEW}: {len(offers)} objects to review{former}"
+        added = _add(path, site, offers, epsg, manifest)
+    except ReviewError as error:
+        return f"{REVIEW}: nothing was added ({str(error).removeprefix(f'{path}: ')})"
     except sqlite3.Error as error:
-        return f"{REVIEW}: nothing was added ({error}); the next run adds what is new"
+        return f"{REVIEW}: nothing was added ({error}); {_remedy(error)}"
     return f"{REVIEW}: {added} objects added" if added else None
+
+
+def _remedy(error: sqlite3.Error) -> str:
+    """Say what to do about a file SQLite could not add to; the low byte of an extended code is the plain one."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
+        return "the next run adds what is new"
+    if code in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY}:
+        return "check its permissions and the space on disk"
+    return "it is damaged: move the file away, and the next run makes a new one"
 
 
 def piles_to_review(rows: Iterable[Row]) -> list[Offer]:
@@ -127,8 +143,9 @@ def read_review(path: Path) -> ReviewFile:
     ReviewError
         It is not there, is no review file, is too large, or is busy.
     """
-    if not path.is_file():
+    if not path.exists():
         raise ReviewError(f"{path}: is not there; stockline run makes it")
+    _check_plain(path)
     if path.stat().st_size > _MOST_FILE:
         raise ReviewError(f"{path}: has more than {_MOST_FILE:,} bytes; it is no review file of this program")
     try:
@@ -147,12 +164,32 @@ def read_review(path: Path) -> ReviewFile:
                 raise ReviewError(f"{path}: has more than {_MOST_ROWS:,} rows; it is no review file of this program")
             offered = list(_read_offered(connection, int(epsg)))
             return ReviewFile(
-                int(epsg), tuple(rows), {key: m for key, m, _ in offered}, {key: shape for key, _, shape in offered}
+                int(epsg),
+                tuple(rows),
+                {key: m for key, m, _ in offered},
+                {key: shape for key, _, shape in offered},
+                _site_of(path, connection),
             )
     except (sqlite3.Error, UnicodeDecodeError, TypeError, ValueError, shapely.errors.ShapelyError) as error:
         raise ReviewError(
             f"{path}: cannot be read as a review file ({error}); close other programs or restore it"
         ) from error
+
+
+def _check_plain(path: Path) -> None:
+    if not path.is_file():
+        raise ReviewError(f"{path}: is no plain file; {_ANEW}")
+
+
+def _site_of(path: Path, connection: sqlite3.Connection) -> str | None:
+    """Site a file was made for; None where a file of an earlier version does not tell."""
+    kind = connection.execute("SELECT type FROM sqlite_master WHERE name = ?", (MADE_FOR,)).fetchone()
+    if kind is None:
+        return None
+    named = connection.execute(f"SELECT site FROM {MADE_FOR} LIMIT 2").fetchall() if kind == ("table",) else []  # noqa: S608 - a name of ours
+    if len(named) != 1 or not isinstance(named[0][0], str):
+        raise ReviewError(f"{path}: {MADE_FOR} does not name one site; {_ANEW}")
+    return str(named[0][0])
 
 
 def _check_tables(path: Path, connection: sqlite3.Connection) -> None:
@@ -197,12 +234,17 @@ def _connected(path: Path, mode: str) -> Iterator[sqlite3.Connection]:
         yield connection
 
 
-def _add(path: Path, offers: Sequence[Offer], epsg: int, manifest: str) -> int:
-    """Add the objects the file does not hold, all or none."""
+def _add(path: Path, site: str, offers: Sequence[Offer], epsg: int, manifest: str) -> int:
+    """Add the objects the file does not hold, all or none; :class:`ReviewError` when it is not this site's."""
+    _check_plain(path)
     with _connected(path, "rw") as connection:
         connection.isolation_level = None
         add_functions(connection)
         connection.execute("BEGIN IMMEDIATE")
+        _check_tables(path, connection)
+        named = _site_of(path, connection)
+        if named not in {None, site}:
+            raise ReviewError(f"{path}: is of site {shown(repr(named))}, not of {site}; {_ANEW}")
         held = set(connection.execute(f"SELECT object, object_id FROM {OFFERED}"))  # noqa: S608 - a name of ours
         fresh = [o for o in offers if (o.kind, o.object_id) not in held]
         for o in fresh:

@@ -1,14 +1,14 @@
 """Numbers into text: rounding that never hides a sign and never moves an interval across 0.
 
-Pure. An interval sets how many digits are shown (two digits of its half-width when that starts with
-1 to 3.5, else one: the rule of the Particle Data Group); a number that would then read 0 though it is
-not gets as many digits as its first one needs, so what is printed lies on the same side of 0 as what
-was measured.
+Pure. An interval sets how many digits are shown: two of its half-width. Its bounds are rounded outwards, the
+lower one down and the upper one up, so that what is printed never claims more than what was measured; the value
+is rounded to the nearest. A number that would then read 0 though it is not gets as many digits as its first
+one needs, so what is printed lies on the same side of 0 as what was measured.
 """
 
 import math
 from dataclasses import dataclass
-from decimal import ROUND_HALF_EVEN, Context, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Context, Decimal
 
 M2_PER_HA = 10_000.0
 ABSENT = "–"
@@ -16,7 +16,8 @@ ABSENT = "–"
 
 # Wide enough for any float written out in full: quantize never meets its limit.
 _EXACT = Context(prec=800)
-_FEW_DIGITS_FROM = 3.5
+_NOISE = Decimal("1e-9")
+"""Share of a number by which arithmetic in floats may miss a round one: 1.1300000000000001 is 1.13, not above it."""
 _SIGNIFICANT = 3
 _SMALLEST_EXPONENT = -6
 
@@ -56,26 +57,40 @@ def display_unit(numbers: list[float], unit: str) -> tuple[float, str]:
 
 
 def decimals_for(value: float, half_width: float | None) -> int:
-    """Digits after the point (negative: tens, hundreds) that the half-width of the interval supports."""
+    """Digits after the point (negative: tens, hundreds): two of the interval's half-width, or three of the value."""
     if half_width is None or half_width <= 0:
         return 0 if value == 0 else _SIGNIFICANT - 1 - math.floor(math.log10(abs(value)))
-    exponent = math.floor(math.log10(half_width))
-    return -exponent + (1 if half_width / 10.0**exponent < _FEW_DIGITS_FROM else 0)
+    return 1 - math.floor(math.log10(half_width))
 
 
-def rounded(number: float, decimals: int) -> Decimal:
-    """Round to even at ``decimals``; a number that is not 0 never becomes 0, it keeps its first digit."""
+def rounded(number: float, decimals: int, towards: str = ROUND_HALF_EVEN) -> Decimal:
+    """Round at ``decimals``, to even or ``towards`` one side; what is not 0 never becomes 0, it keeps its first digit.
+
+    Parameters
+    ----------
+    number : float
+        Finite.
+    decimals : int
+        Digits after the point.
+    towards : str
+        Rounding of :mod:`decimal`: ``ROUND_FLOOR`` for a lower bound, ``ROUND_CEILING`` for an upper one.
+    """
     exact = Decimal(repr(float(number)))
-    near = exact.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_EVEN, context=_EXACT)
-    if near == 0 and exact != 0:
-        return exact.quantize(Decimal(1).scaleb(exact.adjusted()), rounding=ROUND_HALF_EVEN, context=_EXACT)
+
+    def at(exponent: int, rounding: str) -> Decimal:
+        return exact.quantize(Decimal(1).scaleb(exponent), rounding=rounding, context=_EXACT)
+
+    near = at(-decimals, ROUND_HALF_EVEN)
+    near = near if abs(near - exact) <= _NOISE * abs(exact) else at(-decimals, towards)
+    if exact != 0 and 0 in (near, at(-decimals, ROUND_HALF_EVEN)):
+        return at(exact.adjusted(), towards)
     return near
 
 
 def written(number: Decimal, signed: bool) -> str:
     """Write a decimal in full, thousands set apart, with a true minus sign, and a plus when ``signed``."""
     size = abs(number)
-    digits = f"{size:.0e}" if size and size.adjusted() < _SMALLEST_EXPONENT else f"{size:,f}"
+    digits = f"{size:e}" if size and size.adjusted() < _SMALLEST_EXPONENT else f"{size:,f}"
     if number == 0:
         return digits
     if number < 0:
@@ -100,7 +115,8 @@ def show(
     Returns
     -------
     Shown
-        The dash where there is no number. The printed numbers keep order and sign.
+        The dash where there is no number. The printed numbers keep order and sign; the printed interval holds the
+        whole of the one given.
     """
     value, lo95, hi95 = known(value), known(lo95), known(hi95)
     numbers = [n for n in (value, lo95, hi95) if n is not None]
@@ -111,13 +127,14 @@ def show(
     largest = max(map(abs, numbers)) / divisor
     decimals = decimals_for(largest, half)
 
-    def text(number: float | None) -> str:
+    def text(number: float | None, towards: str = ROUND_HALF_EVEN) -> str:
         if number is None:
             return ABSENT
         digits = (0 if number.is_integer() else 1) if name == "" else decimals
-        return written(rounded(number / divisor, digits), signed)
+        return written(rounded(number / divisor, digits, towards), signed)
 
-    interval = ABSENT if lo95 is None or hi95 is None else f"{text(lo95)} to {text(hi95)}"
+    held = lo95 is not None and hi95 is not None
+    interval = f"{text(lo95, ROUND_FLOOR)} to {text(hi95, ROUND_CEILING)}" if held else ABSENT
     return Shown(text(value), interval, name)
 
 

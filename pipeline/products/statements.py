@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from pipeline.products.change_listings import found_from
 from pipeline.products.listings import address, pair
 from pipeline.products.results import SITE_ZONE, Results
+from pipeline.products.reviewed import reviewed_figures
 from pipeline.products.rounding import ABSENT
 from pipeline.products.scale import Scale
 from pipeline.products.scene_listings import scenes_of
+from pipeline.products.seen import in_part
 from pipeline.products.wording import METRICS, Sentence, dates, headline, metric_noun, metric_title, scale_of
 from pipeline.records import ChangeRow, MeasurementRow
 
@@ -140,7 +142,7 @@ def _statement(results: Results, compared: _Compared, fdr_q: float) -> Statement
         place="Whole site" if zone_id == SITE_ZONE else results.zone_name(zone_id),
         title=metric_title(metric),
         brief=_brief(compared, said),
-        figures=figures,
+        figures=(*figures, *reviewed_figures(results, zone_id, metric, years, compared.scale)),
         scenes=tuple(SceneLink(y, scenes_of(results, metric, y), address("scenes", y)) for y in years),
         row=row,
         delta=change.delta if change is not None else None,
@@ -173,7 +175,7 @@ def _figures(compared: _Compared) -> tuple[tuple[str, str], ...]:
     for row in (compared.before, compared.after):
         if row is not None and row.value is not None:
             shown = scale.show(row.value, row.lo95, row.hi95)
-            part = ", part of the area seen" if row.status == "partial" else ""
+            part = f", {in_part(row)}" if row.status == "partial" else ""
             figures.append((f"{row.year}", f"{shown.value_with_unit} ({shown.interval}), {dates(row.n_dates)}{part}"))
     if change is not None and change.delta is not None:
         delta = scale.show(change.delta, change.lo95, change.hi95, signed=True)

@@ -12,10 +12,8 @@ from dataclasses import dataclass
 from pipeline.breaks import SANCTIONS
 from pipeline.products.rounding import show
 from pipeline.products.scale import Scale
-from pipeline.records import (
-    ChangeRow,
-    MeasurementRow,
-)
+from pipeline.products.seen import in_part
+from pipeline.records import ChangeRow, MeasurementRow
 from pipeline.series_records import TrendRow
 
 ADEQUATE = ("ok", "partial")
@@ -144,7 +142,7 @@ def measured(row: MeasurementRow, scale: Scale) -> str:
     """``2.31 ha in 2023 (95 % interval 2.10 to 2.52 ha, 14 dates)``."""
     shown = scale.show(row.value, row.lo95, row.hi95)
     interval = "no interval" if row.lo95 is None or row.hi95 is None else f"95 % interval {shown.interval_with_unit}"
-    part = ", only part of the area was seen" if row.status == "partial" else ""
+    part = f", {in_part(row)}" if row.status == "partial" else ""
     return f"{shown.value_with_unit} in {row.year} ({interval}, {dates(row.n_dates)}{part})"
 
 

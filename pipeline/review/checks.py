@@ -59,12 +59,14 @@ class ReviewFile:
     """A review file as it was handed back, its rows in order.
 
     ``offered`` is what each object was when it was put in, ``outlines`` its outline in the CRS of the file (``epsg``).
+    ``site`` is the site it was made for, None where a file of an earlier version does not tell.
     """
 
     epsg: int
     rows: tuple[RawRow, ...]
     offered: Mapping[tuple[str, str], Machine]
     outlines: Mapping[tuple[str, str], BaseGeometry]
+    site: str | None = None
 
 
 @dataclass(frozen=True)

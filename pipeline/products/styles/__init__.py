@@ -143,6 +143,7 @@ def _environment() -> jinja2.Environment:
     environment.globals["quantity"] = quantity
     environment.globals["signed"] = signed
     environment.globals["plain"] = plain
+    environment.globals["in_review"] = in_review
     return environment
 
 
@@ -167,6 +168,11 @@ def quantity(value: str, low: str, high: str) -> str:
 def signed(column: str) -> str:
     """Return the expression of the sign of a difference; what is below 0 has its own."""
     return f"if(\"{column}\" > 0,'+','')"
+
+
+def in_review() -> str:
+    """Return the expression of what reviewers say of a pile, after a comma; nothing where none decided."""
+    return "if(\"review\" is null,'',', in review: ' || represent_value(\"review\"))"
 
 
 def plain(column: str) -> str:
