@@ -14,13 +14,14 @@ from review_fixture import OWN, SIGNED, blob_of, copy_row, draw, opened, put, ro
 from shapely.affinity import translate
 
 from pipeline.config import Config, LimitsConfig
-from pipeline.errors import ReviewError
+from pipeline.decision_ledger import Ledger
+from pipeline.errors import ProductError, ReviewError
 from pipeline.products import review_file
 from pipeline.products.geopackage import read_tables
 from pipeline.products.review_file import REVIEW, gains_to_review, offer, piles_to_review, read_review
 from pipeline.records import BoundaryChangeRow
 from pipeline.review.checks import Place, check_rows
-from pipeline.reviewing import review_site
+from pipeline.reviewing import ledger_of, review_site
 from pipeline.sites import read_site
 
 TODAY = dt.date(2024, 6, 1)
@@ -292,6 +293,29 @@ def test_review_holds_the_ledger_to_the_present_result(folder, site, tmp_path):
     with pytest.raises(ReviewError, match="is not there, but"):
         review_site(site, config)
     assert not config.reviews.exists()
+
+
+def test_a_manifest_that_cannot_be_read_vouches_for_no_ledger_and_that_is_said(folder, site, tmp_path):
+    config, said = config_of(tmp_path, folder), []
+    assert ledger_of(site, config, said.append) == Ledger()
+    assert said == []
+    (folder / "manifest.json").write_text("{}", encoding="utf-8")
+    assert ledger_of(site, config, said.append) == Ledger()
+    (line,) = said
+    assert line.startswith("decisions cannot be held to the former result: ")
+    assert "manifest.json: " in line
+    with pytest.raises(ProductError, match=r"manifest\.json"):
+        review_site(site, config)
+    (folder / "manifest.json").unlink()
+    assert len(review_site(site, config).waiting) > 0
+
+
+def test_a_file_must_name_one_site(folder):
+    for statement in ("DELETE FROM made_for", "INSERT INTO made_for VALUES (7), ('b')"):
+        with opened(folder / REVIEW) as connection:
+            connection.execute(statement)
+        with pytest.raises(ReviewError, match="made_for does not name one site; move it away"):
+            read_review(folder / REVIEW)
 
 
 GOOD = {"decision": "reject", "reason": "shadow", **SIGNED}
