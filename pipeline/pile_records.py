@@ -50,7 +50,7 @@ class StockpileRow:
     method: Annotated[str, Told("Method", technical=True, meaning="Model and version")]
     score: Annotated[
         float | None,
-        Told("Likelihood of coal", unit="1", meaning="Probability of coal from the year's median reflectance"),
+        Told("Probability of coal", unit="1", meaning="Probability of coal from the year's median reflectance"),
     ]
     material: Annotated[str | None, Told("Material", meaning="The material that explains the reflectance best")]
     persistence_lo95: Annotated[
@@ -99,7 +99,7 @@ class ObservationRow:
         float, Told("Clear share", unit="1", meaning="Usable share of the pile and its surroundings")
     ]
     score: Annotated[
-        float | None, Told("Likelihood of coal", unit="1", meaning="Probability of coal from this date's reflectance")
+        float | None, Told("Probability of coal", unit="1", meaning="Probability of coal from this date's reflectance")
     ]
     year: Year
 

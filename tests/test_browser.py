@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 
 import pytest
 from chromium import DESK, PHONE, missing, opened, running, violations
@@ -311,3 +312,27 @@ def test_the_index_filters_sorts_and_leads_to_the_reports(browser, forty, demo_r
     with opened(browser, demo_results / "index.html") as one:
         one.page.click("text=SIMULATED camp >> nth=0")
         assert one.page.url.endswith("/sim-camp/report.html")
+
+
+def test_a_name_without_a_place_to_break_does_not_widen_the_page(browser, tmp_path):
+    tables = make_tables()
+    name = "조선민주주의인민공화국 " + "W" * 180
+    tables["zones"] = [replace(zone, name=name) for zone in tables["zones"]]
+    path = tmp_path / "report.html"
+    view = build_view(tables, make_pictures(), make_facts())
+    path.write_text(html_of(view, make_map(tables, view)), encoding="utf-8")
+    with opened(browser, path, PHONE) as one:
+        wide = (
+            "[...document.querySelectorAll('body *')].filter(e => !e.closest('.scroll') && "
+            f"e.getBoundingClientRect().right > {PHONE['width']}).map(e => e.tagName + '.' + e.className)"
+        )
+        assert one.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], one.page.evaluate(wide)
+
+
+def test_the_word_simulated_is_within_a_landmark(browser, tmp_path):
+    path = tmp_path / "report.html"
+    view = build_view(make_tables(), make_pictures(), replace(make_facts(), simulated=True))
+    path.write_text(html_of(view, make_map(make_tables(), view)), encoding="utf-8")
+    with opened(browser, path) as one:
+        inside = "document.querySelector('.banner').closest('aside, header, main, nav, footer') !== null"
+        assert one.page.evaluate(inside)

@@ -50,7 +50,7 @@ def bookmarks(outline):
 def test_bookmarks_lead_to_the_pages_of_their_headings(reader, texts):
     found = list(bookmarks(reader.outline))
     titles = [entry.title for entry in found]
-    for wanted in ("Summary", "Claims", "Year by year", "Results", "Scenes", "Method", "How to cite", "Piles by year"):
+    for wanted in ("Findings", "Claims", "Year by year", "Results", "Scenes", "Method", "How to cite", "Piles by year"):
         assert wanted in titles
     for entry in found:
         assert squeezed(entry.title) in squeezed(texts[reader.get_destination_page_number(entry)])

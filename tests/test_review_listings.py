@@ -150,3 +150,9 @@ def test_a_pile_in_qgis_says_what_reviewers_say():
     said = html.unescape(qml("stockpiles", simulated=False))
     expression = "', in review: ' || represent_value(\"review\")"
     assert said.count(expression) >= 3, "label, words of a row, map tip"
+
+
+def test_a_gain_of_ground_is_called_by_its_years_and_zone():
+    table = listings([decided("accept", "2018-2023 site", kind="ground"), decided("accept", "2018-2018 inside")])
+    said = [row[1] for row in texts(table["Decisions of reviewers"])]
+    assert said == ["Ground: 2018 to 2023, whole site", "Pile: 2018-2018 inside"]

@@ -8,6 +8,7 @@ from report_fixture import BASELINE, make_tables
 
 from pipeline.measure import _WHOLE
 from pipeline.products import texts
+from pipeline.products.claim_words import in_names, named
 from pipeline.products.gaps import not_assessed
 from pipeline.products.listings import values_listing
 from pipeline.products.results import Results
@@ -181,3 +182,16 @@ def test_every_term_of_the_report_is_explained():
     terms = " ".join(term for term, _ in texts.READING)
     for word in ("increase", "no detectable change", "insufficient data", "supported", "not observable", "candidate"):
         assert word in terms
+
+
+def test_a_claim_is_told_with_names_in_place_of_ids():
+    results = results_of()
+    held = "boundary_gain_m2 in named:tukchang, 2019-2023 against a baseline year up to 2018: margin: 5,000 m2."
+    said = in_names(held, results)
+    assert (
+        said
+        == "Ground newly occupied, 덕장 Tukchang, 2019 to 2023 against a baseline year up to 2018: margin: 5,000 m²."
+    )
+    assert named("in 2023 in named:tukchang the gain", results) == "in 2023 in 덕장 Tukchang the gain"
+    assert named("named:tukchang-2", results) == "named:tukchang-2"
+    assert in_names("free words", results) == "free words"

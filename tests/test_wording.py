@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pipeline.products.change_listings import found_from
 from pipeline.products.rounding import ABSENT, show, show_metres, show_percent, show_probability
+from pipeline.products.spelling import legible, span
 from pipeline.products.wording import (
     VERDICTS,
     attribution,
@@ -262,3 +263,33 @@ def test_small_words():
 
 def test_words_are_those_of_the_contract():
     assert {word.replace(" ", "_") for word in VERDICTS.values()} == set(VERDICTS)
+
+
+@pytest.mark.parametrize(
+    ("held", "read"),
+    [
+        ("measured 238 m2; unchanged ground shows 68.3 m2", "measured 238 m²; unchanged ground shows 68.3 m²"),
+        ("-8.96 m2 (95 % interval -1,025 m2 to 7 m2)", "−8.96 m² (95 % interval −1,025 m² to 7 m²)"),
+        ("2019-2023 and p59358-365149", "2019-2023 and p59358-365149"),
+        ("departs by -0.005 (swir16, 2023)", "departs by −0.005 (short-wave infrared at 1.6 µm, 2023)"),
+        (
+            "confounded with processing baseline 02.x -> 04.x and 05.x in 2022: ground",
+            "not told apart from a change of processing baseline from 02.x to 04.x and 05.x in 2022: ground",
+        ),
+        ("1 usable dates, 6 are needed", "1 usable date, 6 are needed"),
+        ("1 comparable adequate years, 5", "1 comparable adequate year, 5"),
+        ("in 0 of 11 adequate test years", "in 0 of 11 adequate test years"),
+        ("1 of 1 adequate test years", "1 of 1 adequate test year"),
+    ],
+)
+def test_a_reason_is_written_as_a_document_is(held, read):
+    assert legible(held) == read
+
+
+def test_a_span_of_one_year_is_the_year():
+    assert (span(2018, 2018), span(2018, 2023)) == ("2018", "2018 to 2023")
+
+
+def test_a_reason_of_a_layer_is_legible_in_its_sentence():
+    row = change("insufficient_data", None, None, None, "2021: 1 usable dates, 6 are needed")
+    assert "1 usable date, 6" in headline("stockpile_area_m2", SITE, BEFORE, AFTER, row, 0.1).text

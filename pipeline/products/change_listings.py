@@ -7,6 +7,7 @@ from pipeline.products.listings import Cell, Column, Listing, address, cells, nu
 from pipeline.products.results import Results
 from pipeline.products.reviewed import states_of, years_in_review
 from pipeline.products.rounding import ABSENT, show, show_probability
+from pipeline.products.spelling import legible, span
 from pipeline.products.wording import FOUND_SIGMA, metric_title, yearly
 from pipeline.records import (
     ChangeRow,
@@ -95,7 +96,7 @@ def _change_cells(results: Results, group: Sequence[ChangeRow], fdr_q: float) ->
         number_cell(show_probability(row.q_value, fdr_q), row.q_value),
     )
     place = (results.zone_name(row.zone_id), metric_title(row.metric), _spans(group))
-    return (*cells(*place), verdict_cell(row.verdict), *numbers, Cell("; ".join(reasons) or ABSENT))
+    return (*cells(*place), verdict_cell(row.verdict), *numbers, Cell(legible("; ".join(reasons)) or ABSENT))
 
 
 def pile_changes(results: Results) -> Listing:
@@ -150,7 +151,7 @@ def trends_listing(results: Results, fdr_q: float) -> Listing:
     lines = []
     for row in rows:
         slope = show(row.slope_per_year, row.lo95, row.hi95, yearly(row.unit), signed=True)
-        years = f"{row.year_first} to {row.year_last} ({row.n_years} adequate)"
+        years = f"{span(row.year_first, row.year_last)} ({row.n_years} adequate)"
         lines.append(
             (
                 *cells(results.zone_name(row.zone_id), metric_title(row.metric), years),
@@ -159,7 +160,7 @@ def trends_listing(results: Results, fdr_q: float) -> Listing:
                 number_cell(show_probability(row.p_value), row.p_value),
                 number_cell(show_probability(row.q_value, fdr_q), row.q_value),
                 verdict_cell(row.verdict),
-                Cell(row.reason or ABSENT),
+                Cell(legible(row.reason or ABSENT)),
             )
         )
     return Listing(

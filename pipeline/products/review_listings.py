@@ -1,8 +1,11 @@
 """The report's tables on review: machine and reviewed numbers side by side, decisions, outlines, agreement. Pure."""
 
+import re
+
 from pipeline.products.listings import Cell, Column, Listing, address, cells, number_cell
 from pipeline.products.results import SITE_ZONE, Results
 from pipeline.products.rounding import ABSENT, show, show_metres, show_percent
+from pipeline.products.spelling import span
 from pipeline.products.wording import metric_title
 from pipeline.records import MeasurementRow
 from pipeline.review_records import AgreementRow, OutlineRow, ReviewRow
@@ -18,7 +21,7 @@ def review_listings(results: Results) -> tuple[Listing, ...]:
     reviews = results.rows("reviews", ReviewRow)
     if not reviews:
         return (_numbers(results),)
-    tables = (_numbers(results), _decisions(reviews), _outlines(results), _agreement(results))
+    tables = (_numbers(results), _decisions(results, reviews), _outlines(results), _agreement(results))
     return tables[:2] + tuple(table for table in tables[2:] if table.rows)
 
 
@@ -68,7 +71,7 @@ def _side_by_side(results: Results, row: MeasurementRow) -> tuple[Cell, ...]:
     return (*cells(results.zone_name(row.zone_id), metric_title(metric)), Cell(str(row.year), key=row.year), *numbers)
 
 
-def _decisions(reviews: list[ReviewRow]) -> Listing:
+def _decisions(results: Results, reviews: list[ReviewRow]) -> Listing:
     """Give all decisions, newest last, with those that no longer count."""
     return Listing(
         "Decisions of reviewers",
@@ -83,7 +86,7 @@ def _decisions(reviews: list[ReviewRow]) -> Listing:
         tuple(
             (
                 Cell(str(r.line), key=r.line),
-                *cells(_called(r), _years(r)),
+                *cells(_called(results, r), _years(r)),
                 *cells(_DECISIONS.get(r.decision, r.decision), r.analyst, r.reviewed_on.isoformat()),
                 *cells(r.reason or ABSENT, r.imagery or r.source or ABSENT, "yes" if r.counts else "no"),
                 Cell(r.applied_to or ABSENT),
@@ -97,8 +100,13 @@ def _decisions(reviews: list[ReviewRow]) -> Listing:
     )
 
 
-def _called(row: ReviewRow | OutlineRow) -> str:
-    return f"{row.object.replace('_', ' ').capitalize()}: {row.object_id}"
+def _called(results: Results, row: ReviewRow | OutlineRow) -> str:
+    """Name an object; a gain of ground by its years and its zone, as :func:`pipeline.review.outcome.gain_id` has it."""
+    kind = row.object.replace("_", " ").capitalize()
+    gain = re.fullmatch(r"(\d{4})-(\d{4}) (.+)", row.object_id) if row.object == "ground" else None
+    if gain is None:
+        return f"{kind}: {row.object_id}"
+    return f"{kind}: {span(int(gain[1]), int(gain[2]))}, {results.zone_name(gain[3])}"
 
 
 def _years(row: ReviewRow) -> str:
@@ -124,7 +132,7 @@ def _outlines(results: Results) -> Listing:
                 Column("Distance, m: median; 90 %", number=True, share=1.3),
             ),
         ),
-        tuple(_outline_cells(row) for row in rows),
+        tuple(_outline_cells(results, row) for row in rows),
         "No outline was drawn.",
         wide=True,
         anchor="analyst_outlines",
@@ -132,14 +140,14 @@ def _outlines(results: Results) -> Listing:
     )
 
 
-def _outline_cells(row: OutlineRow) -> tuple[Cell, ...]:
+def _outline_cells(results: Results, row: OutlineRow) -> tuple[Cell, ...]:
     area = show(row.area_m2, row.area_lo95_m2, row.area_hi95_m2)
     source = " ".join(str(part) for part in (row.source, row.source_date) if part is not None)
     away = ABSENT
     if row.distance_p50_m is not None:
         away = f"{show_metres(row.distance_p50_m)}; {show_metres(row.distance_p90_m)}"
     return (
-        *cells(_called(row), str(row.year), row.analyst, source or ABSENT),
+        *cells(_called(results, row), str(row.year), row.analyst, source or ABSENT),
         number_cell(show_metres(row.uncertainty_m), row.uncertainty_m),
         number_cell(area.value_with_unit, row.area_m2),
         number_cell(area.interval_with_unit, row.area_lo95_m2),

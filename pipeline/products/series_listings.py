@@ -7,6 +7,7 @@ from pipeline.products.change_listings import gathered
 from pipeline.products.listings import Cell, Column, Listing, address, cells, number_cell, verdict_cell
 from pipeline.products.results import Results
 from pipeline.products.rounding import ABSENT, show, show_probability
+from pipeline.products.spelling import legible
 from pipeline.products.wording import day, metric_title
 from pipeline.series_records import BreakRow, DriftRow, PlatformRow
 
@@ -27,7 +28,7 @@ def breaks_listing(results: Results, fdr_q: float) -> Listing:
             number_cell(show_probability(row.p_value), row.p_value),
             number_cell(show_probability(row.q_value, fdr_q), row.q_value),
             verdict_cell(row.verdict),
-            Cell(row.reason or ABSENT),
+            Cell(legible(row.reason or ABSENT)),
         )
         for group in grouped
         for row in group[:1]

@@ -10,6 +10,7 @@ from pipeline.products.rounding import ABSENT
 from pipeline.products.scale import Scale
 from pipeline.products.scene_listings import scenes_of
 from pipeline.products.seen import in_part
+from pipeline.products.spelling import legible
 from pipeline.products.wording import METRICS, Sentence, dates, headline, metric_noun, metric_title, scale_of
 from pipeline.records import ChangeRow, MeasurementRow
 
@@ -158,7 +159,7 @@ def _brief(compared: _Compared, said: Sentence) -> str:
         return "There are no two adequate years to compare." if said.verdict else "Measured in one adequate year only."
     span = f"{change.year_from} and {change.year_to}"
     if change.delta is None:
-        return f"{noun}: {span} could not be compared{f' ({change.reason})' if change.reason else ''}."
+        return f"{noun}: {span} could not be compared{f' ({legible(change.reason)})' if change.reason else ''}."
     delta = compared.scale.show(abs(change.delta), change.lo95, change.hi95).value_with_unit
     if change.verdict in ("increase", "decrease"):
         if compared.after is None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pipeline.products import texts
 from pipeline.products.change_listings import changes_listing, pile_changes, trends_listing
+from pipeline.products.claim_words import in_names, named
 from pipeline.products.drawings import Drawing, chart_drawings, picture_drawings, picture_note
 from pipeline.products.gaps import not_assessed
 from pipeline.products.listings import (
@@ -22,6 +23,7 @@ from pipeline.products.review_listings import review_listings
 from pipeline.products.rounding import ABSENT, show
 from pipeline.products.scene_listings import scenes_listings
 from pipeline.products.series_listings import breaks_listing, drift_listings
+from pipeline.products.spelling import legible, span
 from pipeline.products.statements import Statement, statements
 from pipeline.products.wording import (
     METRICS,
@@ -159,7 +161,7 @@ def build_view(tables: Tables, pictures: Sequence[Picture], facts: ReportFacts) 
         facts=_facts(results, facts),
         summary=statements(results, facts.fdr_q),
         summary_notes=_summary_notes(results, facts),
-        claims=tuple(_claim(row) for row in results.rows("claims", ClaimRow)),
+        claims=tuple(_claim(row, results) for row in results.rows("claims", ClaimRow)),
         charts=charts,
         chart_note=f"{sanctions_note(results.years[0], results.years[-1])} {not_drawn}".strip()
         if results.years
@@ -189,7 +191,7 @@ def build_view(tables: Tables, pictures: Sequence[Picture], facts: ReportFacts) 
 
 def _facts(results: Results, facts: ReportFacts) -> tuple[tuple[str, str], ...]:
     """Head of the report: what was looked at and against what."""
-    years = f"{results.years[0]} to {results.years[-1]}" if results.years else "none"
+    years = span(results.years[0], results.years[-1]) if results.years else "none"
     aoi = [row for row in results.rows("sites", SiteRow) if row.role == "aoi"]
     source = [("Source of the outline", f"{r.source or 'not stated'}, {r.source_date or 'undated'}") for r in aoi]
     area = results.zones[SITE_ZONE].area_m2 if SITE_ZONE in results.zones else None
@@ -213,11 +215,11 @@ def _summary_notes(results: Results, facts: ReportFacts) -> tuple[str, ...]:
         *([unjudged(results.unjudged())] if results.years else []),
         *([f"Not assessed: {listed([metric_noun(m) for m in missing])}."] if missing else []),
         *(trend(row, results.place(row.zone_id)).text for row in of_site),
-        *facts.notes,
+        *(note if note.startswith("Site: ") else legible(note) for note in facts.notes),
     )
 
 
-def _claim(row: ClaimRow) -> Claim:
+def _claim(row: ClaimRow, results: Results) -> Claim:
     """Return one claim as text; its number is in the unit of the metric its test names."""
     # In square metres as its reason is, so that both can be compared at sight.
     shown = show(row.value, row.lo95, row.hi95, "m²" if "_m2" in row.test else "count", signed="_m2" in row.test)
@@ -225,7 +227,7 @@ def _claim(row: ClaimRow) -> Claim:
     if shown.interval != ABSENT:
         number = f"{number} (95 % interval {shown.interval_with_unit})"
     words = VERDICTS.get(row.verdict, row.verdict)
-    test, reason = (re.sub(r"(?<=\d )m2\b", "m²", text) for text in (row.test, row.reason))
+    test, reason = in_names(row.test, results), named(legible(row.reason), results)
     return Claim(row.claim_id, row.quote, row.source, test, row.verdict, words, number, reason, row.not_observable)
 
 

@@ -13,6 +13,7 @@ from pipeline.breaks import SANCTIONS
 from pipeline.products.rounding import show
 from pipeline.products.scale import Scale
 from pipeline.products.seen import in_part
+from pipeline.products.spelling import legible, span
 from pipeline.records import ChangeRow, MeasurementRow
 from pipeline.series_records import TrendRow
 
@@ -155,7 +156,7 @@ def difference(change: ChangeRow, scale: Scale) -> str:
 def why(change: ChangeRow, fdr_q: float, scale: Scale) -> str:
     """Say what stands behind a verdict that is not a change: the limit, the q-value, or the reason given."""
     if change.verdict == "insufficient_data":
-        return f" ({change.reason})" if change.reason else ""
+        return f" ({legible(change.reason)})" if change.reason else ""
     if change.verdict != "no_detectable_change":
         return ""
     limit = scale.show(change.mdc95).value_with_unit
@@ -231,9 +232,9 @@ def yearly(unit: str) -> str:
 
 def trend(row: TrendRow, place: str) -> Sentence:
     """Sentence on the trend over all adequate years."""
-    years = f"{row.year_first} to {row.year_last} ({row.n_years} adequate years)"
+    years = f"{span(row.year_first, row.year_last)} ({legible(f'{row.n_years} adequate years')})"
     lead = f"Trend of the {metric_noun(row.metric)} {place}, {years}"
-    reason = f" ({row.reason})" if row.reason else ""
+    reason = f" ({legible(row.reason)})" if row.reason else ""
     if row.slope_per_year is None:
         return Sentence(f"{lead}: ", row.verdict, f"{reason}.")
     shown = show(row.slope_per_year, row.lo95, row.hi95, yearly(row.unit), signed=True)
