@@ -122,8 +122,9 @@ def _of_site(reviewed: ReviewFile, path: Path, site: Site) -> None:
 
 
 def _said(d: Decision) -> str:
-    whole = {"ground": "its two years", "pile": "all years", "own_pile": "all years"}.get(d.kind, f"source of {d.source_date}")
-    when = whole if d.of_year is None else str(d.of_year)
+    whole = {"ground": "its two years", **dict.fromkeys(("pile", "own_pile"), "all years")}
+    unsaid = whole.get(d.kind, f"source of {d.source_date}")
+    when = unsaid if d.of_year is None else str(d.of_year)
     why = f": {d.reason}" if d.reason else ""
     return f"{d.choice} {d.kind} {d.object_id}, {when}, by {d.analyst} on {d.reviewed_on}{why}"
 
