@@ -13,10 +13,9 @@ from pipeline.compare import SITE_ZONE, Z95, adequate, quantity
 from pipeline.config import Config
 from pipeline.findings import BoundaryPiece, PileSeries, YearDates, ZoneGround
 from pipeline.pile_measures import pile_tier
+from pipeline.rules import WHOLE_SEEN
 from pipeline.types import PIXEL_M, Measurement, PairMeasurement, Status, Zone
 
-_WHOLE = 0.95
-"""A zone seen to this share is measured whole; down to ``adequate_fraction`` its year is partial."""
 _COUNT_SIGMA = 0.5 / 1.96
 """A count is a whole number: half a unit either way at 95 %."""
 _MAX_MISSING = 0.10
@@ -268,6 +267,6 @@ def _adequacy(n_scenes: int, valid_fraction: float, config: Config) -> tuple[Sta
         return "insufficient_data", f"{n_scenes} usable dates, {config.min_dates} are needed"
     if valid_fraction < config.adequate_fraction:
         return "insufficient_data", f"{valid_fraction:.0%} of the zone seen on {config.min_dates} dates or more"
-    if valid_fraction < _WHOLE:
+    if valid_fraction < WHOLE_SEEN:
         return "partial", f"{valid_fraction:.0%} of the zone seen on {config.min_dates} dates or more"
     return "ok", None

@@ -14,6 +14,8 @@ UNASSESSED_RANKS = {
     "unknown": "the rank of the site's coal is not known, and what separates coal from asphalt and spoil depends on it",
 }
 """Coal ranks whose stock is listed but not assessed, and why."""
+WHOLE_SEEN = 0.95
+"""A zone seen to this share is measured whole; down to ``adequate_fraction`` its year is partial."""
 
 
 @dataclass(frozen=True)

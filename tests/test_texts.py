@@ -6,14 +6,12 @@ from dataclasses import replace
 import pytest
 from report_fixture import BASELINE, make_tables
 
-from pipeline.measure import _WHOLE
 from pipeline.products import texts
 from pipeline.products.claim_words import in_names, named
 from pipeline.products.gaps import not_assessed
 from pipeline.products.listings import values_listing
 from pipeline.products.results import Results
 from pipeline.products.scale import Scale
-from pipeline.products.seen import WHOLE_SEEN
 from pipeline.products.wording import measured as in_words
 from pipeline.records import MeasurementRow, RunRow, SceneRow, SiteRow
 from pipeline.series_records import BreakRow, TrendRow
@@ -90,7 +88,9 @@ def test_a_number_of_a_part_says_of_which():
     row = measured("site", 2019, status="partial")
     assert "not every pile could be outlined" in in_words(row, Scale.of("m2", [100.0]))
     assert "only part of the area was seen" in in_words(replace(row, valid_fraction=0.8), Scale.of("m2", [100.0]))
-    assert WHOLE_SEEN == _WHOLE
+    # From where a zone counts as seen whole on, and just below.
+    assert "not every pile" in in_words(replace(row, valid_fraction=0.95), Scale.of("m2", [100.0]))
+    assert "only part of" in in_words(replace(row, valid_fraction=0.9499), Scale.of("m2", [100.0]))
     lacking = [gap("site", 2019), replace(gap("site", 2020), valid_fraction=1.0)]
     table = values_listing(results_of(measurements=lacking, changes=[]))
     assert [row[-1].text for row in table.rows] == ["not observable", "insufficient data"]

@@ -1,16 +1,14 @@
 """Whether a year lacks images or something else: no sentence puts on the imagery what it is not to blame for. Pure."""
 
 from pipeline.records import MeasurementRow
+from pipeline.rules import WHOLE_SEEN
 
 REVIEWED = "reviewed_"
 """What the name of a metric begins with that takes in the decisions of reviewers."""
 
-WHOLE_SEEN = 0.95
-"""A zone seen to this share is measured whole (pipeline.measure): a year that has it does not lack images."""
-
 
 def seen_whole(row: MeasurementRow) -> bool:
-    """Whether the images of a year show the zone as a whole."""
+    """Whether the images of a year show the zone as a whole, as it is measured: then it does not lack images."""
     return row.valid_fraction >= WHOLE_SEEN
 
 
