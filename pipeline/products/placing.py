@@ -3,10 +3,14 @@
 import shutil
 from pathlib import Path
 
-from pipeline.products._documents import COMPOSITES, MANIFEST, RUN, RUNS, TABLES, Manifest
+from pipeline.products._documents import COMPOSITES, MANIFEST, MASKS, RUN, RUNS, TABLES, Manifest
 from pipeline.products.manifest import RunFacts, write_manifest, write_run
 
-_OURS = {COMPOSITES: (".tif", ".qml", ".aux.xml"), TABLES: (".csv", ".json", ".geojson")}
+_OURS = {
+    COMPOSITES: (".tif", ".qml", ".aux.xml"),
+    MASKS: (".tif", ".aux.xml"),
+    TABLES: (".csv", ".json", ".geojson"),
+}
 """Folders of products and how files in them end; what GDAL notes beside a composite says nothing of a new one."""
 
 

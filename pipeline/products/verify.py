@@ -11,6 +11,7 @@ from pipeline.evidence import read_version, sha256_file
 from pipeline.products._documents import (
     COMPOSITES,
     MANIFEST,
+    MASKS,
     PORTFOLIO,
     PORTFOLIO_PACKAGE,
     RUN,
@@ -178,7 +179,7 @@ def _verify_outputs(folder: Path, manifest: Manifest, hasher: Hasher) -> Iterato
         else:
             yield from _compare(path, output.path, output, hasher)
     listed = {output.path for output in manifest.outputs}
-    for path in sorted(path for name in (COMPOSITES, TABLES) for path in (folder / name).rglob("*")):
+    for path in sorted(path for name in (COMPOSITES, MASKS, TABLES) for path in (folder / name).rglob("*")):
         name = path.relative_to(folder).as_posix()
         if not path.is_dir() and name not in listed:
             yield Problem(name, "extra", "is not in the manifest")
