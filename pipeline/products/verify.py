@@ -25,6 +25,7 @@ from pipeline.products._documents import (
     read_document,
     stays_inside,
 )
+from pipeline.products.placing import PLACING
 
 EVIDENCE = "evidence"
 ARCHIVE = "archive"
@@ -102,6 +103,7 @@ def _is_result(folder: Path) -> bool:
 def _verify_portfolio(folder: Path, sites: Sequence[Path], hasher: Hasher) -> Iterator[Problem]:
     """Check what gathers all sites, where it is: its own files, and that it was made of these results."""
     anew = "stockline report writes it anew"
+    yield from _verify_placed(folder, "the next batch")
     if not (folder / PORTFOLIO).is_file():
         if (folder / PORTFOLIO_PACKAGE).exists():
             yield Problem(PORTFOLIO, "missing", f"is missing; {PORTFOLIO_PACKAGE} cannot be checked; {anew}")
@@ -126,6 +128,7 @@ def _verify_portfolio(folder: Path, sites: Sequence[Path], hasher: Hasher) -> It
 
 def _verify_site(folder: Path, hasher: Hasher) -> Iterator[Problem]:
     run: Run | None = None
+    yield from _verify_placed(folder, "the next run of the site")
     if (folder / RUN).is_file():
         try:
             run = read_document(folder / RUN, Run)
@@ -143,6 +146,14 @@ def _verify_site(folder: Path, hasher: Hasher) -> Iterator[Problem]:
     yield from _verify_outputs(folder, manifest, hasher)
     for file in manifest.inputs:
         yield from _verify_input(folder, file, run, hasher)
+
+
+def _verify_placed(folder: Path, who: str) -> Iterator[Problem]:
+    """Tell a reader that files of two runs lie side by side, since a process was killed while it put them in place."""
+    if (folder / PLACING).is_dir():
+        yield Problem(
+            PLACING, "incomplete", f"finished files were being put in place when a run was killed; {who} goes on"
+        )
 
 
 def _verify_chain(folder: Path, run: Run | None, hasher: Hasher) -> Iterator[Problem]:
