@@ -32,7 +32,7 @@ from pipeline.products.manifest import (
 )
 from pipeline.products.map_images import map_images
 from pipeline.products.masks import write_masks
-from pipeline.products.placing import place, seal
+from pipeline.products.placing import go_on, place, seal
 from pipeline.products.report import write_report
 from pipeline.products.results import Results
 from pipeline.products.site_map import SiteMap, site_map
@@ -128,6 +128,8 @@ def rebuild_report(folder: Path) -> None:
         The folder holds no finished result, or a file could not be written; the former ones are then untouched.
     """
     started = dt.datetime.now(dt.UTC)
+    with _writing(folder):
+        go_on(folder)
     manifest = read_manifest(folder)
     stage = folder / _REBUILT
     with _writing(folder):
