@@ -95,6 +95,7 @@ def make_tables(found: Findings, facts: Mapping[str, str], config: Config) -> Ta
             f.hi95,
             c.not_observable,
             c.metric,
+            "; ".join(f"{zone_id} {'-'.join(map(str, years))}" for zone_id, *years in f.tested),
         )
         for c, f in found.claims
     ]
