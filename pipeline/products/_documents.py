@@ -30,7 +30,9 @@ WORKING = ("batch.json", "state.sqlite", "summary.json", "digest.md")
 """Records of batches in the folder of all sites: they tell what ran, and no result rests on them."""
 LOGS = "logs"
 """Folder of the logs of batches, ``*.jsonl``, beside them."""
-HIDDEN = (".lock", ".work", ".memory", ".gathered", ".rebuilt")
+PLACING = ".placing"
+"""Folder of finished products under way to their place: one that is there belongs to a process that was killed."""
+HIDDEN = (".lock", ".work", ".memory", ".gathered", ".rebuilt", PLACING)
 """Locks and folders in which work is under way."""
 DATABASE_SIDES = ("-journal", "-wal", "-shm")
 """Endings of what SQLite keeps beside an open file; beside a finished GeoPackage they change what is read of it."""

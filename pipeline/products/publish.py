@@ -15,7 +15,7 @@ from pipeline import __version__
 from pipeline.config import Config
 from pipeline.drift import annual, drift_note
 from pipeline.evidence import sha256_file
-from pipeline.products._documents import COMPOSITES, INPUTS, RUN, Run, read_document
+from pipeline.products._documents import COMPOSITES, INPUTS, MASKS, RUN, Run, read_document
 from pipeline.products._qgis import write_composite_styles
 from pipeline.products.atomic import write_error
 from pipeline.products.exports import write_exports
@@ -25,7 +25,9 @@ from pipeline.products.inputs import write_inputs
 from pipeline.products.kml import write_kml
 from pipeline.products.manifest import ManifestInputs, build_manifest, describe, read_manifest
 from pipeline.products.map_images import map_images
-from pipeline.products.placing import place, seal
+from pipeline.products.masks import write_masks
+from pipeline.products.numbers import numbers_of
+from pipeline.products.placing import go_on, place, seal
 from pipeline.products.report import write_report
 from pipeline.products.results import Results
 from pipeline.products.runs import RunFacts, evidence_records
@@ -72,6 +74,7 @@ def write_package(found: Findings, inputs: ManifestInputs, config: Config, work:
         composites = read_composites(work / COMPOSITES)
         write_composite_styles(work / COMPOSITES, composites)
         write_geopackage(package, tables, found.grid.epsg, title, inputs.simulated, composites)
+        write_masks(package.parent, found.piles, found.site.id, simulated=inputs.simulated)
     used = sum(scene.used for scene in found.scenes)
     return Draft(
         found.site.id, package, f"{len(found.scenes)} scenes read, {used} used, {len(found.piles)} piles or candidates"
@@ -96,7 +99,8 @@ def publish(
     folder, stage = config.out / draft.site_id, work / "products"
     with _writing(folder):
         composites = (work / COMPOSITES).rename(stage / COMPOSITES)
-        outputs = [draft.package, *sorted(composites.iterdir()), *write_readings(stage, draft.package)]
+        masks = sorted((stage / MASKS).glob("*"))
+        outputs = [draft.package, *sorted(composites.iterdir()), *masks, *write_readings(stage, draft.package)]
         manifest = build_manifest(inputs, stage, [*outputs, *write_inputs(stage, inputs)])
         facts = RunFacts(
             started=run[0],
@@ -106,6 +110,7 @@ def publish(
             evidence_root=inputs.evidence_root,
             archive_root=inputs.archive_root,
             records=evidence_records(manifest, inputs.evidence_root),
+            numbers=numbers_of(draft.package),
         )
         seal(stage, folder, manifest, facts)
     return Published(folder, inputs.simulated)
@@ -129,6 +134,8 @@ def rebuild_report(folder: Path) -> None:
         The folder holds no finished result, or a file could not be written; the former ones are then untouched.
     """
     started = dt.datetime.now(dt.UTC)
+    with _writing(folder):
+        go_on(folder)
     manifest = read_manifest(folder)
     stage = folder / _REBUILT
     with _writing(folder):
@@ -147,7 +154,8 @@ def rebuild_report(folder: Path) -> None:
             former = read_document(folder / RUN, Run)
             roots = Path(former.evidence_root), Path(former.archive_root) if former.archive_root else None
             said = (f"reports by version {__version__}",)
-            facts = RunFacts(started, dt.datetime.now(dt.UTC), 1, said, *roots, records=former.records)
+            numbers = numbers_of(folder / f"{manifest.site}.gpkg")
+            facts = RunFacts(started, dt.datetime.now(dt.UTC), 1, said, *roots, former.records, numbers)
             seal(stage, folder, renewed, facts)
         finally:
             shutil.rmtree(stage, ignore_errors=True)
