@@ -123,7 +123,7 @@ def _run(parsed: argparse.Namespace) -> int:
     ):
         if address is not None:
             _tell_aside(f"cluster: {pool.workers} workers at {address}")
-        batch = Batch(settings.config, settings.claims, settings.claims_sha256, pool, parsed.force)
+        batch = Batch(settings.config, settings.claims, settings.claims_sha256, pool, parsed.force, settings.documents)
         outcomes = run_batch(settings.sites, batch, bar.say, bar.show)
     claims = {}
     for outcome in outcomes:

@@ -1,8 +1,8 @@
 """What one call of the command line works on: configuration with its overrides, sites and claims, all checked."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -16,12 +16,16 @@ from pipeline.types import Claim, Site
 
 @dataclass(frozen=True)
 class Settings:
-    """Checked input of a batch; ``claims_sha256`` is the hash of the claims file, None without one."""
+    """Checked input of a batch; ``claims_sha256`` is the hash of the claims file, None without one.
+
+    ``documents`` are the bytes they were read from: ``<site>.geojson``, and ``claims.yaml`` whatever its name.
+    """
 
     config: Config
     sites: tuple[Site, ...]
     claims: tuple[Claim, ...]
     claims_sha256: str | None
+    documents: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     @classmethod
     def make(
@@ -44,9 +48,27 @@ class Settings:
             check_installed()
         if config.clear.dem is not None and not Path(config.clear.dem).is_file():
             raise InputError(f"clear.dem = {config.clear.dem}: no such file; name a raster in metres, or leave it out")
-        claims = read_claims(config.claims) if config.claims else ()
-        digest = hashlib.sha256(config.claims.read_bytes()).hexdigest() if config.claims else None
-        return cls(config, read_sites(config.sites, config.limits, wanted), tuple(claims), digest)
+        documents: dict[str, bytes] = {}
+        claims: tuple[Claim, ...] = ()
+        digest = None
+        if config.claims is not None:
+            claims = tuple(read_claims(config.claims))
+            documents["claims.yaml"] = config.claims.read_bytes()
+            digest = hashlib.sha256(documents["claims.yaml"]).hexdigest()
+            # Read before and after its bytes were taken: what is kept of it is what is tested.
+            if tuple(read_claims(config.claims)) != claims:
+                raise InputError(f"{config.claims}: was changed while it was read; run again")
+        sites = read_sites(config.sites, config.limits, wanted)
+        documents |= {f"{site.id}.geojson": _as_read(site, config.sites / f"{site.id}.geojson") for site in sites}
+        return cls(config, sites, claims, digest, documents)
+
+
+def _as_read(site: Site, path: Path) -> bytes:
+    """Return the bytes a site was read from."""
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != site.sha256:
+        raise InputError(f"{path}: was changed while it was read; run again")
+    return content
 
 
 def _years(years: tuple[int, int], baseline: int | None) -> YearsConfig:
