@@ -250,18 +250,11 @@ def _simulate(parsed: argparse.Namespace) -> int:
 
 
 def _status(parsed: argparse.Namespace) -> int:
-    from pipeline.state import read_state
+    from pipeline.status import as_json, lines, status_at
 
-    settings = _settings(parsed)
-    state = read_state(settings.config.out)
-    for site in settings.sites:
-        last = state.get(site.id)
-        if last is None:
-            _tell(f"{site.id}: due, never run")
-        elif last["ok"]:
-            _tell(f"{site.id}: finished {last['finished']} in {last['seconds']} s")
-        else:
-            _tell(f"{site.id}: due, FAILED {last['finished']}: {last['error']}")
+    status = status_at(parsed.config, parsed.out, parsed.years, parsed.sites)
+    for line in as_json(status).splitlines() if parsed.json else lines(status):
+        _tell(line)
     return 0
 
 

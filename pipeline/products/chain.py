@@ -141,7 +141,9 @@ class Rows:
         return [address("stockpiles", row["pile_id"], year) for year in (row["year_from"], row["year_to"])]
 
     def _of_boundary(self, row: Columns) -> list[str]:
-        return [at for year in (row["year_from"], row["year_to"]) for at in self._by("footprints", row["zone_id"], year)]
+        return [
+            at for year in (row["year_from"], row["year_to"]) for at in self._by("footprints", row["zone_id"], year)
+        ]
 
     def _scenes(self, metric: str, year: int) -> list[str]:
         rows = self.layers["year_scenes"]
