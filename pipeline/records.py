@@ -116,6 +116,18 @@ class SceneRow:
             meaning="Above 1: the provider has changed them since first fetched",
         ),
     ] = None
+    scale: Annotated[
+        float | None, Told("Scale", technical=True, meaning="Reflectance is the sum of DN and offset times this")
+    ] = None
+    offset_dn: Annotated[
+        float | None, Told("Offset, DN", technical=True, meaning="As it was applied: added to the DN of every band")
+    ] = None
+    nodata_dn: Annotated[
+        str | None,
+        Told(
+            "No data, DN", technical=True, meaning="As the catalogue declares it; band by band where bands do not agree"
+        ),
+    ] = None
 
 
 @dataclass(frozen=True)

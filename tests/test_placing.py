@@ -13,7 +13,7 @@ from pipeline.errors import ProductError
 from pipeline.products import publish
 from pipeline.products.geopackage import write_geopackage
 from pipeline.products.manifest import RunFacts, build_manifest, read_manifest
-from pipeline.products.placing import seal
+from pipeline.products.placing import go_on, seal
 from pipeline.products.publish import rebuild_report
 from pipeline.products.verify import verify
 
@@ -34,8 +34,8 @@ def test_manifest_and_record_of_the_run_come_last_whatever_tables_are_called(tmp
     moved, replace = [], Path.replace
 
     def noted(path, target):
-        if (tmp_path / "stage") in path.parents:
-            moved.append(path.relative_to(tmp_path / "stage").as_posix())
+        if (placing := tmp_path / "out" / SITE / ".placing") in path.parents:
+            moved.append(path.relative_to(placing).as_posix())
         return replace(path, target)
 
     monkeypatch.setattr(Path, "replace", noted)
@@ -62,6 +62,48 @@ def test_products_that_are_no_longer_made_go_and_what_others_put_there_stays(tmp
     assert left == new | set(kept)
     assert (folder / "composites/2019.tif").read_bytes().startswith(b"newer")
     assert {problem.path for problem in verify(folder)} == {"tables/notes.txt", "composites/my.qgz"}
+
+
+class Killed(BaseException):
+    """Stands for the end of a process: nothing after it is carried out that would catch an error."""
+
+
+@pytest.mark.parametrize("moves", range(8))
+def test_whoever_is_killed_while_products_are_moved_has_lost_nothing(moves, tmp_path, monkeypatch):
+    names = ["composites/2018.tif", "composites/2019.tif", "tables/zones.csv", f"{SITE}.gpkg"]
+    folder = sealed(tmp_path, names, b"old")
+    former = hashes(folder)
+    done = 0
+    rename, replace = Path.rename, Path.replace
+
+    def counted(function):
+        def call(path, target):
+            nonlocal done
+            if ".part" not in path.parent.name:
+                if done == moves:
+                    raise Killed
+                done += 1
+            return function(path, target)
+
+        return call
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", counted(rename))
+        patch.setattr(Path, "replace", counted(replace))
+        with pytest.raises(Killed):
+            sealed(tmp_path, names[1:])
+    if moves == 0:
+        assert hashes(folder) == former, "nothing was decided"
+        assert not go_on(folder)
+        assert verify(folder) == []
+        return
+    assert ".placing" in {problem.path for problem in verify(folder)}
+    assert go_on(folder)
+    assert verify(folder) == []
+    assert not go_on(folder)
+    assert (folder / "tables/zones.csv").read_bytes().startswith(b"new")
+    assert not (folder / names[0]).exists()
+    assert len(list((folder / "runs").glob("*.json"))) == 2
 
 
 def result(base):

@@ -16,6 +16,7 @@ RUN = "run.json"
 RUNS = "runs"
 COMPOSITES = "composites"
 TABLES = "tables"
+MASKS = "masks"
 PORTFOLIO = "portfolio.json"
 PORTFOLIO_PACKAGE = "portfolio.gpkg"
 _LONGEST_NAME = 255

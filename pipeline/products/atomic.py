@@ -41,9 +41,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
         try:
             beside = folder / path.name
             yield beside
-            _flush(beside)
+            flush(beside)
             beside.replace(path)
-            _flush(path.parent)
+            flush(path.parent)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
     except OSError as error:
@@ -67,7 +67,7 @@ def write_error(path: Path, reason: object) -> ProductError:
     )
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Have a file or folder on the disk before its name is trusted (a rename may overtake the data)."""
     handle = os.open(path, os.O_RDONLY)
     try:

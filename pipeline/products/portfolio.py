@@ -35,6 +35,7 @@ from pipeline.products.atomic import write_error
 from pipeline.products.finished import Finished
 from pipeline.products.geopackage import NO_COMPOSITES, Target, connect, package_beside, read_rows, write_layer
 from pipeline.products.manifest import code_sha256, describe, read_manifest
+from pipeline.products.placing import commit, go_on
 from pipeline.products.wording import attribution
 from pipeline.records import LAYERS, MeasurementRow, Row
 from pipeline.told import SiteId, Told
@@ -123,8 +124,8 @@ def publish_portfolio(out: Path, failed: Collection[str], pages: Pages = _no_pag
             outputs = sorted([*outputs, current], key=lambda output: output.path)
             made.append(stage / PORTFOLIO)
             write_document(made[-1], wanted.model_copy(update={"outputs": tuple(outputs)}))
-        for path in made:
-            path.replace(out / path.name)
+        commit(stage, out)
+        go_on(out)
         for name in () if usable else (PORTFOLIO, PORTFOLIO_PACKAGE):
             (out / name).unlink(missing_ok=True)
     return out / PORTFOLIO_PACKAGE if usable else None

@@ -15,7 +15,7 @@ from pipeline import __version__
 from pipeline.config import Config
 from pipeline.drift import annual, drift_note
 from pipeline.evidence import sha256_file
-from pipeline.products._documents import COMPOSITES, RUN, Run, read_document
+from pipeline.products._documents import COMPOSITES, MASKS, RUN, Run, read_document
 from pipeline.products._qgis import write_composite_styles
 from pipeline.products.atomic import write_error
 from pipeline.products.exports import write_exports
@@ -31,7 +31,8 @@ from pipeline.products.manifest import (
     read_manifest,
 )
 from pipeline.products.map_images import map_images
-from pipeline.products.placing import place, seal
+from pipeline.products.masks import write_masks
+from pipeline.products.placing import go_on, place, seal
 from pipeline.products.report import write_report
 from pipeline.products.results import Results
 from pipeline.products.site_map import SiteMap, site_map
@@ -76,6 +77,7 @@ def write_package(found: Findings, inputs: ManifestInputs, config: Config, work:
         composites = read_composites(work / COMPOSITES)
         write_composite_styles(work / COMPOSITES, composites)
         write_geopackage(package, tables, found.grid.epsg, title, inputs.simulated, composites)
+        write_masks(package.parent, found.piles, found.site.id, simulated=inputs.simulated)
     used = sum(scene.used for scene in found.scenes)
     return Draft(
         found.site.id, package, f"{len(found.scenes)} scenes read, {used} used, {len(found.piles)} piles or candidates"
@@ -100,7 +102,8 @@ def publish(
     folder, stage = config.out / draft.site_id, work / "products"
     with _writing(folder):
         composites = (work / COMPOSITES).rename(stage / COMPOSITES)
-        outputs = [draft.package, *sorted(composites.iterdir()), *write_readings(stage, draft.package)]
+        masks = sorted((stage / MASKS).glob("*"))
+        outputs = [draft.package, *sorted(composites.iterdir()), *masks, *write_readings(stage, draft.package)]
         manifest = build_manifest(inputs, stage, outputs)
         roots = inputs.evidence_root, inputs.archive_root
         seal(stage, folder, manifest, RunFacts(run[0], dt.datetime.now(dt.UTC), run[1], (draft.said,), *roots))
@@ -125,6 +128,8 @@ def rebuild_report(folder: Path) -> None:
         The folder holds no finished result, or a file could not be written; the former ones are then untouched.
     """
     started = dt.datetime.now(dt.UTC)
+    with _writing(folder):
+        go_on(folder)
     manifest = read_manifest(folder)
     stage = folder / _REBUILT
     with _writing(folder):
