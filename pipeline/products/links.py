@@ -1,4 +1,4 @@
-"""The chain of one number as records: sentence, rows, outlines, masks, scenes, files, requests, and what vouches for it."""
+"""The chain of one number as records: sentence, rows, outlines, masks, scenes, files, and what vouches for it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class PlacedFile:
 
 @dataclass(frozen=True)
 class MaskLink(PlacedFile):
-    """Bands, counted from 1, of a pile's masks: what a pixel was in the year, and whether a date could be used there."""
+    """Bands of a pile's masks, from 1: what a pixel was in the year, and whether a date could be used there."""
 
     object_band: int
     usable_band: int
@@ -80,7 +80,9 @@ class FileLink(PlacedFile):
     evidence : str
         ``copy`` or ``reference``.
     nodata_dn : float or None
-        DN that is no data; None where neither catalogue nor file says so: 0.
+        DN that is no data: as the catalogue says, else the file, else 0; None where the file cannot be read.
+    resampling : str or None
+        How it is brought onto the grid: ``cubic``, ``bilinear``; None where the file cannot be read.
     href : str
         As the provider names the file, without read tokens.
     size_bytes : int
@@ -93,6 +95,7 @@ class FileLink(PlacedFile):
     item_id: str
     evidence: str
     nodata_dn: float | None
+    resampling: str | None
     href: str
     size_bytes: int
     record: Mapping[str, Any] | None
