@@ -103,13 +103,12 @@ class FileLink(PlacedFile):
 
 @dataclass(frozen=True)
 class SceneLink:
-    """A scene as it was used: its row, numbers a recomputation needs with what stands for NULL, and its files."""
+    """A scene as it was used: its address, numbers a recomputation needs, 0 where no shift was taken off, its files."""
 
     address: str
     scale: float | None
     offset_dn: float | None
-    shift_x_m: float
-    shift_y_m: float
+    shift_m: tuple[float, float]
     files: tuple[FileLink, ...]
 
 
@@ -158,8 +157,9 @@ class Chain:
     outlines : tuple of OutlineLink
     made : tuple of MadeLink
         What is made of outlines, and of what is made of them: the lowest first.
-    stated_m2 : mapping of str to float
-        Address of an outline, or of what is made of it, to the area stated.
+    stated : mapping of str to mapping
+        Address of an outline, or of what is made of it, to what is stated of it: ``area_m2``; of an outline besides
+        ``east_m`` and ``north_m`` of its centroid, ``pile_level`` and ``background_level``.
     scenes : mapping of str to SceneLink
         By scene id.
     roots : mapping of str to str
@@ -181,7 +181,7 @@ class Chain:
     rows: Mapping[str, RowLink]
     outlines: tuple[OutlineLink, ...]
     made: tuple[MadeLink, ...]
-    stated_m2: Mapping[str, float]
+    stated: Mapping[str, Mapping[str, float]]
     scenes: Mapping[str, SceneLink]
     roots: Mapping[str, str]
     vouched: Vouched

@@ -3,8 +3,11 @@
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from urllib.parse import unquote
+
+from shapely.geometry.base import BaseGeometry
 
 from pipeline.errors import InputError, ProductError
 from pipeline.products._documents import MANIFEST, MASKS, RUN, InputFile, Manifest, Run, read_document
@@ -25,9 +28,9 @@ from pipeline.products.links import (
 from pipeline.products.manifest import read_manifest
 from pipeline.products.numbers import rows_of
 from pipeline.products.results import Results
-from pipeline.products.row_address import has_address
+from pipeline.products.row_address import has_address, row_address
 from pipeline.products.statements import Statement, statements
-from pipeline.records import RunRow, Tables, ZoneRow
+from pipeline.records import ObservationRow, RunRow, Tables, ZoneRow
 
 FORMAT = 1
 SITE = "site"
@@ -95,7 +98,7 @@ class _Tracing:
         outlines = tuple(map(self._outline, self._in(reached, "stockpile_observations")))
         made = tuple(self._made(reached))
         vouched = self._vouched()
-        stated = {at: self._area(at) for at in [*(o.address for o in outlines), *(m.address for m in made)]}
+        stated = {at: self._stated(at) for at in [*(o.address for o in outlines), *(m.address for m in made)]}
         return Chain(
             FORMAT,
             asked,
@@ -114,6 +117,12 @@ class _Tracing:
             tuple(_NEEDS[layer] for layer in _NEEDS if self._lacks(reached, layer)),
             tuple(dict.fromkeys([*self.problems, *self.files.problems])),
         )
+
+    @cached_property
+    def outlines(self) -> dict[str, BaseGeometry]:
+        """Outlines of piles on single dates, by address."""
+        rows = [row for row in self.tables["stockpile_observations"] if isinstance(row, ObservationRow)]
+        return {row_address("stockpile_observations", row): row.geometry for row in rows if row.geometry is not None}
 
     def sentences(self) -> tuple[Statement, ...]:
         base = self.facts["baseline_year"]
@@ -137,9 +146,15 @@ class _Tracing:
             for at in self._in(reached, layer)
         )
 
-    def _area(self, at: str) -> float:
+    def _stated(self, at: str) -> dict[str, float]:
+        """Return what a recomputation is held against."""
         row = self.rows.columns(at)
-        return float(row["value"] if "value" in row else row["area_m2"])
+        told = {"area_m2": row["value"] if "value" in row else row["area_m2"]}
+        if at in self.outlines:
+            centre = self.outlines[at].centroid
+            told |= {"east_m": centre.x, "north_m": centre.y}
+            told |= {name: row[name] for name in ("pile_level", "background_level")}
+        return {name: float(value) for name, value in told.items() if value is not None}
 
     def _made(self, reached: Sequence[str]) -> Iterator[MadeLink]:
         for at in self._in(reached, "stockpiles"):
@@ -182,7 +197,7 @@ class _Tracing:
         of_scene.sort(key=lambda file: (file.item_id != row["scene_id"], file.item_id, file.band))
         links = tuple(self.files.link(file, _declared(row["nodata_dn"], file)) for file in of_scene)
         shift = (row["shift_x_m"] or 0.0, row["shift_y_m"] or 0.0)
-        return SceneLink(at, row["scale"], row["offset_dn"], *shift, links)
+        return SceneLink(at, row["scale"], row["offset_dn"], shift, links)
 
     def _vouched(self) -> Vouched:
         package = self._product(f"{self.manifest.site}.gpkg")

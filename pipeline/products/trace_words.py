@@ -263,7 +263,7 @@ def _scene_lines(scene: SceneLink, row: Mapping[str, Any]) -> Iterator[str]:
         return
     yield (f"reflectance = (DN {scene.offset_dn:+g}) x {scene.scale:g}; radiometric offset: {row['offset_verdict']}")
     registered = "" if row["shift_x_m"] is not None else " (not registered)"
-    yield f"shift taken off: {scene.shift_x_m:+.2f} m east, {scene.shift_y_m:+.2f} m north{registered}"
+    yield f"shift taken off: {scene.shift_m[0]:+.2f} m east, {scene.shift_m[1]:+.2f} m north{registered}"
 
 
 def _file_lines(file: FileLink) -> Iterator[str]:
