@@ -40,7 +40,7 @@ LAYERS: list[set[str]] = [
     FILES,
     {"products"},
     {"passes"},
-    {"run", "plan", "workers", "state", "stages", "memory", "reviewing"},
+    {"run", "plan", "workers", "state", "stages", "memory", "reviewing", "schedule"},
     {"batch", "validation"},
     {"cli", "arguments"},
 ]
@@ -60,7 +60,7 @@ MAY_OPEN = {
     "pipeline/ranges.py", "pipeline/remote.py", "pipeline/decoded.py", "pipeline/addresses.py", "pipeline/rasters.py",
     "pipeline/maps.py",
     "pipeline/sites.py", "pipeline/settings.py", "pipeline/config.py", "pipeline/batch.py", "pipeline/validation",
-    "pipeline/memory.py", "pipeline/decision_ledger.py",
+    "pipeline/memory.py", "pipeline/decision_ledger.py", "pipeline/schedule",
 }  # fmt: skip
 """Folders and modules that open what they like."""
 MAY_ALSO = {
