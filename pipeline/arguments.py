@@ -59,7 +59,9 @@ def make_parser(commands: Mapping[str, Callable[[argparse.Namespace], int]]) -> 
     check.add_argument("--most", type=int, metavar="N", help="at most N worlds of a kind; default all")
     check.add_argument("--workers", type=int, default=1, help="threads; default 1")
     _schedule(add("schedule", "start batches by themselves: units of systemd, or a line of a crontab"))
-    common(add("status", "say what ran, when, what is due and what failed"))
+    status = add("status", "say what ran, what is due, what is stale and what failed")
+    common(status)
+    status.add_argument("--json", action="store_true", help="for programs")
     return parser
 
 

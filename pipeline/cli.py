@@ -123,7 +123,7 @@ def _run(parsed: argparse.Namespace) -> int:
     ):
         if address is not None:
             _tell_aside(f"cluster: {pool.workers} workers at {address}")
-        batch = Batch(settings.config, settings.claims, settings.claims_sha256, pool, parsed.force)
+        batch = Batch(settings.config, settings.claims, settings.claims_sha256, pool, parsed.force, settings.documents)
         outcomes = run_batch(settings.sites, batch, bar.say, bar.show)
     claims = {}
     for outcome in outcomes:
@@ -259,18 +259,11 @@ def _schedule(parsed: argparse.Namespace) -> int:
 
 
 def _status(parsed: argparse.Namespace) -> int:
-    from pipeline.state import read_state
+    from pipeline.status import as_json, lines, status_at
 
-    settings = _settings(parsed)
-    state = read_state(settings.config.out)
-    for site in settings.sites:
-        last = state.get(site.id)
-        if last is None:
-            _tell(f"{site.id}: due, never run")
-        elif last["ok"]:
-            _tell(f"{site.id}: finished {last['finished']} in {last['seconds']} s")
-        else:
-            _tell(f"{site.id}: due, FAILED {last['finished']}: {last['error']}")
+    status = status_at(parsed.config, parsed.out, parsed.years, parsed.sites)
+    for line in as_json(status).splitlines() if parsed.json else lines(status):
+        _tell(line)
     return 0
 
 

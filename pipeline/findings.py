@@ -12,7 +12,7 @@ from shapely.geometry.base import BaseGeometry
 
 from models._spectrum import Levels
 from pipeline.imagery import Calibration, StoredScene
-from pipeline.types import OffsetVerdict, Tier
+from pipeline.types import Grid, OffsetVerdict, Tier
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,25 @@ class Observation:
 
 
 @dataclass(frozen=True)
+class YearMasks:
+    """What each pixel of a pile's window was in one year, as compressed bits (:mod:`pipeline.pile_masks`).
+
+    Attributes
+    ----------
+    scene_ids : tuple of str
+        Dates the pile was outlined on, in order.
+    shape : tuple of (int, int)
+        Rows and columns of the window.
+    bits : bytes
+        Planes of that shape: the pile by persistence; other dark things and water; of each date what can be used.
+    """
+
+    scene_ids: tuple[str, ...]
+    shape: tuple[int, int]
+    bits: bytes
+
+
+@dataclass(frozen=True)
 class PileYear:
     """One pile in one year.
 
@@ -70,6 +89,7 @@ class PileYear:
     it best.
     ``area_max_m2`` and ``area_end_m2`` are of the date with the largest outline and of the last.
     ``parts`` are the separate heaps of the year, by name: a family that merges or splits keeps one name.
+    ``masks`` say which pixels its outlines rest on.
     """
 
     year: int
@@ -88,15 +108,17 @@ class PileYear:
     area_max_m2: float | None = None
     area_end_m2: float | None = None
     parts: tuple[str, ...] = ()
+    masks: YearMasks | None = None
 
 
 @dataclass(frozen=True)
 class PileSeries:
-    """One pile through the years; ``point`` lies inside it (grid CRS)."""
+    """One pile through the years; ``point`` lies inside it (grid CRS), ``window`` is where its years' masks lie."""
 
     pile_id: str
     point: tuple[float, float]
     years: tuple[PileYear, ...]
+    window: Grid | None = None
 
 
 @dataclass(frozen=True)

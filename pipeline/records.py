@@ -116,6 +116,18 @@ class SceneRow:
             meaning="Above 1: the provider has changed them since first fetched",
         ),
     ] = None
+    scale: Annotated[
+        float | None, Told("Scale", technical=True, meaning="Reflectance is the sum of DN and offset times this")
+    ] = None
+    offset_dn: Annotated[
+        float | None, Told("Offset, DN", technical=True, meaning="As it was applied: added to the DN of every band")
+    ] = None
+    nodata_dn: Annotated[
+        str | None,
+        Told(
+            "No data, DN", technical=True, meaning="As the catalogue declares it; band by band where bands do not agree"
+        ),
+    ] = None
 
 
 @dataclass(frozen=True)
@@ -135,6 +147,10 @@ class ClaimRow:
     hi95: Annotated[float | None, Told("Upper bound", meaning="Of the 95 % interval")]
     not_observable: Annotated[str, Told("Not observable", meaning="What imagery cannot show of the claim")]
     metric: Annotated[str, Told("Metric", meaning="What is measured for the test", values=METRICS)]
+    tested: Annotated[
+        str | None,
+        Told("Tested by", technical=True, meaning="Zone and years of each change, or zone and year of each count"),
+    ] = None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from pipeline.config import Config, in_windows
 from pipeline.drift import Departure, SceneDeparture, annual, by_platform, drifts
 from pipeline.findings import Advance, BoundaryPiece, PileSeries, PreparedScene, ZoneGround
 from pipeline.grid import reproject
-from pipeline.imagery import Refusal
+from pipeline.imagery import Refusal, StoredScene
 from pipeline.pile_tables import observation_rows, pile_change_rows, pile_rows, year_span
 from pipeline.records import (
     LAYERS,
@@ -95,6 +95,7 @@ def make_tables(found: Findings, facts: Mapping[str, str], config: Config) -> Ta
             f.hi95,
             c.not_observable,
             c.metric,
+            "; ".join(f"{zone_id} {'-'.join(map(str, years))}" for zone_id, *years in f.tested),
         )
         for c, f in found.claims
     ]
@@ -168,6 +169,8 @@ def _scene_rows(found: Findings) -> list[SceneRow]:
                 scene.sha256,
                 scene.residual_m,
                 scene.stored.version,
+                *((c.scale, c.offset_dn) if scene.used else (None, None)),
+                _nodata(scene.stored),
             )
         )
     rows += [
@@ -189,6 +192,15 @@ def _scene_rows(found: Findings) -> list[SceneRow]:
         for r in found.refused
     ]
     return sorted(rows, key=lambda row: (row.datetime, row.scene_id))
+
+
+def _nodata(stored: StoredScene) -> str | None:
+    """Return the DN that the catalogue says are no data: one number, or ``band=number`` where bands do not agree."""
+    told = {band.band: band.nodata for item in stored.bands for band in item if band.band != "scl"}
+    if len(set(told.values())) == 1:
+        (number,) = set(told.values())
+        return None if number is None else f"{number:g}"
+    return " ".join(f"{band}={number:g}" for band, number in sorted(told.items()) if number is not None)
 
 
 def _coverage(scene: PreparedScene, found: Findings) -> BaseGeometry:

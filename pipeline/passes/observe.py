@@ -38,6 +38,11 @@ class PileGround:
     clear: NDArray[np.uint8]
     masks: Mapping[str, DateMask]
 
+    def usable(self, scene_id: str) -> Bool:
+        """What of the window a date can be used for; a suspicion of shadow does not hide a pile."""
+        mask = self.masks[scene_id]
+        return mask.usable | (mask.suspected & self.place.member)
+
 
 @dataclass(frozen=True)
 class _Date:
@@ -52,8 +57,7 @@ def observe(dates: Sequence[PreparedScene], ground: PileGround, rank: str, confi
     """Outline the pile on every date that shows it whole."""
     shown = []
     for scene in dates:
-        mask = ground.masks[scene.stored.scene.scene_id]
-        clear = mask.usable | (mask.suspected & ground.place.member)
+        clear = ground.usable(scene.stored.scene.scene_id)
         share = float(clear[ground.around].mean())
         if share >= config.stockpile.min_clear_share:
             shown.append(_Date(scene, clear, share))

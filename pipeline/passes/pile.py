@@ -19,6 +19,7 @@ from pipeline.maps import read_map
 from pipeline.passes.families import Family, deepest, pile_name
 from pipeline.passes.mask import masks_beside, read_masks
 from pipeline.passes.observe import PileGround, observe
+from pipeline.pile_masks import packed
 from pipeline.types import PIXEL_M, Bool, Grid, Tier
 
 _PART_PX = 512
@@ -105,7 +106,9 @@ def _measure_pile(family: Family, job: PileJob, grid: Grid, rank: str, config: C
         masks={s.stored.scene.scene_id: mask for s, mask in zip(job.scenes, masks, strict=True)},
     )
     depth = ndimage.distance_transform_edt(np.pad(member, 1))
-    return Measured(_measure_year(job.year, ground, job.scenes, rank, config), float(depth.max()))
+    year = _measure_year(job.year, ground, job.scenes, rank, config)
+    dates = [(o.scene_id, ground.usable(o.scene_id)) for o in year.observations]
+    return Measured(replace(year, masks=packed(member, ground.place.others, dates)), float(depth.max()))
 
 
 def judge_piles(
@@ -136,7 +139,9 @@ def judge_pile(family: Family, years: Sequence[Measured], grid: Grid, config: Co
     in_order = sorted(years, key=lambda one: one.year.year)
     thickness = {one.year.year: one.thickness_px for one in in_order}
     kept = judged([one.year for one in in_order], thickness, config)
-    return PileSeries(family.pile_id, _point(family, grid), kept) if kept else None
+    if not kept:
+        return None
+    return PileSeries(family.pile_id, _point(family, grid), kept, window(grid, family.rows, family.columns))
 
 
 def _point(family: Family, grid: Grid) -> tuple[float, float]:

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Hashable, Sequence
 from typing import TypeVar
 
-from pipeline.products.listings import Cell, Column, Listing, address, cells, number_cell, pair, verdict_cell
+from pipeline.products.listings import Cell, Column, Listing, cells, number_cell, verdict_cell
 from pipeline.products.results import Results
 from pipeline.products.reviewed import states_of, years_in_review
 from pipeline.products.rounding import ABSENT, show, show_probability
+from pipeline.products.row_address import address, row_address
 from pipeline.products.spelling import legible, span
 from pipeline.products.wording import FOUND_SIGMA, metric_title, yearly
 from pipeline.records import (
@@ -46,10 +47,7 @@ def changes_listing(results: Results, fdr_q: float, *, since_baseline: bool) -> 
         "No two years were compared." if since_baseline else "No year was compared with the one before it.",
         wide=True,
         anchor="changes-since-baseline" if since_baseline else "changes-by-year",
-        row_ids=tuple(
-            tuple(address("changes", r.zone_id, r.metric, pair(r.year_from, r.year_to)) for r in group)
-            for group in grouped
-        ),
+        row_ids=tuple(tuple(row_address("changes", r) for r in group) for group in grouped),
     )
 
 
@@ -137,10 +135,7 @@ def pile_changes(results: Results) -> Listing:
         tuple(lines),
         "No pile was compared between two years.",
         anchor="stockpile_changes",
-        row_ids=tuple(
-            tuple(address("stockpile_changes", r.pile_id, pair(r.year_from, r.year_to)) for r in group)
-            for group in grouped
-        ),
+        row_ids=tuple(tuple(row_address("stockpile_changes", r) for r in group) for group in grouped),
     )
 
 
@@ -176,5 +171,5 @@ def trends_listing(results: Results, fdr_q: float) -> Listing:
         "No trend was assessed.",
         wide=True,
         anchor="trends",
-        row_ids=tuple((address("trends", r.zone_id, r.metric),) for r in rows),
+        row_ids=tuple((row_address("trends", r),) for r in rows),
     )

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pipeline.products.results import Results
 from pipeline.products.reviewed import in_review, tier_words
 from pipeline.products.rounding import ABSENT, known, show, show_metres, show_percent
+from pipeline.products.row_address import address, row_address
 from pipeline.products.seen import seen_whole
 from pipeline.products.wording import ADEQUATE, STATUSES, VERDICTS, metric_title
 from pipeline.records import BoundaryChangeRow, StockpileRow
@@ -67,19 +68,6 @@ def cells(*texts: str) -> tuple[Cell, ...]:
 def number_cell(text: str, key: float | None) -> Cell:
     """Make a cell of a number as text, sorted by the number."""
     return Cell(text, key=known(key))
-
-
-def address(*parts: object) -> str:
-    """Join what tells a row from all others into its address in the document: ``changes/site/count/2018-2023``.
-
-    White space may not stand in an address, and is written as an underscore.
-    """
-    return "/".join("_".join(str(part).split()) for part in parts)
-
-
-def pair(year_from: int, year_to: int) -> str:
-    """``2018-2023``, as a part of an address."""
-    return f"{year_from}-{year_to}"
 
 
 def verdict_cell(word: str) -> Cell:
@@ -148,7 +136,7 @@ def piles_of_year(results: Results, year: int | None) -> Listing:
         tuple(_pile_cells(results, row) for row in rows),
         "No pile of dark bulk material was outlined in this year.",
         anchor="stockpiles-newest",
-        row_ids=tuple((address("stockpiles", row.pile_id, row.year),) for row in rows),
+        row_ids=tuple((row_address("stockpiles", row),) for row in rows),
     )
 
 
@@ -203,7 +191,7 @@ def boundary_listing(results: Results) -> Listing:
         lines,
         "No footprints of two years were compared.",
         anchor="boundary_changes",
-        row_ids=tuple((address("boundary_changes", r.zone_id, r.change, pair(r.year_from, r.year_to)),) for r in rows),
+        row_ids=tuple((row_address("boundary_changes", r),) for r in rows),
     )
 
 
@@ -243,5 +231,5 @@ def values_listing(results: Results) -> Listing:
         tuple(lines),
         "Nothing was measured.",
         anchor="measurements",
-        row_ids=tuple((address("measurements", r.zone_id, r.metric, r.year),) for r in rows),
+        row_ids=tuple((row_address("measurements", r),) for r in rows),
     )

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 from shapely.geometry.base import BaseGeometry
 
-from pipeline.products.listings import address, pair
 from pipeline.products.results import SITE_ZONE, Results
 from pipeline.products.reviewed import tier_words
 from pipeline.products.rounding import show, show_metres, show_percent
+from pipeline.products.row_address import address, pair, row_address
 from pipeline.products.wording import VERDICTS, dates, day
 from pipeline.records import BoundaryChangeRow, FootprintRow, SiteRow, StockpileChangeRow, StockpileRow, ZoneRow
 
@@ -118,7 +118,7 @@ def _changes(results: Results) -> Iterator[Feature]:
         if row.change == "certain_gain" and change is not None:
             said.append(["Gain beyond chance", VERDICTS.get(change.verdict, change.verdict)])
         span = pair(row.year_from, row.year_to)
-        links = [["Numbers", address("boundary_changes", row.zone_id, row.change, span)]]
+        links = [["Numbers", row_address("boundary_changes", row)]]
         links += [_scenes(row.year_from), _scenes(row.year_to)]
         key = address("change", row.zone_id, row.change, span)
         title = f"{row.change.replace('_', ' ').capitalize()}, {row.year_from} to {row.year_to}"

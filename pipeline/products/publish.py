@@ -15,26 +15,24 @@ from pipeline import __version__
 from pipeline.config import Config
 from pipeline.drift import annual, drift_note
 from pipeline.evidence import sha256_file
-from pipeline.products._documents import COMPOSITES, RUN, Run, read_document
+from pipeline.products._documents import COMPOSITES, INPUTS, MASKS, RUN, Run, read_document
 from pipeline.products._qgis import write_composite_styles
 from pipeline.products.atomic import write_error
 from pipeline.products.exports import write_exports
 from pipeline.products.finished import Finished
 from pipeline.products.geopackage import read_tables, write_geopackage
+from pipeline.products.inputs import write_inputs
 from pipeline.products.kml import write_kml
-from pipeline.products.manifest import (
-    ManifestInputs,
-    RunFacts,
-    build_manifest,
-    code_sha256,
-    describe,
-    read_manifest,
-)
+from pipeline.products.manifest import ManifestInputs, build_manifest, describe, read_manifest
 from pipeline.products.map_images import map_images
+from pipeline.products.masks import write_masks
+from pipeline.products.numbers import numbers_of
 from pipeline.products.placing import go_on, place, seal
 from pipeline.products.report import write_report
 from pipeline.products.results import Results
+from pipeline.products.runs import RunFacts, evidence_records
 from pipeline.products.site_map import SiteMap, site_map
+from pipeline.products.software import code_sha256
 from pipeline.products.stretch import read_composites
 from pipeline.products.true_colour import true_colour
 from pipeline.products.view import ReportFacts, View, build_view
@@ -76,6 +74,7 @@ def write_package(found: Findings, inputs: ManifestInputs, config: Config, work:
         composites = read_composites(work / COMPOSITES)
         write_composite_styles(work / COMPOSITES, composites)
         write_geopackage(package, tables, found.grid.epsg, title, inputs.simulated, composites)
+        write_masks(package.parent, found.piles, found.site.id, simulated=inputs.simulated)
     used = sum(scene.used for scene in found.scenes)
     return Draft(
         found.site.id, package, f"{len(found.scenes)} scenes read, {used} used, {len(found.piles)} piles or candidates"
@@ -100,10 +99,20 @@ def publish(
     folder, stage = config.out / draft.site_id, work / "products"
     with _writing(folder):
         composites = (work / COMPOSITES).rename(stage / COMPOSITES)
-        outputs = [draft.package, *sorted(composites.iterdir()), *write_readings(stage, draft.package)]
-        manifest = build_manifest(inputs, stage, outputs)
-        roots = inputs.evidence_root, inputs.archive_root
-        seal(stage, folder, manifest, RunFacts(run[0], dt.datetime.now(dt.UTC), run[1], (draft.said,), *roots))
+        masks = sorted((stage / MASKS).glob("*"))
+        outputs = [draft.package, *sorted(composites.iterdir()), *masks, *write_readings(stage, draft.package)]
+        manifest = build_manifest(inputs, stage, [*outputs, *write_inputs(stage, inputs)])
+        facts = RunFacts(
+            started=run[0],
+            finished=dt.datetime.now(dt.UTC),
+            workers=run[1],
+            log=(draft.said,),
+            evidence_root=inputs.evidence_root,
+            archive_root=inputs.archive_root,
+            records=evidence_records(manifest, inputs.evidence_root),
+            numbers=numbers_of(draft.package),
+        )
+        seal(stage, folder, manifest, facts)
     return Published(folder, inputs.simulated)
 
 
@@ -134,7 +143,8 @@ def rebuild_report(folder: Path) -> None:
         try:
             stage.mkdir()
             made = describe(stage, write_readings(stage, folder / f"{manifest.site}.gpkg"))
-            measured = [o for o in manifest.outputs if o.path.endswith((".gpkg", ".tif", ".qml"))]
+            kept = (".gpkg", ".tif", ".qml")
+            measured = [o for o in manifest.outputs if o.path.endswith(kept) or o.path.startswith(f"{INPUTS}/")]
             outputs = tuple(sorted([*measured, *made], key=lambda output: output.path))
             renewed = manifest.model_copy(update={"outputs": outputs})
             if renewed == manifest:
@@ -144,7 +154,9 @@ def rebuild_report(folder: Path) -> None:
             former = read_document(folder / RUN, Run)
             roots = Path(former.evidence_root), Path(former.archive_root) if former.archive_root else None
             said = (f"reports by version {__version__}",)
-            seal(stage, folder, renewed, RunFacts(started, dt.datetime.now(dt.UTC), 1, said, *roots))
+            numbers = numbers_of(folder / f"{manifest.site}.gpkg")
+            facts = RunFacts(started, dt.datetime.now(dt.UTC), 1, said, *roots, former.records, numbers)
+            seal(stage, folder, renewed, facts)
         finally:
             shutil.rmtree(stage, ignore_errors=True)
 

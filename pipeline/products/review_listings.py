@@ -2,9 +2,10 @@
 
 import re
 
-from pipeline.products.listings import Cell, Column, Listing, address, cells, number_cell
+from pipeline.products.listings import Cell, Column, Listing, cells, number_cell
 from pipeline.products.results import SITE_ZONE, Results
 from pipeline.products.rounding import ABSENT, show, show_metres, show_percent
+from pipeline.products.row_address import address, row_address
 from pipeline.products.spelling import span
 from pipeline.products.wording import metric_title
 from pipeline.records import MeasurementRow
@@ -96,7 +97,7 @@ def _decisions(results: Results, reviews: list[ReviewRow]) -> Listing:
         "No decision was taken.",
         wide=True,
         anchor="reviews",
-        row_ids=tuple((address("reviews", r.line),) for r in reviews),
+        row_ids=tuple((row_address("reviews", r),) for r in reviews),
     )
 
 
@@ -136,7 +137,7 @@ def _outlines(results: Results) -> Listing:
         "No outline was drawn.",
         wide=True,
         anchor="analyst_outlines",
-        row_ids=tuple((address("analyst_outlines", r.object, r.object_id, r.analyst, r.year),) for r in rows),
+        row_ids=tuple((row_address("analyst_outlines", r),) for r in rows),
     )
 
 
@@ -186,7 +187,7 @@ def _agreement(results: Results) -> Listing:
         ),
         "No two reviewers judged the same object.",
         anchor="agreement",
-        row_ids=tuple((address("agreement", r.analyst_a, r.analyst_b, r.object),) for r in rows),
+        row_ids=tuple((row_address("agreement", r),) for r in rows),
     )
 
 

@@ -3,9 +3,10 @@
 import datetime as dt
 from collections.abc import Mapping, Sequence
 
-from pipeline.products.listings import Cell, Column, Listing, address, cells, number_cell
+from pipeline.products.listings import Cell, Column, Listing, cells, number_cell
 from pipeline.products.results import Results
 from pipeline.products.rounding import ABSENT, show_metres, show_percent
+from pipeline.products.row_address import address, row_address
 from pipeline.records import SceneRow
 from pipeline.series_records import YearSceneRow
 
@@ -53,7 +54,7 @@ def scenes_listings(results: Results) -> tuple[Listing, ...]:
             "No scene of this year was used.",
             wide=True,
             anchor=address("scenes", year),
-            row_ids=tuple((address("scene", s.scene_id),) for s in scenes),
+            row_ids=tuple((row_address("scenes", s),) for s in scenes),
         )
         for year, scenes in zip(years, by_year, strict=True)
     ]
@@ -68,7 +69,7 @@ def scenes_listings(results: Results) -> tuple[Listing, ...]:
             "No scene was refused.",
             wide=True,
             anchor="scenes-refused",
-            row_ids=tuple((address("scene", s.scene_id),) for s in refused),
+            row_ids=tuple((row_address("scenes", s),) for s in refused),
         ),
     )
 

@@ -4,9 +4,10 @@ from collections.abc import Hashable, Sequence
 from typing import TypeVar
 
 from pipeline.products.change_listings import gathered
-from pipeline.products.listings import Cell, Column, Listing, address, cells, number_cell, verdict_cell
+from pipeline.products.listings import Cell, Column, Listing, cells, number_cell, verdict_cell
 from pipeline.products.results import Results
 from pipeline.products.rounding import ABSENT, show, show_probability
+from pipeline.products.row_address import address, row_address
 from pipeline.products.spelling import legible
 from pipeline.products.wording import day, metric_title
 from pipeline.series_records import BreakRow, DriftRow, PlatformRow
@@ -47,7 +48,7 @@ def breaks_listing(results: Results, fdr_q: float) -> Listing:
         "No resolution was tested.",
         wide=True,
         anchor="breaks",
-        row_ids=tuple(tuple(address("breaks", r.zone_id, r.metric, r.resolution) for r in group) for group in grouped),
+        row_ids=tuple(tuple(row_address("breaks", r) for r in group) for group in grouped),
     )
 
 

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from pipeline.products.change_listings import found_from
-from pipeline.products.listings import address, pair
 from pipeline.products.results import SITE_ZONE, Results
 from pipeline.products.reviewed import reviewed_figures
 from pipeline.products.rounding import ABSENT
+from pipeline.products.row_address import address, pair
 from pipeline.products.scale import Scale
 from pipeline.products.scene_listings import scenes_of
 from pipeline.products.seen import in_part

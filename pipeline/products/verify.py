@@ -11,6 +11,8 @@ from pipeline.evidence import read_version, sha256_file
 from pipeline.products._documents import (
     COMPOSITES,
     MANIFEST,
+    MASKS,
+    PLACING,
     PORTFOLIO,
     PORTFOLIO_PACKAGE,
     RUN,
@@ -24,9 +26,10 @@ from pipeline.products._documents import (
     read_document,
     stays_inside,
 )
-from pipeline.products.placing import PLACING
 
 EVIDENCE = "evidence"
+ARCHIVE = "archive"
+"""Folder in which an export holds the files of a local archive that were referenced."""
 UNREADABLE = "unreadable"
 
 Hasher: TypeAlias = Callable[[Path], str]
@@ -52,7 +55,7 @@ def verify(folder: Path) -> list[Problem]:
     """Re-hash all outputs and evidence of a site, or of all sites of a folder, and check the chain of runs.
 
     Copied evidence is looked for in ``evidence/`` of the site's folder, then beside it, then where the run
-    kept it; referenced files where the run found its archive.
+    kept it; referenced files in ``archive/`` likewise (an export), then where the run found its archive.
 
     Parameters
     ----------
@@ -189,7 +192,7 @@ def _verify_outputs(folder: Path, manifest: Manifest, hasher: Hasher) -> Iterato
         else:
             yield from _compare(path, output.path, output, hasher)
     listed = {output.path for output in manifest.outputs}
-    for path in sorted(path for name in (COMPOSITES, TABLES) for path in (folder / name).rglob("*")):
+    for path in sorted(path for name in (COMPOSITES, MASKS, TABLES) for path in (folder / name).rglob("*")):
         name = path.relative_to(folder).as_posix()
         if not path.is_dir() and name not in listed:
             yield Problem(name, "extra", "is not in the manifest")
@@ -199,10 +202,7 @@ def _verify_input(folder: Path, file: InputFile, run: Run | None, hasher: Hasher
     if not stays_inside(file.path):
         yield Problem(MANIFEST, "unsafe", f"names {file.path!r}, which is outside its archive")
         return
-    if file.evidence == "copy":
-        roots = [folder / EVIDENCE, folder.parent / EVIDENCE, *([Path(run.evidence_root)] if run else [])]
-    else:
-        roots = [Path(run.archive_root)] if run and run.archive_root else []
+    roots = evidence_roots(folder, file, run)
     found = next((root / file.path for root in roots if (root / file.path).is_file()), None)
     if found is not None:
         name = found.relative_to(folder).as_posix() if found.is_relative_to(folder) else str(found.absolute())
@@ -214,6 +214,13 @@ def _verify_input(folder: Path, file: InputFile, run: Run | None, hasher: Hasher
         yield Problem(f"{EVIDENCE}/{file.path}", "missing", detail)
     else:
         yield Problem(MANIFEST, "incomplete", f"incomplete: referenced file {file.path} is not here")
+
+
+def evidence_roots(folder: Path, file: InputFile, run: Run | None) -> list[Path]:
+    """Folders a file of evidence of a site is looked for in: its own, the one of all sites, where the run had it."""
+    name = EVIDENCE if file.evidence == "copy" else ARCHIVE
+    kept = run and (run.evidence_root if file.evidence == "copy" else run.archive_root)
+    return [folder / name, folder.parent / name, *([Path(kept)] if kept else [])]
 
 
 def _recorded(path: Path, name: str, file: InputFile) -> Iterator[Problem]:
