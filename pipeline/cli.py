@@ -79,7 +79,7 @@ def entry() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    commands = (_run, _plan, _report, _review, _verify, _sites, _simulate, _validate, _schedule, _status)
+    commands = (_run, _plan, _report, _review, _verify, _trace, _sites, _simulate, _validate, _schedule, _status)
     return make_parser({command.__name__.removeprefix("_"): command for command in commands})
 
 
@@ -218,6 +218,16 @@ def _verify(parsed: argparse.Namespace) -> int:
         _tell(str(problem))
     _tell(f"{parsed.folder}: " + (f"{len(problems)} problems" if problems else "every hash agrees"))
     return 1 if problems else 0
+
+
+def _trace(parsed: argparse.Namespace) -> int:
+    from pipeline.products.trace import trace
+    from pipeline.products.trace_words import json_of, lines_of
+
+    chain = trace(parsed.folder, parsed.id)
+    for line in json_of(chain).splitlines() if parsed.json else lines_of(chain, everything=parsed.all):
+        _tell(line)
+    return 1 if chain.problems else 0
 
 
 def _sites(parsed: argparse.Namespace) -> int:

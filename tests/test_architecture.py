@@ -26,7 +26,7 @@ PURE = {
     "grid", "radiometry", "clear", "history", "terrain", "align", "scenes", "compare", "trend", "claims", "rules",
     "measure", "tables", "pile_tables", "pile_measures", "band_check", "drift", "breaks", "confounding", "controls",
     "tiff", "jp2", "kernels", "edges", "outlines", "overlays", "patches", "zones", "digest", "seasons",
-    "review", "retention",
+    "review", "retention", "pile_masks",
 }  # fmt: skip
 FILES = {
     "sources", "store", "evidence", "addresses", "ledger", "exchange", "remote", "ranges", "delivery", "pixels",
@@ -50,7 +50,7 @@ LAYERS: list[set[str]] = [
 PLAIN_STDLIB = {
     "__future__", "collections", "contextlib", "dataclasses", "datetime", "difflib", "enum", "functools", "hashlib",
     "importlib", "itertools", "json", "math", "pkgutil", "re", "statistics", "struct", "types", "typing",
-    "unicodedata", "urllib",
+    "unicodedata", "urllib", "zlib",
 }  # fmt: skip
 """Standard modules that reach neither file nor network."""
 ARITHMETIC = {"numpy", "scipy", "skimage", "shapely", "numba"}
