@@ -79,7 +79,7 @@ def entry() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    commands = (_run, _plan, _report, _review, _verify, _trace, _sites, _simulate, _validate, _status)
+    commands = (_run, _plan, _report, _review, _verify, _trace, _sites, _simulate, _validate, _schedule, _status)
     return make_parser({command.__name__.removeprefix("_"): command for command in commands})
 
 
@@ -256,6 +256,15 @@ def _simulate(parsed: argparse.Namespace) -> int:
     with open_pool(parsed.workers) as pool:
         simulate(parsed.folder, parsed.seed, pool_map=pool.map)
     _tell(f"{parsed.folder}: SIMULATED archive written; stockline run --config {parsed.folder / 'config.yaml'}")
+    return 0
+
+
+def _schedule(parsed: argparse.Namespace) -> int:
+    from pipeline.schedule.install import Wish, arrange, present
+
+    wish = Wish(parsed.at, parsed.workers, parsed.to, parsed.crontab, parsed.system, parsed.remove, parsed.credentials)
+    for line in arrange(_settings(parsed).config, parsed.config, wish, present()):
+        _tell(line)
     return 0
 
 
