@@ -79,7 +79,7 @@ def entry() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    commands = (_run, _plan, _report, _review, _verify, _sites, _simulate, _validate, _status)
+    commands = (_run, _plan, _report, _review, _verify, _compare, _sites, _simulate, _validate, _status)
     return make_parser({command.__name__.removeprefix("_"): command for command in commands})
 
 
@@ -218,6 +218,17 @@ def _verify(parsed: argparse.Namespace) -> int:
         _tell(str(problem))
     _tell(f"{parsed.folder}: " + (f"{len(problems)} problems" if problems else "every hash agrees"))
     return 1 if problems else 0
+
+
+def _compare(parsed: argparse.Namespace) -> int:
+    from pipeline.products.difference.command import compare_json, compare_lines
+
+    if parsed.json:
+        print(compare_json(parsed.before, parsed.after))
+        return 0
+    for line in compare_lines(parsed.before, parsed.after, everything=parsed.all):
+        _tell(line)
+    return 0
 
 
 def _sites(parsed: argparse.Namespace) -> int:
