@@ -79,7 +79,7 @@ def entry() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    commands = (_run, _plan, _report, _review, _verify, _sites, _simulate, _validate, _status)
+    commands = (_run, _plan, _report, _review, _verify, _export, _sites, _simulate, _validate, _status)
     return make_parser({command.__name__.removeprefix("_"): command for command in commands})
 
 
@@ -218,6 +218,16 @@ def _verify(parsed: argparse.Namespace) -> int:
         _tell(str(problem))
     _tell(f"{parsed.folder}: " + (f"{len(problems)} problems" if problems else "every hash agrees"))
     return 1 if problems else 0
+
+
+def _export(parsed: argparse.Namespace) -> int:
+    from pipeline.export.command import export
+
+    settings = _settings(parsed)
+    made = export(settings.config.out, [site.id for site in settings.sites], parsed.to)
+    mark = "SIMULATED " if made.simulated else ""
+    _tell(f"{made.path}: {mark}archive of {made.n_files} files, {made.size_bytes / 1e6:,.1f} MB; begin with README.md")
+    return 0
 
 
 def _sites(parsed: argparse.Namespace) -> int:
