@@ -224,7 +224,9 @@ def _export(parsed: argparse.Namespace) -> int:
     from pipeline.export.command import export
 
     settings = _settings(parsed)
-    made = export(settings.config.out, [site.id for site in settings.sites], parsed.to)
+    made = export(settings.config.out, [site.id for site in settings.sites], parsed.to, parsed.redaction)
+    for remark in made.remarks:
+        _tell_aside(remark)
     mark = "SIMULATED " if made.simulated else ""
     _tell(f"{made.path}: {mark}archive of {made.n_files} files, {made.size_bytes / 1e6:,.1f} MB; begin with README.md")
     return 0

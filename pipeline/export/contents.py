@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.errors import ProductError
 from pipeline.evidence import RECORD
 from pipeline.export.entries import Entry, about_product, of_file
+from pipeline.export.redaction import Redacted
 from pipeline.products._documents import MANIFEST, RUN, RUNS, InputFile, Manifest, Run, read_document
 from pipeline.products.finished import Finished
 from pipeline.products.manifest import read_manifest
@@ -33,7 +34,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class SitePart:
-    """One site of an archive; ``kept`` is empty where a redaction leaves the pixels out."""
+    """One site of an archive; ``kept`` is empty where ``redacted`` says that the pixels are left out."""
 
     folder: Path
     manifest: Manifest
@@ -41,6 +42,7 @@ class SitePart:
     finished: Finished
     entries: tuple[Entry, ...]
     kept: tuple[Kept, ...]
+    redacted: Redacted | None = None
 
     @property
     def site(self) -> str:
@@ -70,8 +72,15 @@ def refuse_unsound(folder: Path) -> None:
         )
 
 
-def read_part(folder: Path) -> SitePart:
-    """List the files of a site's folder that go into an archive; raises :class:`ProductError` as its readers do."""
+def read_part(folder: Path, kept: tuple[Kept, ...] | None = None) -> SitePart:
+    """List the files of a site's folder that go into an archive; raises :class:`ProductError` as its readers do.
+
+    Parameters
+    ----------
+    folder : Path
+    kept : tuple of Kept, optional
+        Its evidence; looked for where the run had it when left out.
+    """
     manifest, run = read_manifest(folder), read_document(folder / RUN, Run)
     products = [
         Entry(
@@ -90,7 +99,7 @@ def read_part(folder: Path) -> SitePart:
         run,
         Finished.at(folder / f"{manifest.site}.gpkg"),
         (*products, *_records(folder, manifest.site)),
-        tuple(_kept(folder, manifest, run)),
+        tuple(_kept(folder, manifest, run)) if kept is None else kept,
     )
 
 

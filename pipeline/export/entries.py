@@ -37,6 +37,7 @@ _ABOUT = (
     (r"report\.html", "Report of the site, one page that loads nothing"),
     (r"report\.pdf", "The same report for paper"),
     (r"manifest\.json", "SHA-256 of all inputs, settings, code and products of the site"),
+    (r"redaction\.json", "What was hidden, why and by whom, and the hashes of the original"),
     (r"run\.json", "Record of the newest run: times, log, hash of the manifest and of the run before"),
     (r"runs/\d+\.json", "Record of one run; each holds the hash of the one before"),
     (r"runs/\d+\.json\.sig", "Signature of the record of a run (SSH signature format)"),

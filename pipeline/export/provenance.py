@@ -117,6 +117,8 @@ class _Writer:
         document.wasInformedBy(readings, run)
         for entry in part.entries:
             self.file(entry)
+        if part.redacted is not None:
+            self.redaction(part, by_path)
         scenes = self.scenes(part)
         for name in [self.at(e.path) for e in part.entries if e.role == "input"] + list(scenes.values()):
             document.used(run, name)
@@ -141,7 +143,34 @@ class _Writer:
                 found[kept.file.scene_id] = self.entity(f"#scene/{part.site}/{kept.file.scene_id}", attributes)
             self.document.hadMember(found[kept.file.scene_id], self.file(kept.entry))
             self.delivered(kept)
+        for file in part.redacted.withheld if part.redacted is not None else ():
+            collection = {"prov:type": _prov("Collection"), "prov:label": f"Scene {file.scene_id}"}
+            found[file.scene_id] = self.entity(f"#scene/{part.site}/{file.scene_id}", collection)
+            about = {"prov:label": f"Band {file.band}, not in this archive", "schema:sha256": file.sha256}
+            name = f"#withheld/{part.site}/{file.scene_id}/{file.band}/{file.sha256[:12]}"
+            self.document.hadMember(found[file.scene_id], self.entity(name, about))
         return found
+
+    def redaction(self, part: SitePart, by_path: Mapping[str, Entry]) -> None:
+        """Tell what was made of which file of the original when something was hidden, and by whom."""
+        redacted = part.redacted
+        if redacted is None:
+            return
+        step = self.activity(f"#redaction/{part.site}", f"Redaction of the results of {part.site}")
+        original = {"prov:label": "Manifest of the original", "schema:sha256": redacted.manifest_sha256}
+        self.document.used(step, self.entity(f"#original/{part.site}/manifest.json", original))
+        self.document.wasAssociatedWith(step, self.at("#stockline"))
+        for number, said in enumerate(redacted.steps):
+            agent = self.at(f"#redaction/{part.site}/by/{number}")
+            self.document.agent(agent, {"prov:label": said.by})
+            reason = {"prov:label": said.told, "schema:description": said.why, "schema:datePublished": said.date or ""}
+            self.document.wasAssociatedWith(step, agent, other_attributes=reason)
+        for path, digest in sorted(redacted.replaced.items()):
+            about = {"prov:label": "As it was before", "schema:sha256": digest}
+            former = self.entity(f"#original/{part.site}/{path}", about)
+            self.document.used(step, former)
+            self.document.wasRevisionOf(self.at(by_path[path].path), former)
+        self.document.wasGeneratedBy(self.at(by_path["redaction.json"].path), step)
 
     def delivered(self, kept: Kept) -> None:
         """Tell what a file of pixels is a copy of: the address asked, the request, and when it came."""
