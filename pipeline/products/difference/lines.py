@@ -205,4 +205,3 @@ def _left(comparison: Comparison, rest: Sequence[Move], spoken: Sequence[Move], 
         yield f"  Numbers that differ in digits that are not shown: {len(finer)}"
         for move in finer:
             yield f"    {number_name(move, comparison.names)}"
-
