@@ -79,7 +79,9 @@ def entry() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    commands = (_run, _plan, _report, _review, _verify, _trace, _sites, _simulate, _validate, _status)
+    commands = (
+        _run, _plan, _report, _review, _verify, _trace, _sites, _simulate, _validate, _schedule, _status, _compare, _export,
+    )  # fmt: skip
     return make_parser({command.__name__.removeprefix("_"): command for command in commands})
 
 
@@ -230,6 +232,29 @@ def _trace(parsed: argparse.Namespace) -> int:
     return 1 if chain.problems else 0
 
 
+def _compare(parsed: argparse.Namespace) -> int:
+    from pipeline.products.difference.command import compare_json, compare_lines
+
+    if parsed.json:
+        print(compare_json(parsed.before, parsed.after))
+        return 0
+    for line in compare_lines(parsed.before, parsed.after, everything=parsed.all):
+        _tell(line)
+    return 0
+
+
+def _export(parsed: argparse.Namespace) -> int:
+    from pipeline.export.command import export
+
+    settings = _settings(parsed)
+    made = export(settings.config.out, [site.id for site in settings.sites], parsed.to, parsed.redaction)
+    for remark in made.remarks:
+        _tell_aside(remark)
+    mark = "SIMULATED " if made.simulated else ""
+    _tell(f"{made.path}: {mark}archive of {made.n_files} files, {made.size_bytes / 1e6:,.1f} MB; begin with README.md")
+    return 0
+
+
 def _sites(parsed: argparse.Namespace) -> int:
     if parsed.action == "show" and parsed.site is None:
         raise InputError("sites show: name a site; stockline sites list names them all")
@@ -259,19 +284,21 @@ def _simulate(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _status(parsed: argparse.Namespace) -> int:
-    from pipeline.state import read_state
+def _schedule(parsed: argparse.Namespace) -> int:
+    from pipeline.schedule.install import Wish, arrange, present
 
-    settings = _settings(parsed)
-    state = read_state(settings.config.out)
-    for site in settings.sites:
-        last = state.get(site.id)
-        if last is None:
-            _tell(f"{site.id}: due, never run")
-        elif last["ok"]:
-            _tell(f"{site.id}: finished {last['finished']} in {last['seconds']} s")
-        else:
-            _tell(f"{site.id}: due, FAILED {last['finished']}: {last['error']}")
+    wish = Wish(parsed.at, parsed.workers, parsed.to, parsed.crontab, parsed.system, parsed.remove, parsed.credentials)
+    for line in arrange(_settings(parsed).config, parsed.config, wish, present()):
+        _tell(line)
+    return 0
+
+
+def _status(parsed: argparse.Namespace) -> int:
+    from pipeline.status import as_json, lines, status_at
+
+    status = status_at(parsed.config, parsed.out, parsed.years, parsed.sites)
+    for line in as_json(status).splitlines() if parsed.json else lines(status):
+        _tell(line)
     return 0
 
 

@@ -5,9 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from pipeline.config import Config, YearsConfig
+from pipeline.config import Config, overridden
 from pipeline.errors import InputError
 from pipeline.learned import check_installed
 from pipeline.sites import read_claims, read_sites
@@ -38,12 +36,7 @@ class Settings:
         InputError
             A choice, a site file or the claims file is refused, or what ``clear`` names is not there.
         """
-        changes: dict[str, object] = {}
-        if out is not None:
-            changes["out"] = out.resolve()
-        if years is not None:
-            changes["years"] = _years(years, config.years.baseline)
-        config = config.model_copy(update=changes)
+        config = overridden(config, out, years)
         if config.clear.without_scl == "csmask":
             check_installed()
         if config.clear.dem is not None and not Path(config.clear.dem).is_file():
@@ -69,15 +62,3 @@ def _as_read(site: Site, path: Path) -> bytes:
     if hashlib.sha256(content).hexdigest() != site.sha256:
         raise InputError(f"{path}: was changed while it was read; run again")
     return content
-
-
-def _years(years: tuple[int, int], baseline: int | None) -> YearsConfig:
-    first, last = years
-    if last < first:
-        raise InputError(f"--years {first}-{last}: the last year is before the first")
-    if baseline is not None and not first <= baseline <= last:
-        raise InputError(f"--years {first}-{last}: years.baseline = {baseline} of the configuration is outside")
-    try:
-        return YearsConfig(first=first, last=last, baseline=baseline)
-    except ValidationError as error:
-        raise InputError(f"--years {first}-{last}: {error.errors()[0]['msg']}") from error

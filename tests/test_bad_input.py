@@ -24,7 +24,7 @@ from pipeline.products.geopackage import read_tables
 
 ALL_SITES = ("index.html", "portfolio.gpkg", "portfolio.json")
 """They say how each site ended, so also that one has failed now."""
-NOT_RESULTS = (".lock", "batch.json", ".work", ".memory", "evidence", *ALL_SITES)
+NOT_RESULTS = (".lock", "batch.json", "state.sqlite", "logs", ".work", ".memory", "evidence", *ALL_SITES)
 
 
 @pytest.fixture

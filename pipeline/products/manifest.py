@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.addresses import home
-from pipeline.config import Config
+from pipeline.config import Config, content_of
 from pipeline.errors import ProductError
 from pipeline.evidence import sha256_file
 from pipeline.imagery import Refusal, StoredScene
@@ -33,16 +33,6 @@ from pipeline.products._documents import (
     write_document,
 )
 from pipeline.products.software import commit, rests_on
-
-_MANNERS = (
-    "root", "hosts", "timeout_s", "retries", "patience_s", "max_concurrent", "max_requests_per_minute", "max_bytes",
-    "max_processing_units",
-)  # fmt: skip
-_NOT_CONTENT: Any = {
-    **dict.fromkeys(("sites", "claims", "reviews", "out", "store", "custody", "notify", "retention"), True),
-    "source": dict.fromkeys(_MANNERS, True),
-}
-"""Settings no output depends on: paths of this machine, how patiently and how much a network is asked, who is told."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +76,7 @@ def archive_root(url: str, scenes: Sequence[StoredScene]) -> Path | None:
 
 def settings_of(config: Config) -> dict[str, Any]:
     """Return the settings a result depends on, as JSON; of a path on this machine the file name is kept."""
-    settings = config.model_dump(mode="json", exclude=_NOT_CONTENT)
+    settings = content_of(config)
     url = settings["source"]["url"]
     settings["source"]["url"] = url.split("?", maxsplit=1)[0] if "://" in url else Path(url).name
     dem = config.clear.dem
