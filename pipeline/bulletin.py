@@ -17,6 +17,8 @@ from pipeline.summary import Headline, SiteSummary, Summary, Verdict, VerdictCha
 _MOST_LINES = 200
 """Of one section; all of it is in summary.json."""
 _MARK = "SIMULATED "
+_MOST_CAUSES = 3
+_OF_PILES = {"stockpile_changes"}
 _KINDS = {"stockpile": "stockpiles", "footprint": "occupied ground"}
 REMEDIES = {
     "SourceError": "nothing now: the next batch tries again; if it lasts, check the network and the provider's notices",
@@ -46,7 +48,8 @@ def digest_of(summary: Summary) -> str:
     """Write the digest as Markdown that reads well as plain text."""
     blocks = [
         [f"# {_MARK if summary.simulated else ''}Batch {summary.batch}, {_day(summary.started)}", "", _first(summary)],
-        _section("Verdicts that changed", [_changed(c) for c in summary.verdict_changes]) or ["Nothing changed."],
+        _section("Verdicts that changed", [*_verdict_lines(summary.verdict_changes), *_more(summary)])
+        or ["Nothing changed."],
         _section("Failed, and what to do", list(_failures(summary))),
         _section("Waiting for clear sky", [_waits(w) for w in summary.waiting]),
         _section("Finished", [_finished(site) for site in summary.sites if site.outcome == "finished"]),
@@ -85,30 +88,29 @@ def _section(title: str, lines: Sequence[str]) -> list[str]:
     return [f"## {title}", "", *shown, *([f"- and {more} more, in summary.json"] if more > 0 else [])]
 
 
+def _verdict_lines(changes: Sequence[VerdictChange]) -> list[str]:
+    """Give the verdicts on single piles last: there may be hundreds."""
+    return [_changed(c) for c in sorted(changes, key=lambda change: change.layer in _OF_PILES)]
+
+
 def _changed(change: VerdictChange) -> str:
     values = [n for side in (change.before, change.after) if side for n in (side.value, side.lo95, side.hi95)]
     side = change.after or change.before
-    unit = (side.unit if side is not None else None) or (
-        "1" if change.metric and change.metric.endswith("count") else "m2"
-    )
+    of_metric = "1" if (change.metric or "").endswith("count") else "m2"
+    unit = (side.unit if side is not None else None) or of_metric
     scale = Scale.of(yearly(unit) if change.layer == "trends" else unit, values)
-    differs = f" What differs: {', '.join(change.differs)}." if change.differs else ""
     now, before = (_verdict(change, side, scale) for side in (change.after, change.before))
     site = f"{_MARK if change.simulated else ''}{change.site}"
-    return f"{site}, {_what(change)}: now {now}; before {before}.{differs}"
+    return f"{site}, {change.name}: now {now}; before {before}. {_because(change)}."
 
 
-def _what(change: VerdictChange) -> str:
-    noun = metric_noun(change.metric) if change.metric else ""
-    if change.layer == "claims":
-        return f"claim {change.address.partition('/')[2]}"
-    years = (change.years or "").replace("-", " to ")
-    kinds = {
-        "changes": f"{noun}, {years}",
-        "trends": f"trend of the {noun}, {years}",
-        "breaks": f"{noun} before and after resolution {change.years}",
-    }
-    return f"{change.zone}, {kinds[change.layer]}"
+def _because(change: VerdictChange) -> str:
+    if not change.causes:
+        return "Nothing recorded explains it"
+    shown = list(change.causes[:_MOST_CAUSES])
+    more = len(change.causes) - len(shown)
+    shown += [f"{more} more things the runs differ in"] if more else []
+    return f"{'Because of' if change.certain else 'One or more of'}: {'; '.join(shown)}"
 
 
 def _verdict(change: VerdictChange, side: Verdict | None, scale: Scale) -> str:
@@ -158,7 +160,7 @@ def _finished(site: SiteSummary) -> str:
 def _headline(headline: Headline) -> str:
     said = headline.said
     scale = Scale.of(said.unit or "m2", [said.value, said.lo95, said.hi95])
-    years = f" {headline.years.replace('-', ' to ')}" if headline.years else ""
+    years = f" {headline.year_from} to {headline.year_to}" if headline.year_from is not None else ""
     rest = f", insufficient data in {listed([str(year) for year in headline.unjudged])}" if headline.unjudged else ""
     return f"{metric_noun(headline.metric)}{years}: {_said(said, scale, signed=True)}{rest}"
 
@@ -171,8 +173,24 @@ def _custody(summary: Summary) -> Iterator[str]:
 
 
 def _room(summary: Summary) -> Iterator[str]:
-    if summary.disk is not None:
-        yield f"{summary.disk.free_bytes / 1e9:,.1f} GB free of {summary.disk.total_bytes / 1e9:,.1f} GB"
+    disk = summary.disk
+    if disk is not None:
+        yield (
+            f"{_gb(disk.free_bytes)} free; evidence {_gb(disk.evidence_bytes)}, results {_gb(disk.results_bytes)}, "
+            f"working copies {_gb(disk.working_bytes)}"
+        )
+
+
+def _more(summary: Summary) -> Iterator[str]:
+    """Name the runs to compare, for who wants to know which numbers moved."""
+    changed = {change.site for change in summary.verdict_changes}
+    runs = [f"{s.site}@{s.told_run} {s.site}@{s.run}" for s in summary.sites if s.site in changed]
+    if runs:
+        yield f"which numbers moved, in the folder of results: {', '.join(f'stockline compare {pair}' for pair in runs)}"
+
+
+def _gb(size_bytes: int) -> str:
+    return f"{size_bytes / 1e9:,.2f} GB"
 
 
 def _named(site: SiteSummary) -> str:

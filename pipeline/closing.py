@@ -1,7 +1,6 @@
 """The end of a batch: what it came to is gathered, written as ``summary.json`` and ``digest.md``, and sent."""
 
 import datetime as dt
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,18 +10,21 @@ from pipeline import __version__
 from pipeline.books import Books, Outcome
 from pipeline.bulletin import OTHER_REMEDY, REMEDIES, digest_of, subject_of
 from pipeline.config import Config
-from pipeline.errors import ProductError
+from pipeline.errors import InputError, ProductError
 from pipeline.evidence import sha256_file
 from pipeline.notify import Channel, channels, send
 from pipeline.products._documents import MANIFEST, RUNS, Run, json_text, read_document
 from pipeline.products.atomic import atomic_path
-from pipeline.products.numbers import numbers_of, read_numbers
+from pipeline.products.difference.command import compare_runs
+from pipeline.products.difference.kept import read_run
+from pipeline.products.runs import number_of, run_records
 from pipeline.seasons import next_open
 from pipeline.state import utc_text
 from pipeline.state_records import Letter, SiteKnown
 from pipeline.summary import Delivery, Disk, Failure, SiteSummary, Summary, VerdictChange, Waiting
 from pipeline.verdicts import headlines_of, verdict_changes
 from pipeline.waiting import season_open, waiting
+from pipeline.working_copies import disk_use, store_of
 
 SUMMARY = "summary.json"
 DIGEST = "digest.md"
@@ -90,21 +92,29 @@ def _gathered(outcome: Outcome, known: SiteKnown, config: Config, books: Books) 
     if known.told == manifest and not is_open and outcome.published.skipped:
         return _Site(_site_summary(outcome, manifest))
     try:
-        now = _numbers(folder, site, manifest)
-        simulated = outcome.published.simulated
-        waits = waiting(site, now["rows"]["measurements"].values(), config, books.started.date(), simulated=simulated)
-    except (ProductError, KeyError) as error:
+        now = read_run(str(folder))
+        rows = now.rows("measurements").values()
+        waits = waiting(site, rows, config, books.started.date(), simulated=outcome.published.simulated)
+    except (ProductError, InputError) as error:
         return _Site(_site_summary(outcome, manifest, note=f"its numbers cannot be read ({error})"))
-    first = known.told is None
+    said: dict[str, Any] = {"run": now.number, "first": known.told is None, "headlines": headlines_of(now)}
     changes: list[VerdictChange] = []
-    note: str | None = None
     if known.told not in {None, manifest}:
         try:
-            changes = verdict_changes(_numbers(folder, site, known.told), now)
-        except (ProductError, KeyError) as error:
-            note = f"the verdicts told before are no longer there to compare with ({error})"
-    said = _site_summary(outcome, manifest, first=first, headlines=headlines_of(now), note=note)
-    return _Site(said, changes, waits, manifest)
+            before = read_run(f"{folder}@{_run_of(folder, known.told)}")
+            changes = verdict_changes(compare_runs(before, now))
+            said["told_run"] = before.number
+        except (ProductError, InputError) as error:
+            said["note"] = f"the verdicts told before are no longer there to compare with ({error})"
+    return _Site(_site_summary(outcome, manifest, **said), changes, waits, manifest)
+
+
+def _run_of(folder: Path, manifest: str | None) -> int:
+    """Return the newest run that made a manifest; :class:`ProductError` when none of its records names it."""
+    for path in reversed(run_records(folder)):
+        if read_document(path, Run).manifest_sha256 == manifest:
+            return number_of(path)
+    raise ProductError(f"{folder / RUNS}: no run is recorded that made manifest {str(manifest)[:12]}...")
 
 
 def _site_summary(outcome: Outcome, manifest: str | None = None, **said: Any) -> SiteSummary:
@@ -121,20 +131,9 @@ def _site_summary(outcome: Outcome, manifest: str | None = None, **said: Any) ->
     )
 
 
-def _numbers(folder: Path, site: str, manifest: str | None) -> dict[str, Any]:
-    """Numbers of the newest run that made a manifest; :class:`ProductError` when none of its runs has kept them."""
-    for path in sorted((folder / RUNS).glob("[0-9]*.json"), reverse=True):
-        kept = path.with_suffix(".numbers.json.gz")
-        if kept.is_file() and read_document(path, Run).manifest_sha256 == manifest:
-            return read_numbers(kept)
-    if (folder / MANIFEST).is_file() and sha256_file(folder / MANIFEST) == manifest:
-        return numbers_of(folder / f"{site}.gpkg")
-    raise ProductError(f"{folder / RUNS}: no run keeps the numbers of manifest {str(manifest)[:12]}...")
-
-
 def _summed(sites: Sequence[_Site], others: Sequence[Outcome], config: Config, books: Books) -> Summary:
     failed = bool(others) or any(site.summary.error is not None for site in sites)
-    usage = shutil.disk_usage(config.out)
+    use = disk_use(config.out, store_of(config))
     opens = next_open(config.windows, config.years, books.started.date())
     return Summary(
         batch=books.number,
@@ -151,7 +150,13 @@ def _summed(sites: Sequence[_Site], others: Sequence[Outcome], config: Config, b
         verdict_changes=tuple(change for site in sites for change in site.changes),
         waiting=tuple(wait for site in sites for wait in site.waits),
         next_window=None if opens is None else opens.isoformat(),
-        disk=Disk(free_bytes=usage.free, total_bytes=usage.total),
+        disk=Disk(
+            free_bytes=use.free,
+            evidence_bytes=use.evidence,
+            results_bytes=use.results,
+            working_bytes=use.working,
+            logs_bytes=use.logs,
+        ),
         earlier=tuple(sorted({letter.batch for letter in books.past().letters})),
     )
 

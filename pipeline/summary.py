@@ -33,20 +33,24 @@ class VerdictChange(_Part):
     site: str
     simulated: bool
     address: str = Field(description="of the row, as in docs/contract.md")
-    layer: Literal["changes", "trends", "breaks", "claims"]
-    zone: str | None = Field(description="name of the zone; null for a claim")
+    layer: str
+    name: str = Field(description="of the number, for a reader")
+    zone: str | None = Field(description="its id; null for a claim and for a single pile")
     metric: str | None
-    years: str | None = Field(description="2018-2023; null for a claim")
+    year_from: int | None
+    year_to: int | None
     before: Verdict | None
     after: Verdict | None
-    differs: tuple[str, ...] = Field(description="what the two results were made from that differs, in words")
+    causes: tuple[str, ...] = Field(description="what the runs differ in that can have moved it")
+    certain: bool = Field(description="it can be but one thing")
 
 
 class Headline(_Part):
     """What the newest comparison of a metric says of the whole site, and years of which nothing can be said."""
 
     metric: str
-    years: str | None = Field(description="2018-2023; null where no two years can be compared")
+    year_from: int | None = Field(description="null, as year_to, where no two years can be compared")
+    year_to: int | None
     said: Verdict
     unjudged: tuple[int, ...]
 
@@ -72,6 +76,8 @@ class SiteSummary(_Part):
     site: str
     outcome: SiteOutcome
     simulated: bool | None = Field(description="null where there are no results")
+    run: Count | None = Field(None, description="number of the run its results are of")
+    told_run: Count | None = Field(None, description="run whose verdicts the digest before told")
     first: bool = Field(False, description="no digest has told of its results before")
     seconds: float
     manifest_sha256: str | None
@@ -90,10 +96,13 @@ class Failure(_Part):
 
 
 class Disk(_Part):
-    """Room where the results are."""
+    """Room: what is left on the disk, and what takes it; bytes."""
 
     free_bytes: Count
-    total_bytes: Count
+    evidence_bytes: Count
+    results_bytes: Count
+    working_bytes: Count
+    logs_bytes: Count
 
 
 class Delivery(_Part):
