@@ -69,9 +69,9 @@ class Rows:
             "measurements": self._of_measurement,
             "stockpile_changes": self._of_pile_change,
             "stockpiles": self._of_pile,
-            "stockpile_observations": lambda r: [address("scene", r["scene_id"])],
+            "stockpile_observations": self._of_date,
             "boundary_changes": self._of_boundary,
-            "footprints": lambda r: self._scenes(GROUND, r["year"]),
+            "footprints": self._of_ground,
         }.get(layer)
         wanted = asked(row) if asked is not None else []
         return tuple(dict.fromkeys(one for one in wanted if one in self.layer_of and one != at))
@@ -136,6 +136,12 @@ class Rows:
 
     def _of_pile(self, row: Columns) -> list[str]:
         return self._by("stockpile_observations", row["pile_id"], row["year"])
+
+    def _of_date(self, row: Columns) -> list[str]:
+        return [address("scene", row["scene_id"])]
+
+    def _of_ground(self, row: Columns) -> list[str]:
+        return self._scenes(GROUND, row["year"])
 
     def _of_pile_change(self, row: Columns) -> list[str]:
         return [address("stockpiles", row["pile_id"], year) for year in (row["year_from"], row["year_to"])]

@@ -31,6 +31,7 @@ from pipeline.products.placing import go_on, place, seal
 from pipeline.products.report import write_report
 from pipeline.products.results import Results
 from pipeline.products.runs import RunFacts, evidence_records
+from pipeline.products.sentences import write_findings
 from pipeline.products.site_map import SiteMap, site_map
 from pipeline.products.software import code_sha256
 from pipeline.products.stretch import read_composites
@@ -168,11 +169,11 @@ def write_readings(folder: Path, package: Path) -> list[Path]:
 
 
 def write_reports(folder: Path, package: Path) -> Sequence[Path]:
-    """Write both reports from the finished GeoPackage and composites."""
+    """Write both reports from the finished GeoPackage and composites, and their sentences as data."""
     view, on_map = _view(package)
     # Outlines and pictures are drawn: what they took is free for the typesetter, which takes as much.
     hand_back()
-    return write_report(folder, view, on_map)
+    return [*write_report(folder, view, on_map), write_findings(folder, view, package.stem)]
 
 
 def _view(package: Path) -> tuple[View, SiteMap]:
