@@ -50,6 +50,11 @@ def make_parser(commands: Mapping[str, Callable[[argparse.Namespace], int]]) -> 
     export.add_argument("--out", type=Path, help="results folder; default: the configuration's")
     export.add_argument("--to", type=Path, metavar="FILE.zip", help="the archive; default: named by site and manifest")
     export.add_argument("--redaction", type=Path, metavar="FILE", help="YAML file that says what to hide, and why")
+    chain = add("trace", "follow a number or a sentence of the report to the pixels it rests on")
+    chain.add_argument("folder", type=Path, metavar="DIR", help="folder of a site's result")
+    chain.add_argument("id", metavar="ID", help="address of a row or a sentence, as after # in links of report.html")
+    chain.add_argument("--all", action="store_true", help="leave nothing out")
+    chain.add_argument("--json", action="store_true", help="everything, for programs")
     sites = add("sites", "check, list or show site files")
     sites.add_argument("action", nargs="?", choices=("check", "list", "show"), default="list")
     sites.add_argument("site", nargs="?", metavar="SITE")
@@ -64,8 +69,22 @@ def make_parser(commands: Mapping[str, Callable[[argparse.Namespace], int]]) -> 
     check.add_argument("--data", type=Path, help="folder of real archives (boadella, belgium, bolzano)")
     check.add_argument("--most", type=int, metavar="N", help="at most N worlds of a kind; default all")
     check.add_argument("--workers", type=int, default=1, help="threads; default 1")
-    common(add("status", "say what ran, when, what is due and what failed"))
+    _schedule(add("schedule", "start batches by themselves: units of systemd, or a line of a crontab"))
+    status = add("status", "say what ran, what is due, what is stale and what failed")
+    common(status)
+    status.add_argument("--json", action="store_true", help="for programs")
     return parser
+
+
+def _schedule(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--config", type=Path, default=Path("config.yaml"), help="default: config.yaml")
+    sub.add_argument("--at", default="*-*-* 03:00", metavar="TIME", help="default: '*-*-* 03:00', every night")
+    sub.add_argument("--workers", type=int, default=1, help="of each batch; default 1")
+    sub.add_argument("--to", type=Path, metavar="DIR", help="write the units there and start nothing")
+    sub.add_argument("--crontab", action="store_true", help="print a line of a crontab instead")
+    sub.add_argument("--system", action="store_true", help="units of the whole machine, printed unless --to is given")
+    sub.add_argument("--credentials", type=Path, metavar="FILE", help="NAME=value lines for the environment, mode 600")
+    sub.add_argument("--remove", action="store_true", help="stop the timer and remove the units")
 
 
 def _years(text: str) -> tuple[int, int]:

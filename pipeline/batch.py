@@ -1,50 +1,37 @@
 """A batch of sites: each on its own, so that one that fails never stops the others."""
 
 import datetime as dt
-import fcntl
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from pipeline.books import Books, Outcome, Say, Show, open_books
 from pipeline.claims import ClaimFinding, share
-from pipeline.errors import BusyError, InputError, ProductError, StocklineError
-from pipeline.parallel import Progress
+from pipeline.closing import close_batch
+from pipeline.errors import InputError, ProductError, StocklineError
+from pipeline.lock import locked
+from pipeline.past import how_ended, read_past
 from pipeline.products.geopackage import read_tables
 from pipeline.products.index_page import write_index
 from pipeline.products.portfolio import publish_portfolio
-from pipeline.products.publish import Published
 from pipeline.products.review_file import offer
 from pipeline.progress import WatchedPool
 from pipeline.records import ChangeRow, ClaimRow, RunRow
 from pipeline.run import Batch, run_site
-from pipeline.state import read_state, write_state
+from pipeline.status import settings_sha256
 from pipeline.types import Site
+from pipeline.working_copies import make_room, tidy
 
 _SITES_AT_ONCE = 8
 """Each joins maps and writes products in this process, whatever the number of workers elsewhere."""
 _HEADLINES = ("stockpile_area_m2", "footprint_area_m2", "boundary_gain_m2")
 
 
-Say = Callable[[str, str], None]
-Show = Callable[[str, str, Progress], None]
-
-
 def _unseen(*_: object) -> None:
     pass
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How one site of a batch ended: its results, or the one line that says why there are none."""
-
-    site_id: str
-    published: Published | None
-    error: str | None
-    seconds: float
 
 
 def run_batch(sites: Sequence[Site], batch: Batch, say: Say, show: Show = _unseen) -> list[Outcome]:
@@ -66,19 +53,22 @@ def run_batch(sites: Sequence[Site], batch: Batch, say: Say, show: Show = _unsee
     InputError
         The configuration names something that is no catalogue; no site can be run with it.
     """
-    out = batch.config.out
-    writing = threading.Lock()
+    out, settings = batch.config.out, settings_sha256(batch.config)
+    with locked(out), nullcontext(make_room(batch.config)) as made, open_books(out, sites, say, show) as books:
+        for line in made:
+            books.say("disk", line)
 
-    def run_one(site: Site) -> Outcome:
-        outcome = _run_one(site, batch, say, show)
-        with writing:
-            write_state(out, outcome.site_id, outcome.error, outcome.seconds)
-        return outcome
+        def run_one(site: Site) -> Outcome:
+            with books.site(site, settings) as ended:
+                ended.append(_run_one(site, batch, books))
+            return ended[0]
 
-    with _lock(out):
-        with _counted(batch, say):
+        with _counted(batch, books.say):
             outcomes = _run_all(sites, batch, run_one)
-        return [*outcomes, *_gathered(out)]
+        outcomes += _gathered(out)
+        for line in tidy(batch.config, [site.id for site in sites]):
+            books.say("disk", line)
+        return outcomes + close_batch(outcomes, batch.config, books)
 
 
 def _run_all(sites: Sequence[Site], batch: Batch, run_one: Callable[[Site], Outcome]) -> list[Outcome]:
@@ -98,7 +88,7 @@ def _run_all(sites: Sequence[Site], batch: Batch, run_one: Callable[[Site], Outc
 
 def gather(out: Path) -> None:
     """Gather all finished sites of a folder; :class:`ProductError` when that cannot be written."""
-    states = read_state(out)
+    states = how_ended(read_past(out))
     failed = {name for name, last in states.items() if not last["ok"]}
     publish_portfolio(out, failed, lambda folder: [write_index(out, states, folder)])
 
@@ -109,7 +99,8 @@ def _gathered(out: Path) -> list[Outcome]:
     try:
         gather(out)
     except StocklineError as error:
-        return [Outcome("portfolio", None, str(error), round((dt.datetime.now(dt.UTC) - started).total_seconds(), 1))]
+        took = round((dt.datetime.now(dt.UTC) - started).total_seconds(), 1)
+        return [Outcome("portfolio", None, str(error), took, type(error).__name__)]
     return []
 
 
@@ -133,9 +124,9 @@ def _counted(batch: Batch, say: Say) -> Iterator[None]:
         ledger.close()
 
 
-def _run_one(site: Site, batch: Batch, say: Say, show: Show) -> Outcome:
-    started = dt.datetime.now(dt.UTC)
-    watched = WatchedPool(batch.pool, partial(show, site.id))
+def _run_one(site: Site, batch: Batch, books: Books) -> Outcome:
+    started, say = dt.datetime.now(dt.UTC), books.say
+    watched = WatchedPool(batch.pool, partial(books.show, site.id))
 
     def seconds() -> float:
         return round((dt.datetime.now(dt.UTC) - started).total_seconds(), 1)
@@ -146,31 +137,16 @@ def _run_one(site: Site, batch: Batch, say: Say, show: Show) -> Outcome:
     except InputError:
         raise
     except StocklineError as error:
-        return Outcome(site.id, None, str(error), seconds())
+        return Outcome(site.id, None, str(error), seconds(), type(error).__name__)
     except Exception as error:  # noqa: BLE001 - the batch boundary: a defect in one site must not lose the others
         said = " ".join(str(error).split())
-        return Outcome(site.id, None, f"site {site.id}: unexpected {type(error).__name__}: {said}", seconds())
+        line = f"site {site.id}: unexpected {type(error).__name__}: {said}"
+        return Outcome(site.id, None, line, seconds(), "Exception")
     if offered is not None:
         say(site.id, offered)
     if not published.skipped:
         say(site.id, watched.summary(seconds()))
     return Outcome(site.id, published, None, seconds())
-
-
-@contextmanager
-def _lock(out: Path) -> Iterator[None]:
-    """Hold the output folder; a lock left by a dead process is free."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        file = (out / ".lock").open("a+", encoding="utf-8")
-    except OSError as error:
-        raise ProductError(f"{out}: {error.strerror}; choose a folder that can be written with --out") from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise BusyError(f"{out}: another batch is running there; wait for it or choose another --out") from error
-        yield
 
 
 def findings_of(folder: Path, site_id: str) -> tuple[list[str], dict[str, ClaimFinding]]:

@@ -41,7 +41,7 @@ class ClaimFinding:
     """Verdict of one claim at one site; value and interval in the metric's unit, None when there is none.
 
     ``value`` is a difference from the baseline year, or the count itself for presence; ``test`` says in
-    words what was tested.
+    words what was tested, ``tested`` by which rows: zone and two years of each change, zone and year of each count.
     """
 
     claim_id: str
@@ -51,6 +51,7 @@ class ClaimFinding:
     lo95: float | None
     hi95: float | None
     test: str
+    tested: tuple[tuple[str, int] | tuple[str, int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,8 @@ def judge(
     finding = _judge_changes(claim, rows, margins)
     controls = {zone.zone_id for zone in zones if zone.role == "control"}.difference(zone_ids)
     beside = [row for row in of_claim if row.zone_id in controls and _is_test_year(claim, row.year_to)]
-    return replace(finding, reason=f"{finding.reason}{_controls_in_words(beside)}")
+    tested = tuple((row.zone_id, row.year_from, row.year_to) for row in rows)
+    return replace(finding, reason=f"{finding.reason}{_controls_in_words(beside)}", tested=tested)
 
 
 def share(findings: Mapping[str, ClaimFinding]) -> ClaimShare:
@@ -229,7 +231,8 @@ def _judge_presence(claim: Claim, zone_ids: tuple[str, ...], measurements: Seque
     )
     verdict: ClaimVerdict = "supported" if seen else "not_detectable"
     lo95, hi95 = (None, None) if half is None else (max(0.0, value - half), value + half)
-    return _finding(claim, verdict, f"{reason}.", value, lo95, hi95)
+    finding = _finding(claim, verdict, f"{reason}.", value, lo95, hi95)
+    return replace(finding, tested=tuple((row.zone_id, row.year) for row in rows))
 
 
 def _margin_in_words(claim: Claim) -> str:

@@ -79,7 +79,8 @@ def entry() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    commands = (_run, _plan, _report, _review, _verify, _export, _sites, _simulate, _validate, _status)
+    results = (_run, _plan, _report, _review, _verify, _trace, _export)
+    commands = (*results, _sites, _simulate, _validate, _schedule, _status)
     return make_parser({command.__name__.removeprefix("_"): command for command in commands})
 
 
@@ -123,7 +124,7 @@ def _run(parsed: argparse.Namespace) -> int:
     ):
         if address is not None:
             _tell_aside(f"cluster: {pool.workers} workers at {address}")
-        batch = Batch(settings.config, settings.claims, settings.claims_sha256, pool, parsed.force)
+        batch = Batch(settings.config, settings.claims, settings.claims_sha256, pool, parsed.force, settings.documents)
         outcomes = run_batch(settings.sites, batch, bar.say, bar.show)
     claims = {}
     for outcome in outcomes:
@@ -232,6 +233,16 @@ def _export(parsed: argparse.Namespace) -> int:
     return 0
 
 
+def _trace(parsed: argparse.Namespace) -> int:
+    from pipeline.products.trace import trace
+    from pipeline.products.trace_words import json_of, lines_of
+
+    chain = trace(parsed.folder, parsed.id)
+    for line in json_of(chain).splitlines() if parsed.json else lines_of(chain, everything=parsed.all):
+        _tell(line)
+    return 1 if chain.problems else 0
+
+
 def _sites(parsed: argparse.Namespace) -> int:
     if parsed.action == "show" and parsed.site is None:
         raise InputError("sites show: name a site; stockline sites list names them all")
@@ -261,19 +272,21 @@ def _simulate(parsed: argparse.Namespace) -> int:
     return 0
 
 
-def _status(parsed: argparse.Namespace) -> int:
-    from pipeline.state import read_state
+def _schedule(parsed: argparse.Namespace) -> int:
+    from pipeline.schedule.install import Wish, arrange, present
 
-    settings = _settings(parsed)
-    state = read_state(settings.config.out)
-    for site in settings.sites:
-        last = state.get(site.id)
-        if last is None:
-            _tell(f"{site.id}: due, never run")
-        elif last["ok"]:
-            _tell(f"{site.id}: finished {last['finished']} in {last['seconds']} s")
-        else:
-            _tell(f"{site.id}: due, FAILED {last['finished']}: {last['error']}")
+    wish = Wish(parsed.at, parsed.workers, parsed.to, parsed.crontab, parsed.system, parsed.remove, parsed.credentials)
+    for line in arrange(_settings(parsed).config, parsed.config, wish, present()):
+        _tell(line)
+    return 0
+
+
+def _status(parsed: argparse.Namespace) -> int:
+    from pipeline.status import as_json, lines, status_at
+
+    status = status_at(parsed.config, parsed.out, parsed.years, parsed.sites)
+    for line in as_json(status).splitlines() if parsed.json else lines(status):
+        _tell(line)
     return 0
 
 

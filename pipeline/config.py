@@ -15,7 +15,9 @@ from pipeline.change_sections import BoundaryConfig, FootprintConfig, StatsConfi
 from pipeline.clear_section import ClearConfig
 from pipeline.documents import MOST_YAML, parsed_yaml
 from pipeline.errors import InputError
+from pipeline.notify_section import BatchConfig, NotifyConfig
 from pipeline.printable import plain, unsigned
+from pipeline.retention_section import RetentionConfig
 from pipeline.sections import (
     AlignConfig,
     LimitsConfig,
@@ -31,13 +33,17 @@ from pipeline.sections import (
 )
 
 __all__ = [
+    "NOT_CONTENT",
     "AlignConfig",
+    "BatchConfig",
     "BoundaryConfig",
     "ClearConfig",
     "Config",
     "FootprintConfig",
     "LimitsConfig",
+    "NotifyConfig",
     "RadiometryConfig",
+    "RetentionConfig",
     "SourceConfig",
     "StatsConfig",
     "StockpileConfig",
@@ -47,13 +53,24 @@ __all__ = [
     "WindowsConfig",
     "YearsConfig",
     "bounded_bytes",
+    "content_of",
     "in_windows",
+    "overridden",
     "read_config",
     "window_parts",
 ]
 
 _MAX_SHOWN = 300
 """Of a value that is refused."""
+_MANNERS = (
+    "root", "hosts", "timeout_s", "retries", "patience_s", "max_concurrent", "max_requests_per_minute", "max_bytes",
+    "max_processing_units",
+)  # fmt: skip
+NOT_CONTENT: Any = {
+    **dict.fromkeys(("sites", "claims", "reviews", "out", "store", "batch", "custody", "notify", "retention"), True),
+    "source": dict.fromkeys(_MANNERS, True),
+}
+"""Settings no result depends on: paths of this machine, how patiently and how much a network is asked, who is told."""
 
 
 class Config(Section):
@@ -88,6 +105,36 @@ class Config(Section):
     stats: StatsConfig = StatsConfig()
     volume: VolumeConfig = VolumeConfig()
     limits: LimitsConfig = LimitsConfig()
+    batch: BatchConfig = BatchConfig()
+    notify: NotifyConfig = NotifyConfig()
+    retention: RetentionConfig = RetentionConfig()
+
+
+def overridden(config: Config, out: Path | None = None, years: tuple[int, int] | None = None) -> Config:
+    """Return a configuration with the command line's choices; :class:`InputError` when one is refused."""
+    changes: dict[str, object] = {}
+    if out is not None:
+        changes["out"] = out.resolve()
+    if years is not None:
+        changes["years"] = _years(years, config.years.baseline)
+    return config.model_copy(update=changes)
+
+
+def content_of(config: Config) -> dict[str, Any]:
+    """Return the settings a result depends on, as JSON; paths are of this machine."""
+    return config.model_dump(mode="json", exclude=NOT_CONTENT)
+
+
+def _years(years: tuple[int, int], baseline: int | None) -> YearsConfig:
+    first, last = years
+    if last < first:
+        raise InputError(f"--years {first}-{last}: the last year is before the first")
+    if baseline is not None and not first <= baseline <= last:
+        raise InputError(f"--years {first}-{last}: years.baseline = {baseline} of the configuration is outside")
+    try:
+        return YearsConfig(first=first, last=last, baseline=baseline)
+    except ValidationError as error:
+        raise InputError(f"--years {first}-{last}: {error.errors()[0]['msg']}") from error
 
 
 def in_windows(day: dt.date, windows: tuple[Window, ...]) -> bool:
@@ -205,4 +252,4 @@ def _known_keys(location: tuple[int | str, ...]) -> list[str]:
         annotation = section.model_fields[str(part)].annotation
         candidates = [annotation, *get_args(annotation)]
         section = next(c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel))
-    return sorted(section.model_fields)
+    return sorted(field.alias or name for name, field in section.model_fields.items())

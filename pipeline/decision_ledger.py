@@ -11,7 +11,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,10 +26,11 @@ _RESTORE = "restore the ledger from a copy, or choose another --out to begin wit
 
 @dataclass(frozen=True)
 class Ledger:
-    """Decisions on a site in the order they were taken; ``sha256`` of the file, None without one."""
+    """Decisions on a site in the order they were taken; ``sha256`` of the file, None without one, and its bytes."""
 
     decisions: tuple[Decision, ...] = ()
     sha256: str | None = None
+    content: bytes = field(default=b"", repr=False)
 
 
 def ledger_path(folder: Path, site: str) -> Path:
@@ -160,7 +161,7 @@ def _read(path: Path, file: BinaryIO, site: str, named: str | None) -> tuple[Led
         raise ReviewError(f"{path}: line {len(lines) + 1}: is not whole; restore the ledger from a copy")
     if named is not None and not _begins_with(content, named):
         raise ReviewError(f"{path}: does not begin with the decisions the present result was made with; {_RESTORE}")
-    return Ledger(tuple(decisions), hashlib.sha256(content).hexdigest() if content else None), lines
+    return Ledger(tuple(decisions), hashlib.sha256(content).hexdigest() if content else None, content), lines
 
 
 def _begins_with(content: bytes, named: str) -> bool:

@@ -10,11 +10,9 @@ and may be removed at any time.
 """
 
 import hashlib
-import importlib.metadata
 import io
 import json
 import pickle
-import platform
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,7 +26,7 @@ from pipeline.evidence import sha256_file
 from pipeline.findings import PreparedScene
 from pipeline.imagery import StoredScene
 from pipeline.parallel import Pool
-from pipeline.products.manifest import LIBRARIES, code_sha256, settings_of
+from pipeline.products.manifest import settings_of
 
 Out = TypeVar("Out")
 
@@ -66,12 +64,6 @@ class Entry:
         return digest(self.files)
 
 
-def made_with() -> str:
-    """Name the code and the libraries that results rest on."""
-    versions = {name: importlib.metadata.version(name) for name in (*LIBRARIES, "numba")}
-    return json.dumps([code_sha256(), platform.python_version(), versions], sort_keys=True)
-
-
 class Memory:
     """The memory of one site; used by one thread.
 
@@ -80,7 +72,7 @@ class Memory:
     folder : Path
         Where it is kept; workers see it too.
     made_by : str
-        Code and libraries (:func:`made_with`).
+        Code and libraries (:func:`pipeline.products.software.made_with`).
     """
 
     def __init__(self, folder: Path, made_by: str) -> None:

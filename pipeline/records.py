@@ -147,6 +147,10 @@ class ClaimRow:
     hi95: Annotated[float | None, Told("Upper bound", meaning="Of the 95 % interval")]
     not_observable: Annotated[str, Told("Not observable", meaning="What imagery cannot show of the claim")]
     metric: Annotated[str, Told("Metric", meaning="What is measured for the test", values=METRICS)]
+    tested: Annotated[
+        str | None,
+        Told("Tested by", technical=True, meaning="Zone and years of each change, or zone and year of each count"),
+    ] = None
 
 
 @dataclass(frozen=True)

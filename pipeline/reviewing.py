@@ -12,9 +12,9 @@ from pipeline.config import Config
 from pipeline.decision_ledger import Ledger, append, ledger_path, read_ledger
 from pipeline.errors import ProductError, ReviewError
 from pipeline.printable import shown
-from pipeline.products._documents import MANIFEST
+from pipeline.products._documents import MANIFEST, REVIEW
 from pipeline.products.manifest import read_manifest
-from pipeline.products.review_file import REVIEW, read_review
+from pipeline.products.review_file import read_review
 from pipeline.review.agreement import Agreement, agreements
 from pipeline.review.checks import Fault, Place, ReviewFile, check_rows
 from pipeline.review.decisions import Decision

@@ -7,7 +7,7 @@ import datetime as dt
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from pipeline.findings import BoundaryPiece, PileSeries, PreparedScene, YearDate
 from pipeline.grid import burn, reproject
 from pipeline.imagery import Refusal, StoredScene
 from pipeline.measure import boundary_measurements, measure_zones, site_baseline
-from pipeline.memory import Memory, made_with
+from pipeline.memory import Memory
 from pipeline.parallel import Pool
 from pipeline.passes.families import label_families
 from pipeline.passes.ground import ground_outline, year_pairs
@@ -33,8 +33,10 @@ from pipeline.passes.scene import BANDS, calibrate, choose_reference, draw, insp
 from pipeline.passes.seen import seen_shares
 from pipeline.pile_measures import as_candidates, pile_measurements, stock_covariance
 from pipeline.plan import open_store, plan_site
+from pipeline.products.inputs import input_copies
 from pipeline.products.manifest import ManifestInputs, archive_root, content_key, is_current
 from pipeline.products.publish import Published, publish, write_package
+from pipeline.products.software import made_with
 from pipeline.remote import Line, line_to
 from pipeline.review.apply import apply_reviews
 from pipeline.reviewing import ledger_of
@@ -52,13 +54,14 @@ Log = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Batch:
-    """What all sites of a run share."""
+    """What all sites of a run share; ``documents`` as of :class:`pipeline.settings.Settings`."""
 
     config: Config
     claims: Sequence[Claim]
     claims_sha256: str | None
     pool: Pool
     force: bool = False
+    documents: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def line(self) -> Line:
@@ -107,6 +110,7 @@ def run_site(site: Site, batch: Batch, log: Log) -> Published:
             evidence_root=store.root,
             archive_root=archive_root(config.source.url, stored),
             reviews_sha256=ledger.sha256,
+            documents=input_copies(site.id, batch.documents, ledger.content),
         )
         if not batch.force and is_current(out / site.id, content_key(inputs)):
             log("up to date: same scenes, settings and code")

@@ -1,13 +1,11 @@
 """What one call of the command line works on: configuration with its overrides, sites and claims, all checked."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from pipeline.config import Config, YearsConfig
+from pipeline.config import Config, overridden
 from pipeline.errors import InputError
 from pipeline.learned import check_installed
 from pipeline.sites import read_claims, read_sites
@@ -16,12 +14,16 @@ from pipeline.types import Claim, Site
 
 @dataclass(frozen=True)
 class Settings:
-    """Checked input of a batch; ``claims_sha256`` is the hash of the claims file, None without one."""
+    """Checked input of a batch; ``claims_sha256`` is the hash of the claims file, None without one.
+
+    ``documents`` are the bytes they were read from: ``<site>.geojson``, and ``claims.yaml`` whatever its name.
+    """
 
     config: Config
     sites: tuple[Site, ...]
     claims: tuple[Claim, ...]
     claims_sha256: str | None
+    documents: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     @classmethod
     def make(
@@ -34,28 +36,29 @@ class Settings:
         InputError
             A choice, a site file or the claims file is refused, or what ``clear`` names is not there.
         """
-        changes: dict[str, object] = {}
-        if out is not None:
-            changes["out"] = out.resolve()
-        if years is not None:
-            changes["years"] = _years(years, config.years.baseline)
-        config = config.model_copy(update=changes)
+        config = overridden(config, out, years)
         if config.clear.without_scl == "csmask":
             check_installed()
         if config.clear.dem is not None and not Path(config.clear.dem).is_file():
             raise InputError(f"clear.dem = {config.clear.dem}: no such file; name a raster in metres, or leave it out")
-        claims = read_claims(config.claims) if config.claims else ()
-        digest = hashlib.sha256(config.claims.read_bytes()).hexdigest() if config.claims else None
-        return cls(config, read_sites(config.sites, config.limits, wanted), tuple(claims), digest)
+        documents: dict[str, bytes] = {}
+        claims: tuple[Claim, ...] = ()
+        digest = None
+        if config.claims is not None:
+            claims = tuple(read_claims(config.claims))
+            documents["claims.yaml"] = config.claims.read_bytes()
+            digest = hashlib.sha256(documents["claims.yaml"]).hexdigest()
+            # Read before and after its bytes were taken: what is kept of it is what is tested.
+            if tuple(read_claims(config.claims)) != claims:
+                raise InputError(f"{config.claims}: was changed while it was read; run again")
+        sites = read_sites(config.sites, config.limits, wanted)
+        documents |= {f"{site.id}.geojson": _as_read(site, config.sites / f"{site.id}.geojson") for site in sites}
+        return cls(config, sites, claims, digest, documents)
 
 
-def _years(years: tuple[int, int], baseline: int | None) -> YearsConfig:
-    first, last = years
-    if last < first:
-        raise InputError(f"--years {first}-{last}: the last year is before the first")
-    if baseline is not None and not first <= baseline <= last:
-        raise InputError(f"--years {first}-{last}: years.baseline = {baseline} of the configuration is outside")
-    try:
-        return YearsConfig(first=first, last=last, baseline=baseline)
-    except ValidationError as error:
-        raise InputError(f"--years {first}-{last}: {error.errors()[0]['msg']}") from error
+def _as_read(site: Site, path: Path) -> bytes:
+    """Return the bytes a site was read from."""
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != site.sha256:
+        raise InputError(f"{path}: was changed while it was read; run again")
+    return content

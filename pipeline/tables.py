@@ -95,6 +95,7 @@ def make_tables(found: Findings, facts: Mapping[str, str], config: Config) -> Ta
             f.hi95,
             c.not_observable,
             c.metric,
+            "; ".join(f"{zone_id} {'-'.join(map(str, years))}" for zone_id, *years in f.tested),
         )
         for c, f in found.claims
     ]
@@ -168,7 +169,8 @@ def _scene_rows(found: Findings) -> list[SceneRow]:
                 scene.sha256,
                 scene.residual_m,
                 scene.stored.version,
-                *((c.scale, c.offset_dn) if scene.used else (None, None)),
+                c.scale if scene.used else None,
+                c.offset_dn if scene.used else None,
                 _nodata(scene.stored),
             )
         )

@@ -5,7 +5,6 @@ passed on as files.
 """
 
 import contextlib
-import importlib.metadata
 import platform
 import secrets
 import time
@@ -16,7 +15,7 @@ from pathlib import Path
 
 from pipeline.config import Config
 from pipeline.errors import ProductError
-from pipeline.products.manifest import LIBRARIES, code_sha256
+from pipeline.products.software import code_sha256, libraries
 
 _LOOKS, _BETWEEN_S = 4, 0.5
 """A file made on one machine may be seen on another a moment later."""
@@ -51,8 +50,9 @@ class Agreement:
         code = code_sha256()
         if code != self.code_sha256:
             return f"its stockline is another (code {code[:12]}, here {self.code_sha256[:12]}); install the same"
-        for (name, here), (_, there) in zip(self.versions, _versions(), strict=True):
-            if here != there:
+        versions = dict(_versions())
+        for name, here in self.versions:
+            if (there := versions.get(name, "not needed")) != here:
                 return f"{name} is {there} there, {here} here; install the same (constraints.txt)"
         if not _holds(Path(self.mark), self.token):
             return f"{Path(self.mark).parents[1]} is not the folder that it is here; results need a folder all see"
@@ -89,8 +89,7 @@ def alike(config: Config) -> Iterator[Agreement]:
 
 
 def _versions() -> tuple[tuple[str, str], ...]:
-    found = [(name, importlib.metadata.version(name)) for name in (*LIBRARIES, "numba")]
-    return (*found, ("python", platform.python_version()))
+    return (*libraries().items(), ("python", platform.python_version()))
 
 
 def _holds(path: Path, token: str) -> bool:

@@ -19,14 +19,14 @@ ROOT = Path(__file__).parents[1]
 NOUNS = {
     "errors": 0, "types": 1, "imagery": 2, "findings": 3, "told": 0, "series_records": 1,
     "pile_records": 1, "ground_records": 1, "review_records": 1, "records": 2, "presets": 0,
-    "printable": 0, "documents": 1,
-    "sections": 1, "clear_section": 2, "change_sections": 2, "config": 3,
+    "printable": 0, "documents": 1, "state_records": 0,
+    "sections": 1, "clear_section": 2, "change_sections": 2, "retention_section": 2, "notify_section": 2, "config": 3,
 }  # fmt: skip
 PURE = {
     "grid", "radiometry", "clear", "history", "terrain", "align", "scenes", "compare", "trend", "claims", "rules",
     "measure", "tables", "pile_tables", "pile_measures", "band_check", "drift", "breaks", "confounding", "controls",
-    "tiff", "jp2", "kernels", "edges", "outlines", "overlays", "patches", "zones", "digest",
-    "review",
+    "tiff", "jp2", "kernels", "edges", "outlines", "overlays", "patches", "zones", "digest", "seasons", "review",
+    "pile_masks", "retention",
 }  # fmt: skip
 FILES = {
     "sources", "store", "evidence", "addresses", "ledger", "exchange", "remote", "ranges", "delivery", "pixels",
@@ -40,7 +40,8 @@ LAYERS: list[set[str]] = [
     FILES,
     {"products"},
     {"passes"},
-    {"run", "plan", "workers", "state", "stages", "memory", "reviewing"},
+    {"run", "plan", "workers", "stages", "memory", "reviewing"}
+    | {"lock", "state", "past", "due", "status", "journal", "books", "closing", "schedule", "working_copies"},
     {"batch", "validation", "export"},
     {"cli", "arguments"},
 ]
@@ -49,7 +50,7 @@ LAYERS: list[set[str]] = [
 PLAIN_STDLIB = {
     "__future__", "collections", "contextlib", "dataclasses", "datetime", "difflib", "enum", "functools", "hashlib",
     "importlib", "itertools", "json", "math", "pkgutil", "re", "statistics", "struct", "types", "typing",
-    "unicodedata", "urllib",
+    "unicodedata", "urllib", "zlib",
 }  # fmt: skip
 """Standard modules that reach neither file nor network."""
 ARITHMETIC = {"numpy", "scipy", "skimage", "shapely", "numba"}
@@ -60,14 +61,15 @@ MAY_OPEN = {
     "pipeline/ranges.py", "pipeline/remote.py", "pipeline/decoded.py", "pipeline/addresses.py", "pipeline/rasters.py",
     "pipeline/maps.py",
     "pipeline/sites.py", "pipeline/settings.py", "pipeline/config.py", "pipeline/batch.py", "pipeline/validation",
-    "pipeline/memory.py", "pipeline/decision_ledger.py", "pipeline/export",
+    "pipeline/memory.py", "pipeline/decision_ledger.py", "pipeline/lock.py", "pipeline/state.py", "pipeline/past.py",
+    "pipeline/journal.py", "pipeline/status.py", "pipeline/schedule", "pipeline/working_copies.py",
+    "pipeline/export",
 }  # fmt: skip
 """Folders and modules that open what they like."""
 MAY_ALSO = {
     "pipeline/run.py": {"mkdir", "rmtree"},  # the folder of intermediate maps
     "pipeline/stages.py": {"mkdir", "copyfile"},  # composites, for the products
     "pipeline/passes": {"load", "save", "savez"},  # intermediate maps of their own
-    "pipeline/state.py": {"write_text", "read_text"},  # how each site ended
     "pipeline/workers.py": {"mkdir", "rmdir", "write_text", "read_text", "unlink"},  # a file all workers must see
 }
 """What others may call, and why."""

@@ -24,7 +24,7 @@ from pipeline.products.geopackage import read_tables
 
 ALL_SITES = ("index.html", "portfolio.gpkg", "portfolio.json")
 """They say how each site ended, so also that one has failed now."""
-NOT_RESULTS = (".lock", "batch.json", ".work", ".memory", "evidence", *ALL_SITES)
+NOT_RESULTS = (".lock", "batch.json", "state.sqlite", "logs", ".work", ".memory", "evidence", *ALL_SITES)
 
 
 @pytest.fixture
@@ -412,14 +412,14 @@ def test_a_disk_that_runs_full_while_products_are_written_loses_nothing(
     """The disk says that it is full when a file is brought to it, as a file system with late allocation does."""
     out = Path(shutil.copytree(port_results, tmp_path / "out"))
     before = hashes(out, without=NOT_RESULTS)
-    flush = atomic._flush
+    flush = atomic.flush
 
     def full(path):
         if path.name == name:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         flush(path)
 
-    monkeypatch.setattr(atomic, "_flush", full)
+    monkeypatch.setattr(atomic, "flush", full)
     assert run(archive, out, *ANEW) == 1
     failed_line(capsys, name, "No space left on device", "disk")
     assert cli.main(["verify", str(out)]) == 0

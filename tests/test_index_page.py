@@ -9,8 +9,8 @@ from report_fixture import BASELINE, NASTY, make_tables
 from pipeline.printable import unplaced
 from pipeline.products.geopackage import write_geopackage
 from pipeline.products.index_page import Entry, index_of, write_index
-from pipeline.products.manifest import code_sha256
 from pipeline.products.results import Results
+from pipeline.products.software import code_sha256
 from pipeline.products.statements import statements
 from pipeline.records import RunRow
 

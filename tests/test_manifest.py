@@ -16,20 +16,19 @@ from shapely import box
 from pipeline.config import Config, SourceConfig, YearsConfig
 from pipeline.errors import InputError, ProductError
 from pipeline.imagery import Item, Refusal, Scene, StoredBand, StoredScene
-from pipeline.products import atomic, manifest
+from pipeline.products import atomic, software
 from pipeline.products.manifest import (
     ManifestInputs,
-    RunFacts,
     archive_root,
     build_manifest,
-    code_sha256,
     content_key,
     is_current,
     read_manifest,
     settings_of,
     write_manifest,
-    write_run,
 )
+from pipeline.products.runs import RunFacts, write_run
+from pipeline.products.software import code_sha256
 from pipeline.products.verify import verify
 
 WHEN = dt.datetime(2020, 5, 1, 2, 21, tzinfo=dt.UTC)
@@ -141,7 +140,7 @@ def test_manifest_holds_what_was_hashed_by_hand(tmp_path):
         ]
     ]
     assert document["refused"] == [{"scene_id": "S2A_9", "reason": "cloud"}]
-    assert document["format"] == 1
+    assert document["format"] == 2
     assert document["site"] == "hoeryong"
     assert document["simulated"] is False
     assert document["key"] == content_key(inputs)
@@ -202,7 +201,7 @@ def test_key_changes_with_each_of_its_parts_and_with_nothing_else(tmp_path, monk
     patient = inputs.config.source.model_copy(update={"retries": 9, "timeout_s": 5.0})
     moved = inputs.config.model_copy(update={"source": patient, "out": tmp_path / "x", "claims": tmp_path / "c.yaml"})
     assert content_key(dataclasses.replace(inputs, config=moved)) == key
-    monkeypatch.setattr(manifest, "code_sha256", lambda: "4" * 64)
+    monkeypatch.setattr(software, "code_sha256", lambda: "4" * 64)
     assert content_key(inputs) != key
 
 
@@ -298,14 +297,14 @@ def test_an_interrupted_manifest_leaves_the_former_one(tmp_path, monkeypatch):
     def interrupt(path):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(atomic, "_flush", interrupt)
+    monkeypatch.setattr(atomic, "flush", interrupt)
     with pytest.raises(KeyboardInterrupt):
         write_manifest(folder, found.model_copy(update={"site": "other"}))
 
     def full(path):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(atomic, "_flush", full)
+    monkeypatch.setattr(atomic, "flush", full)
     with pytest.raises(ProductError, match=r"No space left on device.*free disk space"):
         write_manifest(folder, found.model_copy(update={"site": "other"}))
     assert (folder / "manifest.json").read_bytes() == before

@@ -17,8 +17,9 @@ from pipeline.config import Config, LimitsConfig
 from pipeline.decision_ledger import Ledger
 from pipeline.errors import ProductError, ReviewError
 from pipeline.products import review_file
+from pipeline.products._documents import REVIEW
 from pipeline.products.geopackage import read_tables
-from pipeline.products.review_file import REVIEW, gains_to_review, offer, piles_to_review, read_review
+from pipeline.products.review_file import gains_to_review, offer, piles_to_review, read_review
 from pipeline.records import BoundaryChangeRow
 from pipeline.review.checks import Place, check_rows
 from pipeline.reviewing import ledger_of, review_site

@@ -15,7 +15,7 @@ from scipy import stats
 
 from pipeline.errors import InputError
 from pipeline.parallel import SerialPool
-from pipeline.products.manifest import code_sha256
+from pipeline.products.software import code_sha256
 from pipeline.validation import command, figures
 from pipeline.validation.archive import World
 from pipeline.validation.draw import Order, draw_things

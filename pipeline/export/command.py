@@ -19,9 +19,9 @@ from pipeline.export.provenance import PROV_JSON, PROV_N, provenance_of
 from pipeline.export.readme import README, SUMS, licence, readme, sums
 from pipeline.export.redacted import redact
 from pipeline.export.redaction import read_steps
-from pipeline.products._documents import MANIFEST, PORTFOLIO, PORTFOLIO_PACKAGE
+from pipeline.products._documents import INDEX, MANIFEST, PORTFOLIO, PORTFOLIO_PACKAGE
 from pipeline.products.finished import Finished
-from pipeline.products.index_page import INDEX, write_index
+from pipeline.products.index_page import write_index
 from pipeline.products.portfolio import publish_portfolio
 
 _SHORT = 12

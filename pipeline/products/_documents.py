@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path, PureWindowsPath
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -16,9 +17,25 @@ RUN = "run.json"
 RUNS = "runs"
 COMPOSITES = "composites"
 TABLES = "tables"
+INPUTS = "inputs"
 MASKS = "masks"
+SITE_COPY, CLAIMS_COPY, REVIEWS_COPY = f"{INPUTS}/site.geojson", f"{INPUTS}/claims.yaml", f"{INPUTS}/reviews.jsonl"
 PORTFOLIO = "portfolio.json"
 PORTFOLIO_PACKAGE = "portfolio.gpkg"
+INDEX = "index.html"
+EVIDENCE = "evidence"
+REVIEW = "review.gpkg"
+"""What reviewers work in: not in the manifest."""
+WORKING = ("batch.json", "state.sqlite", "summary.json", "digest.md")
+"""Records of batches in the folder of all sites: they tell what ran, and no result rests on them."""
+LOGS = "logs"
+"""Folder of the logs of batches, ``*.jsonl``, beside them."""
+PLACING = ".placing"
+"""Folder of finished products under way to their place: one that is there belongs to a process that was killed."""
+HIDDEN = (".lock", ".work", ".memory", ".gathered", ".rebuilt", PLACING)
+"""Locks and folders in which work is under way."""
+DATABASE_SIDES = ("-journal", "-wal", "-shm")
+"""Endings of what SQLite keeps beside an open file; beside a finished GeoPackage they change what is read of it."""
 _LONGEST_NAME = 255
 """Bytes a file system takes."""
 
@@ -60,15 +77,36 @@ class OutputFile(_Document):
     size_bytes: Size
 
 
-class Manifest(_Document):
-    """The content of ``manifest.json``; ``key`` is :func:`content_key` of what the outputs were made from."""
+class Release(_Document):
+    """Which program; ``commit`` and ``dirty`` (sources differ from it) are None outside a checkout."""
 
-    format: Literal[1] = 1
+    version: str
+    commit: str | None
+    dirty: bool | None
+    sha256: Sha256
+
+
+class Code(Release):
+    """The program, Python, every library it needs, and what their wheels bundle (:mod:`pipeline.products.software`)."""
+
+    python: str
+    libraries: dict[str, str]
+    bundled: dict[str, str]
+
+
+class Manifest(_Document):
+    """The content of ``manifest.json``; ``key`` is :func:`content_key` of what the outputs were made from.
+
+    Those of format 1 have no ``code``, and beside them lie no copies of inputs.
+    """
+
+    format: Literal[1, 2] = 2
     site: str
     simulated: bool
     version: str
     key: Sha256
     code_sha256: Sha256
+    code: Code | None = None
     settings: dict[str, Any]
     settings_sha256: Sha256
     site_sha256: Sha256
@@ -79,8 +117,20 @@ class Manifest(_Document):
     outputs: tuple[OutputFile, ...]
 
 
+class Custody(_Document):
+    """What shall lie beside the record of a run: a signature by a key, a stamp of an authority; None: not asked."""
+
+    signed_by: str | None = None
+    stamped_by: str | None = None
+
+
 class Run(_Document):
-    """The content of ``run.json`` and of each file in ``runs/``; times are UTC, roots are of the machine it ran on."""
+    """The content of ``run.json`` and of each file in ``runs/``; times are UTC, roots are of the machine it ran on.
+
+    What stands after ``previous_run_sha256`` is None or empty in records beside manifests of format 1. ``archives`` are
+    the files beside the record (its manifest and its numbers, compressed), ``records`` those that came with the pixels
+    (paths below the evidence), ``proofs`` the signatures and time stamps of former runs, each with its SHA-256.
+    """
 
     started: str
     finished: str
@@ -92,6 +142,16 @@ class Run(_Document):
     evidence_root: str
     manifest_sha256: Sha256
     previous_run_sha256: Sha256 | None
+    number: int | None = None
+    code: Release | None = None
+    previous_manifest_sha256: Sha256 | None = None
+    numbers_sha256: Sha256 | None = None
+    archives: dict[str, Sha256] = {}
+    records: dict[str, Sha256] = {}
+    proofs: dict[str, Sha256] = {}
+    custody: Custody | None = None
+    own_sha256: Sha256 | None = None
+    """Hash of :func:`json_text` of all the rest, so that a record which was changed is known by itself."""
 
 
 class GatheredSite(_Document):
@@ -149,7 +209,17 @@ def _plain(value: Any) -> Any:
 
 def sha256_text(text: str) -> str:
     """Hash of a text in UTF-8, hexadecimal."""
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()
+    return sha256_bytes(text.encode("utf-8"))
+
+
+def sha256_bytes(content: bytes) -> str:
+    """Hash of bytes, hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def own_sha256(document: Mapping[str, Any]) -> str:
+    """Hash of all of a document but its key ``own_sha256``."""
+    return sha256_text(json_text({key: value for key, value in document.items() if key != "own_sha256"}))
 
 
 def write_document(path: Path, document: Manifest | Run | Portfolio) -> None:

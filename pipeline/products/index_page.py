@@ -14,19 +14,18 @@ from shapely import union_all
 
 from pipeline.errors import ProductError
 from pipeline.printable import unplaced
-from pipeline.products._documents import MANIFEST
+from pipeline.products._documents import INDEX, MANIFEST
 from pipeline.products.assets import Assets, template
 from pipeline.products.atomic import atomic_path
 from pipeline.products.fonts import embedded_face
 from pipeline.products.geopackage import read_tables
-from pipeline.products.manifest import code_sha256
 from pipeline.products.pages import page_of
 from pipeline.products.results import SITE_ZONE, Results
+from pipeline.products.software import code_sha256
 from pipeline.products.statements import Statement, statements
 from pipeline.products.wording import METRICS, VERDICTS
 from pipeline.records import ClaimRow, RunRow, SiteRow
 
-INDEX = "index.html"
 _LAYERS = ("sites", "measurements", "changes", "claims", "run")
 _CHANGE_VERDICTS = ("increase", "decrease", "no_detectable_change", "insufficient_data")
 _CLAIM_VERDICTS = ("supported", "contradicted", "not_detectable", "not_observable")

@@ -1,30 +1,26 @@
-"""What a result rests on: ``manifest.json`` (content) and ``run.json`` (this run), each hash in its place.
+"""What a result rests on: ``manifest.json``, each hash in its place.
 
 The manifest holds the hashes of inputs, code, settings and outputs and nothing that differs between two
-runs of the same inputs. Every run is appended to ``runs/NNNN.json`` with the hash of the one before;
-``run.json`` is the newest, and vouches for the manifest. :mod:`pipeline.products.verify` checks all of it.
+runs of the same inputs. :mod:`pipeline.products.runs` records each run, which vouches for its manifest;
+:mod:`pipeline.products.verify` checks all of it.
 """
 
-import datetime as dt
 import importlib.metadata
-import importlib.util
 import os
-import platform
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline import __version__
 from pipeline.addresses import home
-from pipeline.config import Config
+from pipeline.config import Config, content_of
 from pipeline.errors import ProductError
 from pipeline.evidence import sha256_file
 from pipeline.imagery import Refusal, StoredScene
 from pipeline.products._documents import (
     MANIFEST,
     RUN,
-    RUNS,
+    Code,
     InputFile,
     Manifest,
     OutputFile,
@@ -36,19 +32,7 @@ from pipeline.products._documents import (
     stays_inside,
     write_document,
 )
-
-PACKAGES = ("pipeline", "models")
-LIBRARIES = ("dask", "numpy", "pyogrio", "pyproj", "rasterio", "scikit-image", "scipy", "shapely")
-
-_MANNERS = (
-    "root", "hosts", "timeout_s", "retries", "patience_s", "max_concurrent", "max_requests_per_minute", "max_bytes",
-    "max_processing_units",
-)  # fmt: skip
-_NOT_CONTENT: Any = {
-    **dict.fromkeys(("sites", "claims", "reviews", "out", "store"), True),
-    "source": dict.fromkeys(_MANNERS, True),
-}
-"""Settings no output depends on: paths of this machine, and how patiently and how much a network is asked."""
+from pipeline.products.software import commit, rests_on
 
 
 @dataclass(frozen=True)
@@ -57,6 +41,7 @@ class ManifestInputs:
 
     ``archive_root`` is the folder of a local archive (see :func:`archive_root`), None for a remote one;
     ``claims_sha256`` is None when no claims are tested, ``reviews_sha256`` when no decision of a reviewer is there.
+    ``documents`` are the bytes that were read and have these hashes, by the path of their copy among the products.
     """
 
     site: str
@@ -69,18 +54,7 @@ class ManifestInputs:
     evidence_root: Path
     archive_root: Path | None
     reviews_sha256: str | None = None
-
-
-@dataclass(frozen=True)
-class RunFacts:
-    """What is told of one run; times carry a time zone, ``log`` names no machine."""
-
-    started: dt.datetime
-    finished: dt.datetime
-    workers: int
-    log: Sequence[str]
-    evidence_root: Path
-    archive_root: Path | None
+    documents: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
 def archive_root(url: str, scenes: Sequence[StoredScene]) -> Path | None:
@@ -100,22 +74,9 @@ def archive_root(url: str, scenes: Sequence[StoredScene]) -> Path | None:
     return Path(os.path.commonpath([home(url), *local]))
 
 
-def code_sha256(packages: Sequence[str] = PACKAGES) -> str:
-    """Hash of the sources (and templates) of packages: of the sorted list of file hashes and paths."""
-    lines = []
-    for package in packages:
-        spec = importlib.util.find_spec(package)
-        for root in (spec.submodule_search_locations or ()) if spec else ():
-            for path in Path(root).rglob("*"):
-                parts = path.relative_to(root).parts
-                if path.is_file() and not any(part.startswith(".") or part == "__pycache__" for part in parts):
-                    lines.append(f"{package}/{'/'.join(parts)} {sha256_file(path)}\n")
-    return sha256_text("".join(sorted(lines)))
-
-
 def settings_of(config: Config) -> dict[str, Any]:
     """Return the settings a result depends on, as JSON; of a path on this machine the file name is kept."""
-    settings = config.model_dump(mode="json", exclude=_NOT_CONTENT)
+    settings = content_of(config)
     url = settings["source"]["url"]
     settings["source"]["url"] = url.split("?", maxsplit=1)[0] if "://" in url else Path(url).name
     dem = config.clear.dem
@@ -147,10 +108,15 @@ def build_manifest(inputs: ManifestInputs, folder: Path, outputs: Sequence[Path]
     ProductError
         An output cannot be read or lies outside the folder, or an input outside its root.
     """
-    content = _content(inputs)
-    files = describe(folder, outputs)
+    content, (at, dirty) = _content(inputs), commit()
+    made_by = Code(commit=at, dirty=dirty, **content["code"])
+    files = sorted(describe(folder, outputs), key=lambda output: output.path)
     return Manifest(
-        **content, key=sha256_text(json_text(content)), outputs=tuple(sorted(files, key=lambda output: output.path))
+        **content | {"code": made_by},
+        version=made_by.version,
+        code_sha256=made_by.sha256,
+        key=sha256_text(json_text(content)),
+        outputs=tuple(files),
     )
 
 
@@ -176,40 +142,6 @@ def read_manifest(folder: Path) -> Manifest:
     return read_document(folder / MANIFEST, Manifest)
 
 
-def write_run(folder: Path, facts: RunFacts) -> Run:
-    """Append a run to ``runs/`` and make it ``run.json``; to be called after :func:`write_manifest`.
-
-    Returns
-    -------
-    Run
-        As written, with the hashes of the manifest and of the run before.
-
-    Raises
-    ------
-    ProductError
-        The manifest is missing or a file could not be written.
-    """
-    if not (folder / MANIFEST).is_file():
-        raise ProductError(f"{folder / MANIFEST}: is not there; a run is recorded after its manifest")
-    former = sorted((folder / RUNS).glob("*.json"))
-    run = Run(
-        started=_utc(facts.started),
-        finished=_utc(facts.finished),
-        seconds=round((facts.finished - facts.started).total_seconds(), 3),
-        workers=facts.workers,
-        log=tuple(facts.log),
-        libraries={name: importlib.metadata.version(name) for name in LIBRARIES}
-        | {"python": platform.python_version()},
-        archive_root=None if facts.archive_root is None else str(facts.archive_root),
-        evidence_root=str(facts.evidence_root),
-        manifest_sha256=sha256_file(folder / MANIFEST),
-        previous_run_sha256=sha256_file(former[-1]) if former else None,
-    )
-    write_document(folder / RUNS / f"{len(former) + 1:04d}.json", run)
-    write_document(folder / RUN, run)
-    return run
-
-
 def is_current(folder: Path, key: str) -> bool:
     """Whether a site's outputs are there, unchanged, made from the content of ``key``, and their run is recorded."""
     try:
@@ -225,7 +157,7 @@ def is_current(folder: Path, key: str) -> bool:
 
 
 def _content(inputs: ManifestInputs) -> dict[str, Any]:
-    """Return all of the manifest but key and outputs."""
+    """Return all of the manifest that its key is made of: not the outputs, and of the code not the commit."""
     settings = settings_of(inputs.config)
     files = [
         InputFile(
@@ -246,8 +178,7 @@ def _content(inputs: ManifestInputs) -> dict[str, Any]:
     return {
         "site": inputs.site,
         "simulated": inputs.simulated,
-        "version": __version__,
-        "code_sha256": code_sha256(),
+        "code": rests_on(),
         "settings": settings,
         "settings_sha256": sha256_text(json_text(settings)),
         "site_sha256": inputs.site_sha256,
@@ -277,7 +208,3 @@ def _relative(path: str, root: Path | None) -> str:
     if root is None or not absolute.is_relative_to(root.absolute()):
         raise ProductError(f"{path}: lies outside {root}; a manifest names files below that folder only")
     return absolute.relative_to(root.absolute()).as_posix()
-
-
-def _utc(time: dt.datetime) -> str:
-    return time.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -3,17 +3,16 @@
 import shutil
 from pathlib import Path
 
-from pipeline.products._documents import COMPOSITES, MANIFEST, MASKS, RUN, RUNS, TABLES, Manifest
+from pipeline.products._documents import COMPOSITES, INPUTS, MANIFEST, MASKS, PLACING, RUN, RUNS, TABLES, Manifest
 from pipeline.products.atomic import flush
-from pipeline.products.manifest import RunFacts, read_manifest, write_manifest, write_run
-
-PLACING = ".placing"
-"""Folder of finished products under way to their place: one that is there belongs to a process that was killed."""
+from pipeline.products.manifest import read_manifest, write_manifest
+from pipeline.products.runs import RunFacts, write_run
 
 _OURS = {
     COMPOSITES: (".tif", ".qml", ".aux.xml"),
-    MASKS: (".tif", ".aux.xml"),
     TABLES: (".csv", ".json", ".geojson"),
+    INPUTS: (".geojson", ".yaml", ".jsonl"),
+    MASKS: (".tif", ".aux.xml"),
 }
 """Folders of products and how files in them end; what GDAL notes beside a composite says nothing of a new one."""
 
@@ -31,10 +30,9 @@ def seal(stage: Path, folder: Path, manifest: Manifest, facts: RunFacts) -> None
         Names all products, those too that stay in the folder as they are.
     facts : RunFacts
     """
-    if (folder / RUNS).is_dir():
-        shutil.copytree(folder / RUNS, stage / RUNS)
+    go_on(folder)  # the record of a run follows those of all runs that were decided
     write_manifest(stage, manifest)
-    write_run(stage, facts)
+    write_run(stage, facts, folder)
     place(stage, folder, manifest)
 
 
@@ -64,6 +62,8 @@ def commit(stage: Path, folder: Path) -> None:
     """Decide that what is finished takes the place of the former: one rename, done or not done."""
     folder.mkdir(parents=True, exist_ok=True)
     go_on(folder)
+    for path in sorted(stage.rglob("*")):
+        flush(path)  # the name must not reach the disk before what it stands for
     stage.rename(folder / PLACING)
     flush(folder)
 
@@ -76,12 +76,13 @@ def go_on(folder: Path) -> bool:
     placing = folder / PLACING
     if not placing.is_dir():
         return False
-    last = {placing / MANIFEST, placing / RUN}
-    files = sorted((p for p in placing.rglob("*") if p.is_file()), key=lambda p: (p in last, p == placing / RUN, p))
+    files = sorted((p for p in placing.rglob("*") if p.is_file()), key=lambda path: (_turn(path, placing), path))
     for path in files:
         target = folder / path.relative_to(placing)
         target.parent.mkdir(parents=True, exist_ok=True)
         path.replace(target)
+    for parent in sorted({(folder / path.relative_to(placing)).parent for path in files}):
+        flush(parent)
     if (folder / MANIFEST).is_file():
         _remove_unnamed(folder)
     shutil.rmtree(placing)
@@ -94,3 +95,11 @@ def _remove_unnamed(folder: Path) -> None:
         for old in sorted((folder / name).glob("*")):
             if old.name.endswith(endings) and old not in named:
                 old.unlink()
+
+
+def _turn(path: Path, stage: Path) -> int:
+    """When a file comes: products, what is kept beside the record of the run, that record, manifest, ``run.json``."""
+    name = path.relative_to(stage).as_posix()
+    if name.startswith(f"{RUNS}/"):
+        return 2 if name.endswith(".json") else 1
+    return {MANIFEST: 3, RUN: 4}.get(name, 0)

@@ -34,8 +34,9 @@ from pipeline.products._qgis import embed_project, embed_styles
 from pipeline.products.atomic import write_error
 from pipeline.products.finished import Finished
 from pipeline.products.geopackage import NO_COMPOSITES, Target, connect, package_beside, read_rows, write_layer
-from pipeline.products.manifest import code_sha256, describe, read_manifest
+from pipeline.products.manifest import describe, read_manifest
 from pipeline.products.placing import commit, go_on
+from pipeline.products.software import code_sha256
 from pipeline.products.wording import attribution
 from pipeline.records import LAYERS, MeasurementRow, Row
 from pipeline.told import SiteId, Told

@@ -15,31 +15,29 @@ from pipeline import __version__
 from pipeline.config import Config
 from pipeline.drift import annual, drift_note
 from pipeline.evidence import sha256_file
-from pipeline.products._documents import COMPOSITES, MASKS, RUN, Run, read_document
+from pipeline.products._documents import COMPOSITES, INPUTS, MASKS, RUN, Run, read_document
 from pipeline.products._qgis import write_composite_styles
 from pipeline.products.atomic import write_error
 from pipeline.products.exports import write_exports
 from pipeline.products.finished import Finished
 from pipeline.products.geopackage import read_tables, write_geopackage
+from pipeline.products.inputs import write_inputs
 from pipeline.products.kml import write_kml
-from pipeline.products.manifest import (
-    ManifestInputs,
-    RunFacts,
-    build_manifest,
-    code_sha256,
-    describe,
-    read_manifest,
-)
+from pipeline.products.manifest import ManifestInputs, build_manifest, describe, read_manifest
 from pipeline.products.map_images import map_images
 from pipeline.products.masks import write_masks
+from pipeline.products.numbers import numbers_of
 from pipeline.products.placing import go_on, place, seal
 from pipeline.products.report import write_report
 from pipeline.products.results import Results
+from pipeline.products.runs import RunFacts, evidence_records
+from pipeline.products.sentences import write_findings
 from pipeline.products.site_map import SiteMap, site_map
+from pipeline.products.software import code_sha256
 from pipeline.products.stretch import read_composites
 from pipeline.products.true_colour import true_colour
 from pipeline.products.view import ReportFacts, View, build_view
-from pipeline.records import LAYERS, MeasurementRow, RunRow
+from pipeline.records import LAYERS, MeasurementRow, RunRow, SiteRow
 from pipeline.review.outcome import review_note
 from pipeline.rules import UNASSESSED_RANKS
 from pipeline.tables import Findings, make_tables
@@ -104,9 +102,18 @@ def publish(
         composites = (work / COMPOSITES).rename(stage / COMPOSITES)
         masks = sorted((stage / MASKS).glob("*"))
         outputs = [draft.package, *sorted(composites.iterdir()), *masks, *write_readings(stage, draft.package)]
-        manifest = build_manifest(inputs, stage, outputs)
-        roots = inputs.evidence_root, inputs.archive_root
-        seal(stage, folder, manifest, RunFacts(run[0], dt.datetime.now(dt.UTC), run[1], (draft.said,), *roots))
+        manifest = build_manifest(inputs, stage, [*outputs, *write_inputs(stage, inputs)])
+        facts = RunFacts(
+            started=run[0],
+            finished=dt.datetime.now(dt.UTC),
+            workers=run[1],
+            log=(draft.said,),
+            evidence_root=inputs.evidence_root,
+            archive_root=inputs.archive_root,
+            records=evidence_records(manifest, inputs.evidence_root),
+            numbers=numbers_of(draft.package),
+        )
+        seal(stage, folder, manifest, facts)
     return Published(folder, inputs.simulated)
 
 
@@ -137,7 +144,8 @@ def rebuild_report(folder: Path) -> None:
         try:
             stage.mkdir()
             made = describe(stage, write_readings(stage, folder / f"{manifest.site}.gpkg"))
-            measured = [o for o in manifest.outputs if o.path.endswith((".gpkg", ".tif", ".qml"))]
+            kept = (".gpkg", ".tif", ".qml")
+            measured = [o for o in manifest.outputs if o.path.endswith(kept) or o.path.startswith(f"{INPUTS}/")]
             outputs = tuple(sorted([*measured, *made], key=lambda output: output.path))
             renewed = manifest.model_copy(update={"outputs": outputs})
             if renewed == manifest:
@@ -147,7 +155,9 @@ def rebuild_report(folder: Path) -> None:
             former = read_document(folder / RUN, Run)
             roots = Path(former.evidence_root), Path(former.archive_root) if former.archive_root else None
             said = (f"reports by version {__version__}",)
-            seal(stage, folder, renewed, RunFacts(started, dt.datetime.now(dt.UTC), 1, said, *roots))
+            numbers = numbers_of(folder / f"{manifest.site}.gpkg")
+            facts = RunFacts(started, dt.datetime.now(dt.UTC), 1, said, *roots, former.records, numbers)
+            seal(stage, folder, renewed, facts)
         finally:
             shutil.rmtree(stage, ignore_errors=True)
 
@@ -159,14 +169,14 @@ def write_readings(folder: Path, package: Path) -> list[Path]:
 
 
 def write_reports(folder: Path, package: Path) -> Sequence[Path]:
-    """Write both reports from the finished GeoPackage and composites."""
+    """Write both reports from the finished GeoPackage and composites, and their sentences as data."""
     view, on_map = _view(package)
     # Outlines and pictures are drawn: what they took is free for the typesetter, which takes as much.
     hand_back()
-    return write_report(folder, view, on_map)
+    return [*write_report(folder, view, on_map), write_findings(folder, view, package.stem)]
 
 
-def _view(package: Path) -> tuple[View, SiteMap]:
+def _view(package: Path) -> tuple[View, SiteMap | None]:
     """Say all that the reports say and show; the outlines of single dates are not in it."""
     tables = read_tables(package, [name for name in LAYERS if name != "stockpile_observations"])
     facts = {row.key: row.value for row in tables["run"] if isinstance(row, RunRow)}
@@ -176,6 +186,8 @@ def _view(package: Path) -> tuple[View, SiteMap]:
     said = replace(_report_facts(facts), package_sha256=sha256_file(package))
     view = build_view(tables, pictures, said)
     results = Results(tables, said.baseline_year)
+    if any(site.geometry.is_empty for site in results.rows("sites", SiteRow)):
+        return view, None  # a redacted copy that does not say where it is has no map
     return view, site_map(results, view.summary, map_images(composites), simulated=said.simulated)
 
 

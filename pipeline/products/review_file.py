@@ -20,7 +20,7 @@ from pipeline.evidence import sha256_file
 from pipeline.grid import reproject
 from pipeline.outlines import polygons_only
 from pipeline.printable import shown
-from pipeline.products._documents import MANIFEST
+from pipeline.products._documents import MANIFEST, REVIEW
 from pipeline.products._qgis import GEOMETRY_COLUMN
 from pipeline.products._review_layer import COLUMNS, LAYER, MADE_FOR, OFFERED, add_functions, create, from_blob, to_blob
 from pipeline.products.atomic import atomic_path
@@ -31,7 +31,6 @@ from pipeline.review.checks import RawRow, ReviewFile
 from pipeline.review.decisions import Machine
 from pipeline.review.outcome import gain_id
 
-REVIEW = "review.gpkg"
 _LONLAT = 4326
 _BUSY_S = 5.0
 """How long to wait for a save under way in QGIS."""

@@ -12,6 +12,7 @@ from pipeline.products._documents import (
     COMPOSITES,
     MANIFEST,
     MASKS,
+    PLACING,
     PORTFOLIO,
     PORTFOLIO_PACKAGE,
     RUN,
@@ -25,7 +26,6 @@ from pipeline.products._documents import (
     read_document,
     stays_inside,
 )
-from pipeline.products.placing import PLACING
 
 EVIDENCE = "evidence"
 ARCHIVE = "archive"

@@ -12,7 +12,7 @@ from typing import Any
 from pipeline import __version__
 from pipeline.errors import InputError, ProductError
 from pipeline.parallel import Pool
-from pipeline.products.manifest import code_sha256
+from pipeline.products.software import code_sha256
 from pipeline.validation.archive import World
 from pipeline.validation.figures import Figures, figures
 from pipeline.validation.measured import measure_world

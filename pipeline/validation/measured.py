@@ -15,11 +15,12 @@ from pipeline.decoded import with_scratch
 from pipeline.findings import PileSeries, PileYear
 from pipeline.grid import areal_scale
 from pipeline.imagery import Refusal, StoredScene
-from pipeline.memory import Memory, made_with
+from pipeline.memory import Memory
 from pipeline.parallel import SerialPool
 from pipeline.passes.scene import BANDS
 from pipeline.pile_measures import pile_tier
 from pipeline.plan import open_store, plan_site
+from pipeline.products.software import made_with
 from pipeline.run import Batch, measure_site
 from pipeline.sites import read_site
 from pipeline.stages import Place
