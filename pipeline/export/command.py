@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline.errors import InputError, ProductError
 from pipeline.export.archive import write_archive
+from pipeline.export.chains import chain_entries
 from pipeline.export.contents import SitePart, joined, read_part, refuse_unsound
 from pipeline.export.crate import CRATE, crate_of
 from pipeline.export.documents import method_documents
@@ -130,7 +131,8 @@ def entries_of(parts: Sequence[SitePart], gathered: Sequence[Entry] = ()) -> lis
         What is made of several sites.
     """
     facts = facts_of(parts)
-    files = [*joined(tuple(parts)), *gathered, *method_documents()]
+    chains = [entry for part in parts for entry in chain_entries(part)]
+    files = [*joined(tuple(parts)), *gathered, *chains, *method_documents()]
     told = [
         of_text(
             README, "document", "What this archive is, what was found, how to check it", readme(facts, parts, files)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError, ProductError
+from pipeline.export.chains import lend_evidence
 from pipeline.export.contents import SitePart, read_part
 from pipeline.export.hiding import Hidden, hidden_values, hide
 from pipeline.export.redaction import LOCATION, RUNS, Redacted, Step
@@ -80,7 +81,9 @@ def redact(
     inputs = () if location else part.manifest.inputs
     manifest = part.manifest.model_copy(update={"outputs": listed, "inputs": inputs})
     seal(stage, folder, manifest, _facts(part, numbers_of(package), {} if location else part.run.records))
-    return replace(read_part(folder, () if location else part.kept), redacted=told), hidden
+    made_anew = replace(read_part(folder, () if location else part.kept), redacted=told)
+    lend_evidence(made_anew, folder)
+    return made_anew, hidden
 
 
 def _told(
