@@ -79,8 +79,9 @@ def entry() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    results = (_run, _plan, _report, _review, _verify, _trace, _export)
-    commands = (*results, _sites, _simulate, _validate, _schedule, _status)
+    commands = (
+        _run, _plan, _report, _review, _verify, _trace, _sites, _simulate, _validate, _schedule, _status, _compare, _export,
+    )  # fmt: skip
     return make_parser({command.__name__.removeprefix("_"): command for command in commands})
 
 
@@ -221,6 +222,27 @@ def _verify(parsed: argparse.Namespace) -> int:
     return 1 if problems else 0
 
 
+def _trace(parsed: argparse.Namespace) -> int:
+    from pipeline.products.trace import trace
+    from pipeline.products.trace_words import json_of, lines_of
+
+    chain = trace(parsed.folder, parsed.id)
+    for line in json_of(chain).splitlines() if parsed.json else lines_of(chain, everything=parsed.all):
+        _tell(line)
+    return 1 if chain.problems else 0
+
+
+def _compare(parsed: argparse.Namespace) -> int:
+    from pipeline.products.difference.command import compare_json, compare_lines
+
+    if parsed.json:
+        print(compare_json(parsed.before, parsed.after))
+        return 0
+    for line in compare_lines(parsed.before, parsed.after, everything=parsed.all):
+        _tell(line)
+    return 0
+
+
 def _export(parsed: argparse.Namespace) -> int:
     from pipeline.export.command import export
 
@@ -231,16 +253,6 @@ def _export(parsed: argparse.Namespace) -> int:
     mark = "SIMULATED " if made.simulated else ""
     _tell(f"{made.path}: {mark}archive of {made.n_files} files, {made.size_bytes / 1e6:,.1f} MB; begin with README.md")
     return 0
-
-
-def _trace(parsed: argparse.Namespace) -> int:
-    from pipeline.products.trace import trace
-    from pipeline.products.trace_words import json_of, lines_of
-
-    chain = trace(parsed.folder, parsed.id)
-    for line in json_of(chain).splitlines() if parsed.json else lines_of(chain, everything=parsed.all):
-        _tell(line)
-    return 1 if chain.problems else 0
 
 
 def _sites(parsed: argparse.Namespace) -> int:

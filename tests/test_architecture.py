@@ -62,8 +62,7 @@ MAY_OPEN = {
     "pipeline/maps.py",
     "pipeline/sites.py", "pipeline/settings.py", "pipeline/config.py", "pipeline/batch.py", "pipeline/validation",
     "pipeline/memory.py", "pipeline/decision_ledger.py", "pipeline/lock.py", "pipeline/state.py", "pipeline/past.py",
-    "pipeline/journal.py", "pipeline/status.py", "pipeline/schedule", "pipeline/working_copies.py",
-    "pipeline/export",
+    "pipeline/journal.py", "pipeline/status.py", "pipeline/schedule", "pipeline/working_copies.py", "pipeline/export",
 }  # fmt: skip
 """Folders and modules that open what they like."""
 MAY_ALSO = {

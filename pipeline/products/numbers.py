@@ -32,7 +32,7 @@ Rows: TypeAlias = dict[str, dict[str, Any]]
 """Address of a row to its columns."""
 
 
-_MOST_BYTES = 2**28
+MOST_BYTES = 2**28
 """Of a document unpacked; a site of a thousand piles has a tenth of it."""
 
 
@@ -83,12 +83,12 @@ def read_numbers(path: Path) -> dict[str, Any]:
     """
     try:
         with gzip.open(path) as file:
-            text = file.read(_MOST_BYTES + 1)
+            text = file.read(MOST_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
         said = (isinstance(error, OSError) and error.strerror) or "it is cut off or no gzip file"
         raise ProductError(f"{path}: cannot be read ({said}); take the folder from a copy that is whole") from error
-    if len(text) > _MOST_BYTES:
-        raise ProductError(f"{path}: has more than {_MOST_BYTES:,} bytes unpacked; it is not of this program")
+    if len(text) > MOST_BYTES:
+        raise ProductError(f"{path}: has more than {MOST_BYTES:,} bytes unpacked; it is not of this program")
     try:
         return _Checked.model_validate_json(text).model_dump()
     except ValidationError as error:
