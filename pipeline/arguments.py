@@ -54,6 +54,7 @@ def make_parser(commands: Mapping[str, Callable[[argparse.Namespace], int]]) -> 
     compare.add_argument("after", metavar="RUN_B", help="the same of the later run")
     compare.add_argument("--all", action="store_true", help="list every number, also of rings, controls, single piles")
     compare.add_argument("--json", action="store_true", help="one JSON document, with all digits")
+    _archive(add("export", "write finished results into one archive that others can open and check alone"))
     sites = add("sites", "check, list or show site files")
     sites.add_argument("action", nargs="?", choices=("check", "list", "show"), default="list")
     sites.add_argument("site", nargs="?", metavar="SITE")
@@ -91,6 +92,14 @@ def _verify(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--signers", type=Path, metavar="FILE", help="your own list of allowed_signers (SSH)")
     sub.add_argument("--tsa-ca", type=Path, metavar="FILE", help="certificates of time stamping you trust (PEM)")
     sub.add_argument("--json", action="store_true", help="everything, for programs")
+
+
+def _archive(export: argparse.ArgumentParser) -> None:
+    export.add_argument("sites", nargs="*", metavar="SITE", help="site ids; none means every site")
+    export.add_argument("--config", type=Path, default=Path("config.yaml"), help="default: config.yaml")
+    export.add_argument("--out", type=Path, help="results folder; default: the configuration's")
+    export.add_argument("--to", type=Path, metavar="FILE.zip", help="the archive; default: named by site and manifest")
+    export.add_argument("--redaction", type=Path, metavar="FILE", help="YAML file that says what to hide, and why")
 
 
 def _years(text: str) -> tuple[int, int]:

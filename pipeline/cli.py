@@ -80,7 +80,7 @@ def entry() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     commands = (
-        _run, _plan, _report, _review, _verify, _trace, _sites, _simulate, _validate, _schedule, _status, _compare,
+        _run, _plan, _report, _review, _verify, _trace, _sites, _simulate, _validate, _schedule, _status, _compare, _export,
     )  # fmt: skip
     return make_parser({command.__name__.removeprefix("_"): command for command in commands})
 
@@ -240,6 +240,18 @@ def _compare(parsed: argparse.Namespace) -> int:
         return 0
     for line in compare_lines(parsed.before, parsed.after, everything=parsed.all):
         _tell(line)
+    return 0
+
+
+def _export(parsed: argparse.Namespace) -> int:
+    from pipeline.export.command import export
+
+    settings = _settings(parsed)
+    made = export(settings.config.out, [site.id for site in settings.sites], parsed.to, parsed.redaction)
+    for remark in made.remarks:
+        _tell_aside(remark)
+    mark = "SIMULATED " if made.simulated else ""
+    _tell(f"{made.path}: {mark}archive of {made.n_files} files, {made.size_bytes / 1e6:,.1f} MB; begin with README.md")
     return 0
 
 

@@ -210,11 +210,9 @@ def _with_absolute_paths(document: dict[str, Any], folder: Path) -> dict[str, An
         resolved["clear"] = {**clear, "dem": str((folder / clear["dem"]).resolve())}
     custody = resolved.get("custody")
     if isinstance(custody, dict):
-        paths = {name: custody[name] for name in ("sign_key", "timestamp_ca") if isinstance(custody.get(name), str)}
-        resolved["custody"] = {
-            **custody,
-            **{name: (folder / Path(path).expanduser()).resolve() for name, path in paths.items()},
-        }
+        named = {name: custody[name] for name in ("sign_key", "timestamp_ca") if isinstance(custody.get(name), str)}
+        own = {name: str((folder / Path(path).expanduser()).resolve()) for name, path in named.items()}
+        resolved["custody"] = {**custody, **own}
     source = resolved.get("source")
     if isinstance(source, dict) and isinstance(source.get("root"), str):
         source = resolved["source"] = {**source, "root": str((folder / source["root"]).resolve())}
