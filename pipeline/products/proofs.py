@@ -122,7 +122,7 @@ def _kept(folder: Path, link: Link, chain: Chain, hasher: Hasher) -> Iterator[Pr
     files: dict[str, str] = {}
     if kept.exists():
         proofs, wrong = read_own(kept, Proofs)
-        files = proofs.files if proofs is not None else {}
+        files = proofs.files if proofs is not None and wrong is None else {}
         yield from [] if wrong is None else [Problem(str(kept), "differs", wrong)]
     elif there:
         yield Problem(str(kept), "missing", "is missing: the hashes of what vouches for the run")
