@@ -40,7 +40,7 @@ def missing():
 class Authority:
     """Keys and certificates of one authority in a folder, and how it answers."""
 
-    def __init__(self, folder, days=30):
+    def __init__(self, folder, days=30) -> None:
         self.folder, self.spoil, self.status, self.asked = folder, lambda answer: answer, 200, []
         folder.mkdir(parents=True)
         (folder / "settings").write_text(SETTINGS)

@@ -86,9 +86,9 @@ def test_a_run_is_signed_and_stamped_and_openssl_and_ssh_say_so_too(vouched, des
     assert [line[0] for line in said] == ["hoeryong", "hoeryong"]
     record = (vouched / "runs/0001.json").read_bytes()
     sign = ["ssh-keygen", "-Y", "verify", "-f", desk["signers"], "-I", "desk@example.org", "-n", "stockline"]
-    assert subprocess.run([*sign, "-s", vouched / SIG], input=record, capture_output=True).returncode == 0
+    assert subprocess.run([*sign, "-s", vouched / SIG], input=record, capture_output=True, check=False).returncode == 0
     stamp = ["openssl", "ts", "-verify", "-data", vouched / "runs/0001.json", "-in", vouched / TSR]
-    assert subprocess.run([*stamp, "-CAfile", trust["tsa_ca"]], capture_output=True).returncode == 0
+    assert subprocess.run([*stamp, "-CAfile", trust["tsa_ca"]], capture_output=True, check=False).returncode == 0
     [(kind, query)] = desk["authority"].asked[-1:]
     assert kind == "application/timestamp-query"
     assert b"hoeryong" not in query
@@ -185,8 +185,8 @@ def test_a_key_that_ended_after_the_stamp_is_still_good_and_one_that_ended_befor
         assert found == ([] if good else [(SIG, "differs")])
 
 
-def test_a_certificate_that_ended_after_the_stamp_leaves_it_good(tmp_path, settings, monkeypatch):
-    """The library is given the time of the stamp, not ours: by the clock of a machine of 2040 it still fits."""
+def test_key_and_certificate_that_ended_after_the_stamp_leave_it_good(tmp_path, settings, desk):
+    """What counts is the time of the stamp, not ours: by the clock of a machine of 2040 both still fit."""
     folder = unvouched(tmp_path, settings)
     assert vouch([folder], ready(settings), lambda *_: None) == []
     if shutil.which("faketime") is None:
@@ -194,12 +194,18 @@ def test_a_certificate_that_ended_after_the_stamp_leaves_it_good(tmp_path, setti
     script = (
         "import sys; from pathlib import Path; from pipeline.products.proofs import Trust;"
         "from pipeline.products.verify import examine; import datetime as dt; f = Path(sys.argv[1]);"
-        "print(dt.date.today().year, *examine(f, Trust.of(f, None, Path(sys.argv[2]))).lines, sep='|')"
+        "print(dt.date.today().year, *examine(f, Trust.of(f, *map(Path, sys.argv[2:]))).lines, sep='|')"
     )
-    call = ["faketime", "2040-01-01", sys.executable, "-c", script, folder, settings.timestamp_ca]
+    signers = tmp_path / "signers"
+    signers.write_text(f'desk@example.org valid-before="20330101" {desk["key"].with_suffix(".pub").read_text()}')
+    call = ["faketime", "2040-01-01", sys.executable, "-c", script, folder, signers, settings.timestamp_ca]
     done = subprocess.run(call, env=environment(), capture_output=True, text=True, check=True)
     assert done.stdout.startswith("2040|")
+    assert "by desk@example.org" in done.stdout
     assert "every hash agrees" in done.stdout
+    (folder / TSR).unlink()
+    done = subprocess.run(call, env=environment(), capture_output=True, text=True, check=True)
+    assert f"{SIG}: as a signature of runs/0001.json is by key SHA256:" in done.stdout, "without it nobody knows when"
 
 
 def test_an_authority_that_does_not_answer_is_told_once_and_the_next_batch_asks_again(tmp_path, settings, desk, said):
@@ -280,6 +286,19 @@ def test_a_damaged_record_is_not_signed(tmp_path, settings):
     [line] = vouch([folder], ready(settings), lambda *_: None)
     assert "nothing vouches for it" in line
     assert not (folder / SIG).exists()
+
+
+def test_what_was_changed_is_not_vouched_for_anew(tmp_path, settings, desk):
+    folder = unvouched(tmp_path, settings)
+    desk["authority"].status = 503
+    vouch([folder], ready(settings), lambda *_: None)
+    content = (folder / SIG).read_bytes()
+    (folder / SIG).write_bytes(content + b"\n")
+    desk["authority"].status = 200
+    vouch([folder], ready(settings), lambda *_: None)
+    assert told(folder) == [(SIG, "differs")]
+    (folder / SIG).write_bytes(content)
+    assert told(folder) == []
 
 
 def test_what_vouched_for_former_runs_is_in_the_next_record(vouched, settings):
