@@ -114,7 +114,7 @@ def make_result(base, site="hoeryong", runs=1):
 
 def facts_of(made, inputs, start, finish, **more):
     """What a run tells of itself, with what came with its evidence."""
-    records = evidence_records(made, inputs.evidence_root)
+    records = evidence_records(made.inputs, inputs.evidence_root)
     return RunFacts(start, finish, 2, ("2 scenes",), inputs.evidence_root, inputs.archive_root, records=records, **more)
 
 
@@ -442,20 +442,91 @@ def test_a_run_needs_its_manifest(tmp_path):
 
 def test_a_site_is_current_only_while_all_of_it_is_as_recorded(tmp_path):
     folder, inputs = make_result(tmp_path)
-    key = content_key(inputs)
-    assert is_current(folder, key)
-    assert not is_current(folder, "0" * 64)
-    assert not is_current(tmp_path / "never", key)
-    for path in (folder / "hoeryong.gpkg", folder / "composites/2020.tif", folder / "manifest.json"):
+    assert is_current(folder, inputs)
+    assert not is_current(folder, dataclasses.replace(inputs, simulated=True))
+    assert not is_current(tmp_path / "never", inputs)
+    names = ("hoeryong.gpkg", "composites/2020.tif", "manifest.json", "inputs/site.geojson")
+    for path in (folder / name for name in names):
         content = path.read_bytes()
         flip(path, 5)
-        assert not is_current(folder, key), path
+        assert not is_current(folder, inputs), path
         path.unlink()
-        assert not is_current(folder, key), path
+        assert not is_current(folder, inputs), path
         path.write_bytes(content)
-        assert is_current(folder, key)
+        assert is_current(folder, inputs), path
     (folder / "run.json").unlink()  # interrupted between manifest and run: it is run again
-    assert not is_current(folder, key)
+    assert not is_current(folder, inputs)
+
+
+def test_what_a_provider_says_later_of_the_same_pixels_is_recorded_by_the_next_run(tmp_path):
+    folder, inputs = make_result(tmp_path)
+    window = tmp_path / "out/evidence/l2a/S2A_1/window"
+    note = put(window / "described/0123456789abcdef.json", b'{"version": 1}')
+    name = note.relative_to(tmp_path / "out").as_posix()
+    assert told(folder.parent) == [(name, "extra")]
+    assert told(folder) == [], "others may write into a store beside it"
+    assert not is_current(folder, inputs)
+    write_run(folder, facts_of(read_manifest(folder), inputs, WHEN, WHEN))
+    assert is_current(folder, inputs)
+    assert told(folder.parent) == []
+    flip(note)
+    assert told(folder.parent) == [(name, "differs")]
+    note.unlink()
+    assert told(folder.parent) == [(name, "missing")]
+
+
+def test_a_version_that_only_a_former_run_used_is_still_checked(tmp_path):
+    """The provider has changed a scene since: the first result rests on v1, the present one on v2."""
+    folder, inputs = make_result(tmp_path)
+    copy = put(tmp_path / "out/evidence/l2a/S2A_1/window/v2/red.tif", b"other pixels")
+    record_of(copy)
+    scenes = (inputs.scenes[0], scene("S2A_1", stored(copy, REMOTE, "copy")))
+    later = dataclasses.replace(inputs, scenes=scenes)
+    made = build_manifest(later, folder, [folder / output.path for output in read_manifest(folder).outputs])
+    write_manifest(folder, made)
+    write_run(folder, facts_of(made, later, WHEN, WHEN))
+    assert told(folder.parent) == []
+    for version in ("v1", "v2"):
+        for name in ("red.tif", "record.json"):
+            path = copy.parents[1] / version / name
+            content = path.read_bytes()
+            flip(path)
+            assert told(folder.parent) == [(f"evidence/l2a/S2A_1/window/{version}/{name}", "differs")]
+            path.unlink()
+            assert told(folder.parent) == [(f"evidence/l2a/S2A_1/window/{version}/{name}", "missing")]
+            path.write_bytes(content)
+
+
+def test_what_lies_about_in_a_result_is_named_and_working_records_are_not(tmp_path):
+    folder, _ = make_result(tmp_path)
+    out = folder.parent
+    working = (
+        "batch.json", "state.sqlite", "state.sqlite-wal", "state.sqlite.aside-1", "summary.json", "digest.md",
+        "logs/0001.jsonl", ".lock", ".memory/hoeryong/x", ".work/y", "hoeryong/review.gpkg", "hoeryong/review.gpkg-wal",
+        "hoeryong/.report.html.part/report.html", "evidence/l2a/S2A_1/window/.lock",
+        "evidence/l2a/S2A_1/window/.part-0123/records/red.json",
+    )  # fmt: skip
+    for name in working:
+        put(out / name, b"x")
+    assert told(out) == []
+    strange = (
+        "notes.txt", "logs/notes.txt", "logs/deeper/0001.jsonl", ".hidden", "elsewhere/manifest.json.bak",
+        "hoeryong/hoeryong.gpkg-wal", "hoeryong/.other.part/other", "hoeryong/runs/0001.json.bak",
+        "hoeryong/masks/a.tif", "hoeryong/inputs/claims.yaml", "hoeryong/tables/deeper/x.csv", "hoeryong/.DS_Store", "evidence/x.tif",
+        "evidence/l2a/x.tif", "evidence/l2a/S2A_1/x.tif", "evidence/l2a/S2A_1/window/x.tif",
+        "evidence/l2a/S2A_1/window/v1/swir16.tif", "evidence/l2a/S2A_1/window/v1/deeper/x.tif",
+        "evidence/l2a/S2A_1/window/described/x.json",
+    )  # fmt: skip
+    for name in strange:
+        path = put(out / name, b"x")
+        assert told(out) == [(name, "extra")]
+        path.unlink()
+    for name in ("hoeryong/link", "link", "evidence/l2a/link", "evidence/l2a/S2A_1/window/v1/link"):
+        (out / name).symlink_to(tmp_path)
+        assert told(out) == [(name, "unsafe")], name
+        (out / name).unlink()
+    os.mkfifo(folder / "report.html.pipe")
+    assert told(out) == [("hoeryong/report.html.pipe", "extra")]
 
 
 def test_an_interrupted_manifest_leaves_the_former_one(tmp_path, monkeypatch):

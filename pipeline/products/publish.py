@@ -111,7 +111,7 @@ def publish(
             log=(draft.said,),
             evidence_root=inputs.evidence_root,
             archive_root=inputs.archive_root,
-            records=evidence_records(manifest, inputs.evidence_root),
+            records=evidence_records(manifest.inputs, inputs.evidence_root),
             numbers=numbers_of(draft.package),
             custody=expected(config.custody),
         )
