@@ -129,6 +129,13 @@ def test_every_byte_of_what_vouches_is_checked_and_its_removal_named(vouched, na
     assert told(vouched) == [(name, "missing")]
 
 
+def test_a_signature_that_does_not_hold_is_not_called_none(vouched):
+    flip(vouched / SIG, 60)
+    assert "runs/0001.json of hoeryong: its signature does not hold; stamped by" in examine(vouched).lines[-2]
+    flip(vouched / TSR, 60)
+    assert "its signature does not hold; its time stamp does not hold" in examine(vouched).lines[-2]
+
+
 def test_a_forger_who_knows_the_format_is_refused_by_key_and_authority(vouched, tmp_path, desk, settings):
     """A whole other run, with hashes that agree, signed and stamped by others."""
     other = authority.Authority(tmp_path / "other")

@@ -11,12 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
-from conftest import call, command_line, environment, products
+import yaml
+from conftest import call, command_line, environment, hashes, products
 from rasterio.errors import NotGeoreferencedWarning
 
 from pipeline import threads
 from pipeline.errors import InputError
 from pipeline.parallel import Progress, SerialPool, ThreadPool, open_pool
+from pipeline.products.verify import examine
 from pipeline.progress import WatchedPool
 from pipeline.tasks import stage_of
 
@@ -64,6 +66,32 @@ def test_the_archive_may_be_anywhere(port, port_results, settings, tmp_path):
     done = call("run", "--config", archive / "config.yaml", "--force")
     assert done.returncode == 0, done.stderr
     assert products(archive / "results" / "sim-port") == products(port_results / "sim-port")
+
+
+def test_copies_fetched_twice_elsewhere_give_the_same_bytes(port, tmp_path):
+    """Only what tells of a run differs: its record, and the records of when the pixels came."""
+    document = yaml.safe_load((port / "config.yaml").read_text())
+    document["source"] |= {"evidence": "copy", "url": str(port / "catalog.json")}
+    document |= {"sites": str(port / "aoi"), "claims": str(port / "claims.yaml"), "out": "results"}
+    folders = tmp_path / "one", tmp_path / "another/deeper"
+    clocks = {"TZ": "UTC", "LC_ALL": "C"}, {"TZ": "Asia/Pyongyang", "LC_ALL": "ko_KR.UTF-8", "PYTHONHASHSEED": "7"}
+    for number, (folder, clock) in enumerate(zip(folders, clocks, strict=True), start=1):
+        folder.mkdir(parents=True)
+        store = {} if number == 1 else {"store": "kept/elsewhere"}
+        (folder / "config.yaml").write_text(yaml.safe_dump(document | store))
+        done = call("run", "--config", folder / "config.yaml", "--workers", str(number), env=clock)
+        assert done.returncode == 0, done.stderr
+        assert examine(folder / "results").problems == ()
+    first, second = (hashes(folder / "results/sim-port") for folder in folders)
+    assert first.keys() == second.keys()
+    assert {name for name in first if first[name] != second[name]} == {"run.json", "runs/0001.json"}
+    assert {"inputs/site.geojson", "inputs/claims.yaml", "runs/0001.numbers.json.gz", "manifest.json"} <= first.keys()
+    assert any(name.startswith("masks/") for name in first)
+    stores = folders[0] / "results/evidence", folders[1] / "kept/elsewhere"
+    first, second = (hashes(store) for store in stores)
+    differing = {name for name in first.keys() | second.keys() if first.get(name) != second.get(name)}
+    assert differing
+    assert {name.rsplit("/", 1)[1] for name in differing} == {"record.json"}
 
 
 def add(item, more):

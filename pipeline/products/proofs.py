@@ -46,10 +46,13 @@ class Trust:
 class Vouched:
     """What vouches for the newest run of a site; None where nothing does.
 
-    ``signer`` and ``trusted`` tell whether key and authority are on the reader's lists.
+    ``signed`` and ``stamped`` tell whether a signature and a stamp are there, good or not; ``signer`` and ``trusted``
+    whether key and authority are on the reader's lists.
     """
 
     run: str
+    signed: bool = False
+    stamped: bool = False
     key: str | None = None
     signer: str | None = None
     time: dt.datetime | None = None
@@ -60,7 +63,7 @@ class Vouched:
     def by_key(self) -> str:
         """Who signed, in words."""
         if self.key is None:
-            return "not signed"
+            return "its signature does not hold" if self.signed else "not signed"
         return f"signed with key {self.key}, " + (
             f"by {self.signer}" if self.signer else "not compared with a list of signers (--signers)"
         )
@@ -69,7 +72,7 @@ class Vouched:
     def by_authority(self) -> str:
         """Who stamped it, in words."""
         if self.time is None:
-            return "no time stamp"
+            return "its time stamp does not hold" if self.stamped else "no time stamp"
         compared_with = "" if self.trusted else ", not compared with a certificate you trust (--tsa-ca)"
         return f"stamped by {self.authority}{compared_with}"
 
@@ -158,6 +161,8 @@ def _check(folder: Path, link: Link, trust: Trust, wrong: set[str]) -> tuple[lis
         problems.append(Problem(str(signature), "differs", f"is by key {signed.fingerprint}; its record names {asked}"))
     vouched = Vouched(
         run=link.name,
+        signed=signature.exists(),
+        stamped=stamp.exists(),
         key=None if signed is None else signed.fingerprint,
         signer=None if signed is None else signed.signer,
         time=None if stamped is None else stamped.time,

@@ -79,7 +79,7 @@ def _some(numbers: Sequence[str]) -> str:
     if not numbers:
         return ""
     more = f" and {len(numbers) - _SHOWN} more" if len(numbers) > _SHOWN else ""
-    return f": {', '.join(numbers[:_SHOWN])}{more}"
+    return f" ({', '.join(numbers[:_SHOWN])}{more})"
 
 
 def verify(folder: Path) -> list[Problem]:
@@ -125,8 +125,8 @@ def _found(folder: Path, trust: Trust) -> tuple[list[Problem], list[Checked]]:
     # Sites share the files of an archive; each is read once.
     hasher, held = make_hasher(), set[Path]()
     sites = [check_site(here / name, hasher, held, trust) for name in names]
-    problems = [] if names == [""] else list(_check_all(here, sites, hasher, held))
-    problems += [problem for site in sites for problem in site.problems]
+    problems = [problem for site in sites for problem in site.problems]
+    problems += [] if names == [""] else _check_all(here, sites, hasher, held)
     once: dict[tuple[str, str], Problem] = {}
     for problem in problems:
         path = Path(problem.path)
