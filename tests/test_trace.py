@@ -240,7 +240,8 @@ def kept(tmp_path):
 def run_of(folder, records):
     return Run(
         started="2026-01-01T00:00:00Z", finished="2026-01-01T00:00:01Z", seconds=1.0, workers=1, log=(), libraries={},
-        archive_root=None, evidence_root=str(folder), manifest_sha256="0" * 64, previous_run_sha256=None, records=records,
+        archive_root=None, evidence_root=str(folder), manifest_sha256="0" * 64, previous_run_sha256=None,
+        records=records,
     )  # fmt: skip
 
 
