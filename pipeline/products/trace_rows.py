@@ -35,7 +35,7 @@ def _change(link: RowLink) -> Iterator[str]:
 def _measurement(link: RowLink) -> Iterator[str]:
     row = link.columns
     yield f"{_interval(row['value'], row['lo95'], row['hi95'], row['unit'])}; status: {row['status']}"
-    yield f"{row['n_dates']} clear dates, {row['valid_fraction']:.0%} of the zone seen on enough"
+    yield f"{row['n_dates']} clear dates, {100 * row['valid_fraction']:.0f} % of the zone seen on enough"
 
 
 def _trend(link: RowLink) -> Iterator[str]:
@@ -74,7 +74,7 @@ def _observation(link: RowLink) -> Iterator[str]:
         f"{name} {'not known' if row[key] is None else format(row[key], '.4f')}"
         for name, key in (("pile", "pile_level"), ("ground", "background_level"))
     )
-    yield f"mean reflectance of the 10 m bands: {levels}; {row['clear_fraction']:.0%} of pile and surroundings usable"
+    yield f"mean reflectance of the 10 m bands: {levels}; {100 * row['clear_fraction']:.0f} % of pile and surroundings usable"
 
 
 def _pile_change(link: RowLink) -> Iterator[str]:
