@@ -50,7 +50,8 @@ _NEEDS = {
     "footprints": "occupied ground: all pixels of the year's scenes in the windows of the footprint, and of the years "
     "beside it (docs/method.md)",
     "boundary_changes": "changed ground: the occupied ground of all years, made from all pixels of their scenes",
-    "stockpile_observations": "which ground is a pile (the masks): all pixels of the year's scenes in the windows of the stockpile",
+    "stockpile_observations": "which ground is a pile (the masks): all pixels of the year's scenes in the windows of "
+    "the stockpile",
 }
 """What making a row of a layer again needs beyond what is in the chain."""
 

@@ -74,7 +74,8 @@ def _observation(link: RowLink) -> Iterator[str]:
         f"{name} {'not known' if row[key] is None else format(row[key], '.4f')}"
         for name, key in (("pile", "pile_level"), ("ground", "background_level"))
     )
-    yield f"mean reflectance of the 10 m bands: {levels}; {100 * row['clear_fraction']:.0f} % of pile and surroundings usable"
+    yield f"mean reflectance of the 10 m bands: {levels}"
+    yield f"usable: {100 * row['clear_fraction']:.0f} % of pile and surroundings"
 
 
 def _pile_change(link: RowLink) -> Iterator[str]:
