@@ -43,7 +43,7 @@ def make_parser(commands: Mapping[str, Callable[[argparse.Namespace], int]]) -> 
     review.add_argument("--config", type=Path, default=Path("config.yaml"), help="default: config.yaml")
     review.add_argument("--out", type=Path, help="results folder; default: the configuration's")
     review.add_argument("--file", type=Path, metavar="GPKG", help="another copy of the site's review.gpkg")
-    add("verify", "check every hash of finished results").add_argument("folder", type=Path, metavar="DIR")
+    _verify(add("verify", "check every hash of finished results, and what vouches for them"))
     chain = add("trace", "follow a number or a sentence of the report to the pixels it rests on")
     chain.add_argument("folder", type=Path, metavar="DIR", help="folder of a site's result")
     chain.add_argument("id", metavar="ID", help="address of a row or a sentence, as after # in links of report.html")
@@ -85,6 +85,11 @@ def _schedule(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--system", action="store_true", help="units of the whole machine, printed unless --to is given")
     sub.add_argument("--credentials", type=Path, metavar="FILE", help="NAME=value lines for the environment, mode 600")
     sub.add_argument("--remove", action="store_true", help="stop the timer and remove the units")
+
+
+def _verify(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("folder", type=Path, metavar="DIR", help="of a site's result, or of all sites")
+    sub.add_argument("--json", action="store_true", help="everything, for programs")
 
 
 def _archive(export: argparse.ArgumentParser) -> None:
