@@ -17,10 +17,11 @@ from pipeline.export.facts import LICENCE, facts_of
 from pipeline.export.hiding import Hidden
 from pipeline.export.leaks import leaks, refuse_leaks, told_apart
 from pipeline.export.provenance import PROV_JSON, PROV_N, provenance_of
-from pipeline.export.readme import README, SUMS, licence, readme, sums
+from pipeline.export.readme import README, licence, readme, sums
 from pipeline.export.redacted import redact
 from pipeline.export.redaction import read_steps
 from pipeline.products._documents import INDEX, MANIFEST, PORTFOLIO, PORTFOLIO_PACKAGE
+from pipeline.products._export_check import SUMS
 from pipeline.products.finished import Finished
 from pipeline.products.index_page import write_index
 from pipeline.products.portfolio import publish_portfolio
