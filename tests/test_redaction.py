@@ -331,3 +331,39 @@ def test_of_two_values_that_overlap_the_longer_counts():
 def test_a_text_without_a_hidden_value_stays_letter_for_letter():
     text = "Cafe\N{COMBINING ACUTE ACCENT}"
     assert hiding.replacer([hidden("Kim")])(text) is text
+
+
+@pytest.mark.slow
+def test_a_site_that_is_left_out_is_named_nowhere(demo, tmp_path):
+    file = write(tmp_path, {"what": "site sim-mine", "may_remain": True})
+    config = demo / "config.yaml"
+    said = call("export", "--config", config, "--to", tmp_path / "x.zip", "--redaction", file)
+    assert said.returncode == 0, said.stderr
+    subprocess.run(["unzip", "-q", tmp_path / "x.zip", "-d", tmp_path / "x"], check=True)
+    assert holding(tmp_path / "x", "sim-mine") == []
+    portfolio = json.loads((tmp_path / "x" / "portfolio.json").read_text(encoding="utf-8"))
+    assert [site["site"] for site in portfolio["sites"]] == ["sim-camp", "sim-port"]
+    verified = call("verify", tmp_path / "x")
+    assert verified.returncode == 0, verified.stdout
+
+
+def test_what_former_runs_rest_on_is_in_the_archive_too(reviewed, tmp_path):
+    config = reviewed / "config.yaml"
+    said = call("export", SITE, "--config", config, "--to", tmp_path / "x.zip")
+    assert said.returncode == 0, said.stderr
+    subprocess.run(["unzip", "-q", tmp_path / "x.zip", "-d", tmp_path / "x"], check=True)
+    folder = tmp_path / "x"
+    runs = [json.loads(path.read_text(encoding="utf-8")) for path in sorted((folder / SITE / "runs").glob("????.json"))]
+    assert len(runs) == 2
+    for run_ in runs:
+        for path, digest in run_["records"].items():
+            assert hashlib.sha256((folder / "evidence" / path).read_bytes()).hexdigest() == digest
+    assert call("verify", folder).returncode == 0
+    (folder / "method" / "method.md").write_text("other")
+    (folder / "notes.txt").write_text("mine")
+    (folder / "LICENCE.md").unlink()
+    verified = call("verify", folder)
+    assert verified.returncode == 1
+    named = {line.split(":")[0] for line in verified.stdout.splitlines() if not line.startswith(" ")}
+    assert {"method/method.md", "notes.txt", "LICENCE.md"} <= named
+    assert "3 problems" in verified.stdout

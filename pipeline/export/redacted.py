@@ -136,7 +136,7 @@ def _copy(folder: Path, stage: Path, outputs: Sequence[OutputFile]) -> None:
 def _write_package(part: SitePart, tables: Tables, steps: Sequence[Step], stage: Path) -> Path:
     """Write the GeoPackage; a note in it says that something is hidden, so that every reading says it too."""
     notes = sum(isinstance(row, RunRow) and row.key.startswith("note_") for row in tables["run"])
-    said = "; ".join(f"{step.told} ({step.why}; {step.by})" for step in steps)
+    said = "; ".join(f"{step.told} ({step.why.rstrip('.')}; {step.by})" for step in steps)
     note = f"Redacted copy. Hidden: {said}. The manifest of the original has SHA-256 {part.manifest_sha256}."
     facts = {row.key: row.value for row in tables["run"] if isinstance(row, RunRow)}
     facts[f"note_{notes + 1}"] = note
