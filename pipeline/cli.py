@@ -250,8 +250,7 @@ def _export(parsed: argparse.Namespace) -> int:
     made = export(settings.config.out, [site.id for site in settings.sites], parsed.to, parsed.redaction)
     for remark in made.remarks:
         _tell_aside(remark)
-    mark = "SIMULATED " if made.simulated else ""
-    _tell(f"{made.path}: {mark}archive of {made.n_files} files, {made.size_bytes / 1e6:,.1f} MB; begin with README.md")
+    _tell(made.told)
     return 0
 
 
