@@ -57,7 +57,7 @@ def lines(comparison: Comparison, *, everything: bool) -> Iterator[str]:
         others, and digits nobody is shown.
     """
     yield _head(comparison)
-    if not comparison.roots and not comparison.compared.moves:
+    if not (comparison.roots or comparison.compared.moves or comparison.compared.finer):
         yield f"  Nothing moved: {_same(comparison)}."
         return
     yield f"  {_count(comparison)}."
