@@ -52,7 +52,8 @@ def compare_json(before: str, after: str) -> str:
         "only_before": gone,
         "only_after": new,
     }
-    return json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True)
+    # In ASCII: names and reasons of strangers reach a terminal too.
+    return json.dumps(document, indent=1, sort_keys=True)
 
 
 def document_of(comparison: Comparison) -> dict[str, Any]:
