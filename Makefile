@@ -11,7 +11,9 @@ SERVERS := .venv-servers
 PEERS := .venv-peers
 BENCH := build/bench
 
-.PHONY: help setup setup-servers setup-peers bench demo test quick desktop check lint types all sites clean $(SITES)
+AT ?= *-*-* 03:00
+
+.PHONY: help setup setup-servers setup-peers bench demo test quick desktop check lint types all schedule sites clean $(SITES)
 
 help: ## this list
 	@grep -hE '^[a-z<>-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -95,6 +97,9 @@ $(SITES): setup
 
 all: setup ## measure every site
 	@$(RUN) run --workers $(WORKERS)
+
+schedule: setup ## start batches by themselves, every night or as AT='Mon *-*-* 03:00' says (systemd, else a crontab line)
+	@$(RUN) schedule --at '$(AT)' --workers $(WORKERS)
 
 clean: ## remove the demo; keeps .venv and results
 	@rm -rf $(DEMO)

@@ -43,12 +43,18 @@ def make_parser(commands: Mapping[str, Callable[[argparse.Namespace], int]]) -> 
     review.add_argument("--config", type=Path, default=Path("config.yaml"), help="default: config.yaml")
     review.add_argument("--out", type=Path, help="results folder; default: the configuration's")
     review.add_argument("--file", type=Path, metavar="GPKG", help="another copy of the site's review.gpkg")
-    add("verify", "check every hash of finished results").add_argument("folder", type=Path, metavar="DIR")
+    _verify(add("verify", "check every hash of finished results, and what vouches for them"))
+    chain = add("trace", "follow a number or a sentence of the report to the pixels it rests on")
+    chain.add_argument("folder", type=Path, metavar="DIR", help="folder of a site's result")
+    chain.add_argument("id", metavar="ID", help="address of a row or a sentence, as after # in links of report.html")
+    chain.add_argument("--all", action="store_true", help="leave nothing out")
+    chain.add_argument("--json", action="store_true", help="everything, for programs")
     compare = add("compare", "say which numbers moved between two runs, and what can have moved them")
     compare.add_argument("before", metavar="RUN_A", help="a site's folder (its newest run), FOLDER@3, or all results")
     compare.add_argument("after", metavar="RUN_B", help="the same of the later run")
     compare.add_argument("--all", action="store_true", help="list every number, also of rings, controls, single piles")
     compare.add_argument("--json", action="store_true", help="one JSON document, with all digits")
+    _archive(add("export", "write finished results into one archive that others can open and check alone"))
     sites = add("sites", "check, list or show site files")
     sites.add_argument("action", nargs="?", choices=("check", "list", "show"), default="list")
     sites.add_argument("site", nargs="?", metavar="SITE")
@@ -63,10 +69,35 @@ def make_parser(commands: Mapping[str, Callable[[argparse.Namespace], int]]) -> 
     check.add_argument("--data", type=Path, help="folder of real archives (boadella, belgium, bolzano)")
     check.add_argument("--most", type=int, metavar="N", help="at most N worlds of a kind; default all")
     check.add_argument("--workers", type=int, default=1, help="threads; default 1")
+    _schedule(add("schedule", "start batches by themselves: units of systemd, or a line of a crontab"))
     status = add("status", "say what ran, what is due, what is stale and what failed")
     common(status)
     status.add_argument("--json", action="store_true", help="for programs")
     return parser
+
+
+def _schedule(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("--config", type=Path, default=Path("config.yaml"), help="default: config.yaml")
+    sub.add_argument("--at", default="*-*-* 03:00", metavar="TIME", help="default: '*-*-* 03:00', every night")
+    sub.add_argument("--workers", type=int, default=1, help="of each batch; default 1")
+    sub.add_argument("--to", type=Path, metavar="DIR", help="write the units there and start nothing")
+    sub.add_argument("--crontab", action="store_true", help="print a line of a crontab instead")
+    sub.add_argument("--system", action="store_true", help="units of the whole machine, printed unless --to is given")
+    sub.add_argument("--credentials", type=Path, metavar="FILE", help="NAME=value lines for the environment, mode 600")
+    sub.add_argument("--remove", action="store_true", help="stop the timer and remove the units")
+
+
+def _verify(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("folder", type=Path, metavar="DIR", help="of a site's result, or of all sites")
+    sub.add_argument("--json", action="store_true", help="everything, for programs")
+
+
+def _archive(export: argparse.ArgumentParser) -> None:
+    export.add_argument("sites", nargs="*", metavar="SITE", help="site ids; none means every site")
+    export.add_argument("--config", type=Path, default=Path("config.yaml"), help="default: config.yaml")
+    export.add_argument("--out", type=Path, help="results folder; default: the configuration's")
+    export.add_argument("--to", type=Path, metavar="FILE.zip", help="the archive; default: named by site and manifest")
+    export.add_argument("--redaction", type=Path, metavar="FILE", help="YAML file that says what to hide, and why")
 
 
 def _years(text: str) -> tuple[int, int]:

@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from pipeline.claims import ClaimFinding, share
 from pipeline.closing import close_batch
 from pipeline.errors import InputError, ProductError, StocklineError
 from pipeline.lock import locked
+from pipeline.notify import channels
 from pipeline.past import how_ended, read_past
 from pipeline.products.geopackage import read_tables
 from pipeline.products.index_page import write_index
@@ -23,6 +24,7 @@ from pipeline.records import ChangeRow, ClaimRow, RunRow
 from pipeline.run import Batch, run_site
 from pipeline.status import settings_sha256
 from pipeline.types import Site
+from pipeline.working_copies import make_room, tidy
 
 _SITES_AT_ONCE = 8
 """Each joins maps and writes products in this process, whatever the number of workers elsewhere."""
@@ -52,8 +54,11 @@ def run_batch(sites: Sequence[Site], batch: Batch, say: Say, show: Show = _unsee
     InputError
         The configuration names something that is no catalogue; no site can be run with it.
     """
+    channels(batch.config.notify)  # what they lack is told before any work
     out, settings = batch.config.out, settings_sha256(batch.config)
-    with locked(out), open_books(out, sites, say, show) as books:
+    with locked(out), nullcontext(make_room(batch.config)) as made, open_books(out, sites, say, show) as books:
+        for line in made:
+            books.say("disk", line)
 
         def run_one(site: Site) -> Outcome:
             with books.site(site, settings) as ended:
@@ -63,6 +68,8 @@ def run_batch(sites: Sequence[Site], batch: Batch, say: Say, show: Show = _unsee
         with _counted(batch, books.say):
             outcomes = _run_all(sites, batch, run_one)
         outcomes += _gathered(out)
+        for line in tidy(batch.config, [site.id for site in sites]):
+            books.say("disk", line)
         return outcomes + close_batch(outcomes, batch.config, books)
 
 

@@ -79,7 +79,9 @@ def entry() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    commands = (_run, _plan, _report, _review, _verify, _compare, _sites, _simulate, _validate, _status)
+    commands = (
+        _run, _plan, _report, _review, _verify, _trace, _sites, _simulate, _validate, _schedule, _status, _compare, _export,
+    )  # fmt: skip
     return make_parser({command.__name__.removeprefix("_"): command for command in commands})
 
 
@@ -211,13 +213,22 @@ def _validate(parsed: argparse.Namespace) -> int:
 
 
 def _verify(parsed: argparse.Namespace) -> int:
-    from pipeline.products.verify import verify
+    from pipeline.products.verify import examine
 
-    problems = verify(parsed.folder)
-    for problem in problems:
-        _tell(str(problem))
-    _tell(f"{parsed.folder}: " + (f"{len(problems)} problems" if problems else "every hash agrees"))
-    return 1 if problems else 0
+    found = examine(parsed.folder)
+    for line in found.json_lines if parsed.json else found.lines:
+        _tell(line)
+    return 1 if found.problems else 0
+
+
+def _trace(parsed: argparse.Namespace) -> int:
+    from pipeline.products.trace import trace
+    from pipeline.products.trace_words import json_of, lines_of
+
+    chain = trace(parsed.folder, parsed.id)
+    for line in json_of(chain).splitlines() if parsed.json else lines_of(chain, everything=parsed.all):
+        _tell(line)
+    return 1 if chain.problems else 0
 
 
 def _compare(parsed: argparse.Namespace) -> int:
@@ -228,6 +239,18 @@ def _compare(parsed: argparse.Namespace) -> int:
         return 0
     for line in compare_lines(parsed.before, parsed.after, everything=parsed.all):
         _tell(line)
+    return 0
+
+
+def _export(parsed: argparse.Namespace) -> int:
+    from pipeline.export.command import export
+
+    settings = _settings(parsed)
+    made = export(settings.config.out, [site.id for site in settings.sites], parsed.to, parsed.redaction)
+    for remark in made.remarks:
+        _tell_aside(remark)
+    mark = "SIMULATED " if made.simulated else ""
+    _tell(f"{made.path}: {mark}archive of {made.n_files} files, {made.size_bytes / 1e6:,.1f} MB; begin with README.md")
     return 0
 
 
@@ -257,6 +280,15 @@ def _simulate(parsed: argparse.Namespace) -> int:
     with open_pool(parsed.workers) as pool:
         simulate(parsed.folder, parsed.seed, pool_map=pool.map)
     _tell(f"{parsed.folder}: SIMULATED archive written; stockline run --config {parsed.folder / 'config.yaml'}")
+    return 0
+
+
+def _schedule(parsed: argparse.Namespace) -> int:
+    from pipeline.schedule.install import Wish, arrange, present
+
+    wish = Wish(parsed.at, parsed.workers, parsed.to, parsed.crontab, parsed.system, parsed.remove, parsed.credentials)
+    for line in arrange(_settings(parsed).config, parsed.config, wish, present()):
+        _tell(line)
     return 0
 
 

@@ -17,6 +17,7 @@ from pipeline.documents import MOST_YAML, parsed_yaml
 from pipeline.errors import InputError
 from pipeline.notify_section import BatchConfig, NotifyConfig
 from pipeline.printable import plain, unsigned
+from pipeline.retention_section import RetentionConfig
 from pipeline.sections import (
     AlignConfig,
     LimitsConfig,
@@ -42,6 +43,7 @@ __all__ = [
     "LimitsConfig",
     "NotifyConfig",
     "RadiometryConfig",
+    "RetentionConfig",
     "SourceConfig",
     "StatsConfig",
     "StockpileConfig",
@@ -105,6 +107,7 @@ class Config(Section):
     limits: LimitsConfig = LimitsConfig()
     batch: BatchConfig = BatchConfig()
     notify: NotifyConfig = NotifyConfig()
+    retention: RetentionConfig = RetentionConfig()
 
 
 def overridden(config: Config, out: Path | None = None, years: tuple[int, int] | None = None) -> Config:

@@ -1,4 +1,4 @@
-"""Pixels a pile's outlines rest on, as compressed bits: what was pile, what other dark ground, what could be used. Pure.
+"""Pixels a pile's outlines rest on as compressed bits: the pile, other dark ground, what could be used. Pure.
 
 They travel with the findings of a run, where a window of bits is small beside the outlines drawn in it.
 """

@@ -190,8 +190,13 @@ def _known(pixels: NDArray[Any], nodata: float) -> Float32:
 
 
 def _smooth(part: Part) -> Method:
-    unit_m = _METRES_PER_DEGREE if part.crs.is_geographic else 1.0
-    return "bilinear" if abs(part.transform.e) * unit_m > _COARSE_M else "cubic"
+    return resampled_by(part.transform, part.crs)
+
+
+def resampled_by(transform: Affine, crs: CRS) -> Method:
+    """Return how a raster's reflectance is brought onto the grid: by the size of its pixels."""
+    unit_m = _METRES_PER_DEGREE if crs.is_geographic else 1.0
+    return "bilinear" if abs(transform.e) * unit_m > _COARSE_M else "cubic"
 
 
 def _joined(parts: Sequence[Part]) -> list[Part]:

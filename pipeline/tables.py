@@ -169,7 +169,8 @@ def _scene_rows(found: Findings) -> list[SceneRow]:
                 scene.sha256,
                 scene.residual_m,
                 scene.stored.version,
-                *((c.scale, c.offset_dn) if scene.used else (None, None)),
+                c.scale if scene.used else None,
+                c.offset_dn if scene.used else None,
                 _nodata(scene.stored),
             )
         )

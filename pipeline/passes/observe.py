@@ -39,7 +39,7 @@ class PileGround:
     masks: Mapping[str, DateMask]
 
     def usable(self, scene_id: str) -> Bool:
-        """What of the window a date can be used for; a suspicion of shadow does not hide a pile."""
+        """Return what of the window can be used on a date; a suspicion of shadow does not hide a pile."""
         mask = self.masks[scene_id]
         return mask.usable | (mask.suspected & self.place.member)
 

@@ -69,9 +69,9 @@ class Rows:
             "measurements": self._of_measurement,
             "stockpile_changes": self._of_pile_change,
             "stockpiles": self._of_pile,
-            "stockpile_observations": lambda r: [address("scene", r["scene_id"])],
+            "stockpile_observations": self._of_date,
             "boundary_changes": self._of_boundary,
-            "footprints": lambda r: self._scenes(GROUND, r["year"]),
+            "footprints": self._of_ground,
         }.get(layer)
         wanted = asked(row) if asked is not None else []
         return tuple(dict.fromkeys(one for one in wanted if one in self.layer_of and one != at))
@@ -132,10 +132,17 @@ class Rows:
         """Piles of a year that a zone's stock is the sum of: counted before review, their deepest pixel in the zone."""
         zone, rows = self.zones.get(zone_id), self.layers["stockpiles"]
         of_year = [at for at in self._by("stockpiles", year) if rows[at]["machine_tier"] == _COUNTED]
-        return [at for at in of_year if zone is not None and zone.intersects(_point(rows[at]))]
+        # A redacted copy has neither outlines nor places of piles.
+        return [at for at in of_year if zone is not None and not zone.is_empty and zone.intersects(_point(rows[at]))]
 
     def _of_pile(self, row: Columns) -> list[str]:
         return self._by("stockpile_observations", row["pile_id"], row["year"])
+
+    def _of_date(self, row: Columns) -> list[str]:
+        return [address("scene", row["scene_id"])]
+
+    def _of_ground(self, row: Columns) -> list[str]:
+        return self._scenes(GROUND, row["year"])
 
     def _of_pile_change(self, row: Columns) -> list[str]:
         return [address("stockpiles", row["pile_id"], year) for year in (row["year_from"], row["year_to"])]

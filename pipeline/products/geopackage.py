@@ -237,7 +237,8 @@ def _check_counts(path: Path, connection: sqlite3.Connection, tables: Tables) ->
 
 def _frame(target: Target, tables: Tables, composites: Composites) -> ProjectFrame:
     """Return extent and years of what the tables hold."""
-    shapes = [getattr(row, GEOMETRY_FIELD) for row in tables["sites"]]
+    # Outlines that were taken out are empty, and bound nothing.
+    shapes = [shape for row in tables["sites"] if not (shape := getattr(row, GEOMETRY_FIELD)).is_empty]
     outlined = {row.year for rows in tables.values() for row in rows if isinstance(row, StockpileRow | FootprintRow)}
     years = sorted(outlined | set(composites.years))
     return ProjectFrame(

@@ -1,4 +1,4 @@
-"""The chain of one number as records: sentence, rows, outlines, masks, scenes, files, requests, and what vouches for it."""
+"""The chain of one number as records: sentence, rows, outlines, masks, scenes, files, and what vouches for it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class PlacedFile:
 
 @dataclass(frozen=True)
 class MaskLink(PlacedFile):
-    """Bands, counted from 1, of a pile's masks: what a pixel was in the year, and whether a date could be used there."""
+    """Bands of a pile's masks, from 1: what a pixel was in the year, and whether a date could be used there."""
 
     object_band: int
     usable_band: int
@@ -80,7 +80,9 @@ class FileLink(PlacedFile):
     evidence : str
         ``copy`` or ``reference``.
     nodata_dn : float or None
-        DN that is no data; None where neither catalogue nor file says so: 0.
+        DN that is no data: as the catalogue says, else the file, else 0; None where the file cannot be read.
+    resampling : str or None
+        How it is brought onto the grid: ``cubic``, ``bilinear``; None where the file cannot be read.
     href : str
         As the provider names the file, without read tokens.
     size_bytes : int
@@ -93,6 +95,7 @@ class FileLink(PlacedFile):
     item_id: str
     evidence: str
     nodata_dn: float | None
+    resampling: str | None
     href: str
     size_bytes: int
     record: Mapping[str, Any] | None
@@ -100,13 +103,12 @@ class FileLink(PlacedFile):
 
 @dataclass(frozen=True)
 class SceneLink:
-    """A scene as it was used: its row, numbers a recomputation needs with what stands for NULL, and its files."""
+    """A scene as it was used: its address, numbers a recomputation needs, 0 where no shift was taken off, its files."""
 
     address: str
     scale: float | None
     offset_dn: float | None
-    shift_x_m: float
-    shift_y_m: float
+    shift_m: tuple[float, float]
     files: tuple[FileLink, ...]
 
 
@@ -155,8 +157,9 @@ class Chain:
     outlines : tuple of OutlineLink
     made : tuple of MadeLink
         What is made of outlines, and of what is made of them: the lowest first.
-    stated_m2 : mapping of str to float
-        Address of an outline, or of what is made of it, to the area stated.
+    stated : mapping of str to mapping
+        Address of an outline, or of what is made of it, to what is stated of it: ``area_m2``; of an outline besides
+        ``east_m`` and ``north_m`` of its centroid, ``pile_level`` and ``background_level``.
     scenes : mapping of str to SceneLink
         By scene id.
     roots : mapping of str to str
@@ -178,7 +181,7 @@ class Chain:
     rows: Mapping[str, RowLink]
     outlines: tuple[OutlineLink, ...]
     made: tuple[MadeLink, ...]
-    stated_m2: Mapping[str, float]
+    stated: Mapping[str, Mapping[str, float]]
     scenes: Mapping[str, SceneLink]
     roots: Mapping[str, str]
     vouched: Vouched

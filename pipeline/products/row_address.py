@@ -47,3 +47,8 @@ def row_address(layer: str, row: Row) -> str:
     keys = _KEYS[layer]
     parts = (pair(*(getattr(row, k) for k in key)) if isinstance(key, tuple) else getattr(row, key) for key in keys)
     return address(_FIRST.get(layer, layer), *parts)
+
+
+def has_address(layer: str) -> bool:
+    """Whether the rows of a layer have addresses."""
+    return layer in _KEYS

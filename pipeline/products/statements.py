@@ -6,7 +6,7 @@ from pipeline.products.change_listings import found_from
 from pipeline.products.results import SITE_ZONE, Results
 from pipeline.products.reviewed import reviewed_figures
 from pipeline.products.rounding import ABSENT
-from pipeline.products.row_address import address, pair
+from pipeline.products.row_address import address, pair, row_address
 from pipeline.products.scale import Scale
 from pipeline.products.scene_listings import scenes_of
 from pipeline.products.seen import in_part
@@ -53,6 +53,8 @@ class Statement(Sentence):
         Difference of the two years in the unit of the metric; None where nothing was compared.
     number : str
         The difference with its interval, else the only value with its own; or empty.
+    rests_on : tuple of str
+        Addresses of the rows its numbers are of.
     """
 
     anchor: str
@@ -67,6 +69,7 @@ class Statement(Sentence):
     row: str = ""
     delta: float | None = None
     number: str = ""
+    rests_on: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,7 @@ def _statement(results: Results, compared: _Compared, fdr_q: float) -> Statement
     row = address("changes", zone_id, metric, *span) if change is not None else ""
     if not row and compared.after is not None:
         row = address("measurements", zone_id, metric, compared.after.year)
+    measured = [row_address("measurements", r) for r in (compared.before, compared.after) if r is not None]
     figures = _figures(compared)
     return Statement(
         **vars(said),
@@ -147,6 +151,7 @@ def _statement(results: Results, compared: _Compared, fdr_q: float) -> Statement
         scenes=tuple(SceneLink(y, scenes_of(results, metric, y), address("scenes", y)) for y in years),
         row=row,
         delta=change.delta if change is not None else None,
+        rests_on=tuple(dict.fromkeys([*([row] if row else []), *measured])),
         number=next((text for name, text in figures if name in _DIFFERENCES), figures[-1][1] if figures else ""),
     )
 

@@ -1,0 +1,171 @@
+"""A site's results with something hidden, made anew beside the original, which stays as it is.
+
+The GeoPackage is written from the original's rows with marks in the place of what is hidden; report, tables and
+outlines are made of it by the code that makes them of any GeoPackage; a manifest of its own lists them, and
+``redaction.json`` says what was hidden, why and by whom, with the hash of the original manifest and of each file that
+was replaced or left out: who holds the original can show that both belong together.
+"""
+
+import datetime as dt
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import InputError, ProductError
+from pipeline.export.chains import lend_evidence
+from pipeline.export.contents import SitePart, read_part
+from pipeline.export.hiding import Hidden, hidden_values, hide
+from pipeline.export.redaction import LOCATION, RUNS, Redacted, Step
+from pipeline.products._documents import COMPOSITES, RUN, InputFile, OutputFile, json_text
+from pipeline.products.geopackage import read_tables, write_geopackage
+from pipeline.products.manifest import describe
+from pipeline.products.numbers import numbers_of
+from pipeline.products.placing import seal
+from pipeline.products.publish import write_readings
+from pipeline.products.runs import RunFacts
+from pipeline.products.stretch import read_composites
+from pipeline.records import RunRow, Tables
+
+REDACTION = "redaction.json"
+_INPUTS = "inputs/"
+_SHOW_PLACE = (COMPOSITES, "masks/", f"{_INPUTS}site.geojson", f"{_INPUTS}reviews.jsonl")
+"""Products that show where a site is whatever is hidden in them."""
+
+
+def redact(
+    part: SitePart, steps: Sequence[Step], left: Mapping[str, str], root: Path
+) -> tuple[SitePart, tuple[Hidden, ...]]:
+    """Make a site's results anew with something hidden.
+
+    Parameters
+    ----------
+    part : SitePart
+        The original.
+    steps : sequence of Step
+    left : mapping
+        Id and name of each site that is left out of the archive.
+    root : Path
+        Folder in which the site's folder is made.
+
+    Returns
+    -------
+    tuple of (SitePart, tuple of Hidden)
+        What goes into the archive, and the values that must stand nowhere in it.
+
+    Raises
+    ------
+    InputError
+        A step names a column that holds nothing here.
+    ProductError
+        A file cannot be read or written.
+    """
+    tables = read_tables(part.finished.path)
+    hidden = hidden_values(tables, steps, left)
+    if void := next((s for s in steps if s.what not in {RUNS, LOCATION} and all(h.step != s for h in hidden)), None):
+        raise InputError(f"{void.what}: holds nothing in the results of {part.site}; take it out of the redactions")
+    location = any(step.what == LOCATION for step in steps)
+    tables, counts = hide(tables, hidden, location=location)
+    folder, stage = root / part.site, root / f".{part.site}.stage"
+    stage.mkdir(parents=True)
+    kept = list(_kept_products(part, hidden, location=location))
+    _copy(part.folder, stage, kept)
+    package = _write_package(part, tables, steps, stage)
+    made = [package, *write_readings(stage, package), *(stage / output.path for output in kept)]
+    files = describe(stage, made)
+    told = _told(part, steps, files, part.manifest.inputs if location else ())
+    record = stage / REDACTION
+    record.write_text(json_text(_document(part, told, counts)), encoding="utf-8")
+    listed = tuple(sorted([*files, *describe(stage, [record])], key=lambda output: output.path))
+    inputs = () if location else part.manifest.inputs
+    manifest = part.manifest.model_copy(update={"outputs": listed, "inputs": inputs})
+    seal(stage, folder, manifest, _facts(part, numbers_of(package), {} if location else part.run.records))
+    made_anew = replace(read_part(folder, () if location else part.kept), redacted=told)
+    lend_evidence(made_anew, folder)
+    return made_anew, hidden
+
+
+def _told(
+    part: SitePart, steps: Sequence[Step], files: Sequence[OutputFile], withheld: tuple[InputFile, ...]
+) -> Redacted:
+    """Compare what was made with the original, file by file."""
+    made = {file.path: file.sha256 for file in files}
+    former = {output.path: output.sha256 for output in part.manifest.outputs}
+    return Redacted(
+        tuple(steps),
+        part.manifest_sha256,
+        tuple(sorted(digest for path, digest in former.items() if path not in made)),
+        withheld,
+        {path: digest for path, digest in former.items() if made.get(path, digest) != digest},
+    )
+
+
+def _kept_products(part: SitePart, hidden: Sequence[Hidden], *, location: bool) -> Iterator[OutputFile]:
+    """Give products of the original that go into the archive as they are: images, masks, inputs that hide nothing."""
+    for output in part.manifest.outputs:
+        is_image = output.path.endswith((".tif", ".qml"))
+        if (location and output.path.startswith(_SHOW_PLACE)) or not (is_image or output.path.startswith(_INPUTS)):
+            continue
+        if is_image or not _holds(part.folder / output.path, hidden):
+            yield output
+
+
+def _holds(path: Path, hidden: Sequence[Hidden]) -> bool:
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return any(one.pattern.search(text) for one in hidden)
+
+
+def _copy(folder: Path, stage: Path, outputs: Sequence[OutputFile]) -> None:
+    for output in outputs:
+        target = stage / output.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            shutil.copyfile(folder / output.path, target)
+        except OSError as error:
+            raise ProductError(f"{target}: cannot be written ({error.strerror}); free disk space") from error
+
+
+def _write_package(part: SitePart, tables: Tables, steps: Sequence[Step], stage: Path) -> Path:
+    """Write the GeoPackage; a note in it says that something is hidden, so that every reading says it too."""
+    notes = sum(isinstance(row, RunRow) and row.key.startswith("note_") for row in tables["run"])
+    said = "; ".join(f"{step.told} ({step.why}; {step.by})" for step in steps)
+    note = f"Redacted copy. Hidden: {said}. The manifest of the original has SHA-256 {part.manifest_sha256}."
+    facts = {row.key: row.value for row in tables["run"] if isinstance(row, RunRow)}
+    facts[f"note_{notes + 1}"] = note
+    tables = {**tables, "run": [RunRow(key, facts[key]) for key in sorted(facts)]}
+    package = stage / part.finished.path.name
+    name = facts["site_name"].removeprefix("SIMULATED ")
+    title = f"SIMULATED {name}" if part.finished.simulated else name
+    composites = read_composites(stage / COMPOSITES)
+    write_geopackage(package, tables, part.finished.epsg, title, part.finished.simulated, composites)
+    return package
+
+
+def _facts(part: SitePart, numbers: Mapping[str, Any], records: Mapping[str, str]) -> RunFacts:
+    """Return the facts of the run that stays: its times, not the folders of the computer it ran on."""
+    started, finished = (dt.datetime.fromisoformat(time) for time in (part.run.started, part.run.finished))
+    said = (f"redacted copy of the result whose manifest has SHA-256 {part.manifest_sha256}",)
+    roots = Path("evidence"), Path("archive")
+    return RunFacts(started, finished, part.run.workers, said, *roots, records, numbers)
+
+
+def _document(part: SitePart, told: Redacted, counts: Mapping[str, int]) -> dict[str, Any]:
+    return {
+        "format": 1,
+        "site": part.site,
+        "simulated": part.finished.simulated,
+        "original": {"manifest_sha256": part.manifest_sha256, "run_sha256": _newest_run(part)},
+        "steps": [step.document() for step in told.steps],
+        "cells": dict(sorted(counts.items())),
+        "replaced": dict(sorted(told.replaced.items())),
+        "left_out": list(told.left_out),
+        "withheld_evidence": [
+            {"scene_id": f.scene_id, "band": f.band, "sha256": f.sha256, "size_bytes": f.size_bytes}
+            for f in told.withheld
+        ],
+    }
+
+
+def _newest_run(part: SitePart) -> str:
+    return next(entry.sha256 for entry in part.entries if entry.path == f"{part.site}/{RUN}")

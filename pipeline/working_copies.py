@@ -1,0 +1,242 @@
+"""Working copies on the disk: found, measured, removed; how much space everything takes.
+
+Working copies are, below the folder of results, ``.work/`` and ``.memory/``, and hidden folders and files with which a
+process that was killed wrote beside; in the store, fetches that have not ended (``.part-*``). Nothing else is ever
+removed here but logs of batches: a version of evidence, also one set aside, a product, a run, a ledger is none. Links
+are neither followed nor removed.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.config import Config
+from pipeline.errors import ProductError
+from pipeline.products.placing import go_on
+from pipeline.retention import Copy, Kind, going, old_logs
+from pipeline.state_records import LOGS
+
+_GB = 1e9
+_WORK, _MEMORY = ".work", ".memory"
+_SHOWN = 4
+"""Folders named of those that take most."""
+
+
+@dataclass(frozen=True)
+class DiskUse:
+    """What a folder of results and its evidence take, in bytes.
+
+    ``free`` is what their disk has left, the fuller one of two; ``largest`` are the folders that take most.
+    """
+
+    free: int
+    evidence: int
+    results: int
+    working: int
+    logs: int
+    largest: tuple[tuple[str, int], ...]
+
+    def __str__(self) -> str:
+        """One line for the user."""
+        named = ", ".join(f"{path} {size / _GB:.2f}" for path, size in self.largest)
+        return (
+            f"{self.free / _GB:.2f} GB free; evidence {self.evidence / _GB:.2f}, results {self.results / _GB:.2f}, "
+            f"working copies {self.working / _GB:.2f}, logs {self.logs / _GB:.2f} GB; largest: {named or 'none'}"
+        )
+
+
+def store_of(config: Config) -> Path:
+    """Return the folder evidence is kept in."""
+    return config.store or config.out / "evidence"
+
+
+def make_room(config: Config) -> list[str]:
+    """Finish what a killed batch left half done, make room, and refuse to begin without; the lock must be held.
+
+    Returns
+    -------
+    list of str
+        What was done, to be told.
+
+    Raises
+    ------
+    ProductError
+        There is less space than ``retention.min_free_gb`` when all working copies are gone.
+    """
+    out, store, least = config.out, store_of(config), config.retention.min_free_gb
+    try:
+        lines = [
+            f"{folder.name}: finished products of a run that was killed were put in place"
+            for folder in (out, *_folders(out))
+            if go_on(folder)
+        ]
+    except OSError as error:
+        raise ProductError(f"{out}: {error.strerror or error}; free disk space or choose another --out") from error
+    lacking = max(0, round(least * _GB) - _free(out, store))
+    lines += _removed(going(find(out, store), None, lacking))
+    if _free(out, store) < least * _GB:
+        raise ProductError(
+            f"{out}: retention.min_free_gb = {least:g} are not free for a batch: {disk_use(out, store)}; free disk "
+            "space, or lower the setting"
+        )
+    return lines
+
+
+def tidy(config: Config, used: Iterable[str]) -> list[str]:
+    """Remove, after a batch, what is over the limits of ``retention``; return what to tell.
+
+    Parameters
+    ----------
+    config : Config
+    used : iterable of str
+        Sites of the batch: what they remember was used now.
+    """
+    out, store, limits = config.out, store_of(config), config.retention
+    for site in used:
+        with contextlib.suppress(OSError):
+            os.utime(out / _MEMORY / site)
+    most = None if limits.max_working_gb is None else round(limits.max_working_gb * _GB)
+    lines = _removed(going(find(out, store), most))
+    left = sum(copy.size_bytes for copy in find(out, store))
+    if most is not None and left > most:
+        lines.append(
+            f"working copies take more than retention.max_working_gb = {limits.max_working_gb:g}: {left / _GB:.2f}"
+        )
+    written = {int(path.stem): path for path in _plain(out, f"{LOGS}/*.jsonl") if path.stem.isdecimal()}
+    old = old_logs([(number, path.stat().st_mtime) for number, path in written.items()], limits.keep_log_days)
+    for number in old:
+        written[number].unlink(missing_ok=True)
+    return [*lines, *([f"{len(old)} logs older than {limits.keep_log_days} days were removed"] if old else [])]
+
+
+def find(out: Path, store: Path) -> list[Copy]:
+    """Find all working copies; nobody else may be at work in ``out``."""
+    left = [
+        *_plain(out, f"{_WORK}/*"),
+        *_plain(out, ".gathered"),
+        *_plain(out, f"{_MEMORY}/*/*/.part-*"),
+        *(path for folder in (out, *_folders(out)) for path in _plain(folder, ".*.part")),
+        *(path for folder in _folders(out) for path in _plain(folder, ".rebuilt")),
+    ]
+    remembered = [path for path in _plain(out, f"{_MEMORY}/*") if path.is_dir()]
+    # However old: age would be told by a clock, and a fetch that goes on may save what was paid for.
+    fetches = _plain(store, "*/*/*/.part-*")
+    kinds: tuple[tuple[Kind, list[Path]], ...] = ("leftover", left), ("memory", remembered), ("fetch", fetches)
+    return [_copy(path, kind) for kind, paths in kinds for path in paths]
+
+
+def disk_use(out: Path, store: Path) -> DiskUse:
+    """Measure all folders; every file is looked at, so this takes a while in a large store."""
+    working = find(out, store)
+    kept = {path: _size(path) for path in _children(out) if path not in {store, out / LOGS} and path.name[0] != "."}
+    pixels = {path: _size(path) for path in _children(store)}
+    hidden = {path: _size(path) for path in (out / _WORK, out / _MEMORY)}
+    fetches = sum(copy.size_bytes for copy in working if Path(copy.path).is_relative_to(store))
+    largest = sorted((kept | pixels | hidden).items(), key=lambda item: (-item[1], item[0]))[:_SHOWN]
+    return DiskUse(
+        free=_free(out, store),
+        evidence=sum(pixels.values()) - fetches,
+        results=sum(kept.values()),
+        working=sum(hidden.values()) + fetches,
+        logs=_size(out / LOGS),
+        largest=tuple((str(path), size) for path, size in largest if size),
+    )
+
+
+def _removed(copies: Sequence[Copy]) -> list[str]:
+    """Remove working copies; one line per kind, and one for each that stays."""
+    gone: dict[str, list[Copy]] = {}
+    lines = []
+    for copy in copies:
+        path = Path(copy.path)
+        try:
+            with _held(path) as free:
+                if not free:
+                    continue
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink(missing_ok=True)
+        except OSError as error:
+            lines.append(f"{path}: working copy cannot be removed ({error.strerror})")
+            continue
+        gone.setdefault(copy.kind, []).append(copy)
+    for kind, those in sorted(gone.items()):
+        size = sum(copy.size_bytes for copy in those) / _GB
+        lines.append(f"{len(those)} {_WORDS[kind]} removed, {size:.2f} GB")
+    return lines
+
+
+_WORDS = {
+    "leftover": "leftovers of runs that were killed",
+    "memory": "sites' working copies (computed anew when needed)",
+    "fetch": "fetches under way (begun anew when needed)",
+}
+
+
+@contextlib.contextmanager
+def _held(path: Path) -> Iterator[bool]:
+    """Hold the window of a fetch, which another batch that shares the store may be at; False where it is."""
+    lock = path.parent / ".lock"
+    if not path.name.startswith(".part-") or not lock.is_file():
+        yield True
+        return
+    with lock.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+            return
+        yield True
+
+
+def _copy(path: Path, kind: Kind) -> Copy:
+    used = 0.0
+    with contextlib.suppress(OSError):
+        used = path.stat(follow_symlinks=False).st_mtime
+    return Copy(str(path), kind, _size(path), used)
+
+
+def _plain(folder: Path, pattern: str) -> list[Path]:
+    """Entries below a folder that no link leads to, in order."""
+    return [path for path in sorted(folder.glob(pattern)) if not _linked(path, folder)]
+
+
+def _linked(path: Path, folder: Path) -> bool:
+    """Whether a path, or one between it and a folder, is a link."""
+    return any(step.is_symlink() for step in (path, *path.parents) if step != folder and step.is_relative_to(folder))
+
+
+def _folders(out: Path) -> list[Path]:
+    """Folders of sites, and those in them."""
+    sites = [path for path in _plain(out, "*") if path.is_dir() and not path.name.startswith(".")]
+    return [*sites, *(path for site in sites for path in _plain(site, "*") if path.is_dir() and path.name[0] != ".")]
+
+
+def _children(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _size(path: Path) -> int:
+    """Bytes of the files of a folder, or of one file; links count for nothing."""
+    total = 0
+    pending = [path]
+    while pending:
+        entry = pending.pop()
+        with contextlib.suppress(OSError):
+            if entry.is_symlink():
+                continue
+            if entry.is_dir():
+                pending += entry.iterdir()
+            else:
+                total += entry.stat().st_size
+    return total
+
+
+def _free(out: Path, store: Path) -> int:
+    there = [next(p for p in (folder, *folder.parents) if p.is_dir()) for folder in (out, store)]
+    return min(shutil.disk_usage(folder).free for folder in there)
