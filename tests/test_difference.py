@@ -234,6 +234,12 @@ def test_a_number_is_told_in_the_units_of_the_report(after_m2, shown):
     ) in text
 
 
+def test_a_difference_below_the_digits_shown_is_not_given():
+    after = value(value=20190.0)
+    text = told(run(measurements=value()), run(2, measurements=after))
+    assert "2.00 ha (95 % interval 1.80 to 2.20 ha) → 2.02 ha (95 % interval 1.80 to 2.20 ha)\n" in text
+
+
 def test_layers_that_are_judged_and_their_words_are_all_told():
     assert FIELDS.keys() == NUMBER_LAYERS.keys()
     for layer, fields in FIELDS.items():
@@ -379,6 +385,7 @@ def test_a_verdict_that_moved_with_the_limit_alone():
     )
     assert causes(before, after) == {"changes/site/stockpile_area_m2/2019-2020": (["stats.fdr_q"], [], False)}
     text = told(before, after)
+    assert "      +5,000 m² (95 % interval +1,000 to +9,000 m²), as before\n" in text
     assert text.index("Verdicts that changed: 1") < text.index("verdict: increase → no detectable change")
 
 

@@ -93,6 +93,8 @@ FIELDS: dict[str, tuple[Field, ...]] = {
     ),
 }
 """What a row of each layer of numbers says, in the order it is told."""
+_LEAST_TOLD = 0.1
+"""Share of half an interval below which a difference is less than the last digit that is shown."""
 
 
 @dataclass(frozen=True)
@@ -128,18 +130,28 @@ def said(layer: str, pair: Pair, fdr_q: float) -> tuple[Said, ...]:
     )
 
 
+def number_of(layer: str, row: NumberRow) -> str:
+    """Return the number of a row with its interval."""
+    return _text(FIELDS[layer][0], row, _scales(layer, (row, row))[0], 0.0)
+
+
 def difference_of(layer: str, pair: Pair) -> str:
-    """Return the number after minus that before, ``+0.31 ha``; empty where one is not there, or both are the same."""
+    """Return the number after minus that before, ``+0.31 ha``; empty where one of them is not there.
+
+    Also where it is below a tenth of half the interval's width: less than the digits that are shown.
+    """
     field, (before, after) = FIELDS[layer][0], pair
     if before is None or after is None:
         return ""
     values = [row[field.columns[0]] for row in (before, after)]
-    if None in values or values[0] == values[1] or before.get("unit") != after.get("unit"):
+    if None in values or before.get("unit") != after.get("unit"):
         return ""
     scale = _scales(layer, pair)[0]
     # The digits of the wider interval: a difference has no more of them than the numbers.
-    half = max((_half(row, field) for row in (before, after)), default=0.0)
+    half = max(_half(row, field) for row in (before, after))
     moved = values[1] - values[0]
+    if abs(moved) <= half * _LEAST_TOLD:
+        return ""
     bounds = (moved - half, moved + half) if half else (None, None)
     return scale.show(moved, *bounds, signed=True).value_with_unit
 
