@@ -8,6 +8,7 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 
 from pipeline.printable import plain
+from pipeline.products.results import SITE_ZONE
 from pipeline.products.rounding import ABSENT
 from pipeline.products.scale import Scale
 from pipeline.products.spelling import legible
@@ -49,7 +50,7 @@ def digest_of(summary: Summary) -> str:
     blocks = [
         [f"# {_MARK if summary.simulated else ''}Batch {summary.batch}, {_day(summary.started)}", "", _first(summary)],
         _section("Verdicts that changed", [*_verdict_lines(summary.verdict_changes), *_more(summary)])
-        or ["Nothing changed."],
+        or [_unchanged(summary)],
         _section("Failed, and what to do", list(_failures(summary))),
         _section("Waiting for clear sky", [_waits(w) for w in summary.waiting]),
         _section("Finished", [_finished(site) for site in summary.sites if site.outcome == "finished"]),
@@ -80,6 +81,13 @@ def _first(summary: Summary) -> str:
     return f"{said} No window of the configured years is open or to come (years.last)."
 
 
+def _unchanged(summary: Summary) -> str:
+    told = [site for site in summary.sites if site.manifest_sha256 is not None]
+    if told and all(site.first for site in told):
+        return "These are the first results; there is nothing to compare them with."
+    return "Nothing changed."
+
+
 def _section(title: str, lines: Sequence[str]) -> list[str]:
     if not lines:
         return []
@@ -89,8 +97,9 @@ def _section(title: str, lines: Sequence[str]) -> list[str]:
 
 
 def _verdict_lines(changes: Sequence[VerdictChange]) -> list[str]:
-    """Give the verdicts on single piles last: there may be hundreds."""
-    return [_changed(c) for c in sorted(changes, key=lambda change: change.layer in _OF_PILES)]
+    """Give those on the whole site first, and on single piles last: there may be hundreds."""
+    order = sorted(changes, key=lambda c: (c.layer in _OF_PILES, c.zone != SITE_ZONE and c.layer != "claims"))
+    return [_changed(change) for change in order]
 
 
 def _changed(change: VerdictChange) -> str:
@@ -186,7 +195,8 @@ def _more(summary: Summary) -> Iterator[str]:
     changed = {change.site for change in summary.verdict_changes}
     runs = [f"{s.site}@{s.told_run} {s.site}@{s.run}" for s in summary.sites if s.site in changed]
     if runs:
-        yield f"which numbers moved, in the folder of results: {', '.join(f'stockline compare {pair}' for pair in runs)}"
+        commands = ", ".join(f"stockline compare {pair}" for pair in runs)
+        yield f"which numbers moved, asked in the folder of results: {commands}"
 
 
 def _gb(size_bytes: int) -> str:
