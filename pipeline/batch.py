@@ -70,7 +70,7 @@ def run_batch(sites: Sequence[Site], batch: Batch, say: Say, show: Show = _unsee
         outcomes += _gathered(out)
         for line in tidy(batch.config, [site.id for site in sites]):
             books.say("disk", line)
-        return outcomes + close_batch(outcomes, batch.config, books)
+        return outcomes + _closed(outcomes, batch, books)
 
 
 def _run_all(sites: Sequence[Site], batch: Batch, run_one: Callable[[Site], Outcome]) -> list[Outcome]:
@@ -104,6 +104,18 @@ def _gathered(out: Path) -> list[Outcome]:
         took = round((dt.datetime.now(dt.UTC) - started).total_seconds(), 1)
         return [Outcome("portfolio", None, str(error), took, type(error).__name__)]
     return []
+
+
+def _closed(outcomes: Sequence[Outcome], batch: Batch, books: Books) -> list[Outcome]:
+    """Write and send what the batch came to; an outcome only where that failed."""
+    try:
+        return close_batch(outcomes, batch.config, books)
+    except Exception as error:  # noqa: BLE001 - the batch boundary: the sites are finished, whatever is told of them
+        line = f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
+        books.say("digest", line)
+        if not books.ended:
+            books.end(1)
+        return [Outcome("digest", None, line, 0.0, "Exception")]
 
 
 @contextmanager

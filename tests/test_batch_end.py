@@ -113,7 +113,9 @@ def test_a_site_that_fails_is_told_with_what_to_do_and_all_of_it_is_in_the_log(m
     assert entries[-1]["event"] == "batch_ended"
     assert entries[-1]["numbers"] == {"exit_status": 1}
     (failed,) = [entry for entry in entries if entry["event"] == "site_failed"]
-    assert (failed["level"], failed["site"], failed["text"]) == ("error", "sim-port", site.error)
+    assert (failed["level"], failed["site"]) == ("error", "sim-port")
+    assert failed["text"].endswith(site.error.partition(": ")[2])
+    assert str(mine) not in text + (out / "summary.json").read_text(), "others read both"
     said = capsys.readouterr().err.splitlines()
     logged = [f"{entry['site']}: {entry['text']}" for entry in entries if entry["event"] == "said"]
     assert [line for line in said if line in logged] == logged, "what the screen shows is in the log"
@@ -203,3 +205,34 @@ def test_settings_of_batches_are_in_no_result(mine, capsys):
     assert run(mine, notify={"when": "failures"}, batch={"stale_days": 3}) == 0
     assert "up to date" in capsys.readouterr().out
     assert manifest.read_bytes() == before
+
+
+def test_a_defect_in_the_digest_costs_no_result_and_is_told(mine, monkeypatch, capsys):
+    def broken(*_):
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr(batch, "close_batch", broken)
+    assert run(mine) == 1
+    said = capsys.readouterr()
+    assert "sim-port: SIMULATED up to date" in said.out
+    assert said.err.splitlines()[-1].startswith("digest: FAILED after 0 s: unexpected ZeroDivisionError")
+    monkeypatch.undo()
+    assert run(mine) == 0
+
+
+def test_a_summary_that_cannot_be_written_is_told_and_its_verdicts_are_told_next_time(two_years, capsys):
+    folder, document = two_years
+    out = folder / "results"
+    assert run(folder, document) == 0
+    shutil.move(out / "summary.json", out / "kept.json")
+    (out / "summary.json").mkdir()  # nothing can take its place
+    assert run(folder, document, min_dates=9) == 1
+    assert "summary.json: cannot be written" in capsys.readouterr().err
+    (out / "summary.json").rmdir()
+    assert run(folder, document, min_dates=9) == 0
+    assert summary_of(out).verdict_changes
+
+
+def test_the_schema_of_the_summary_is_the_one_in_the_docs():
+    kept = json.loads((Path(__file__).parents[1] / "docs" / "summary.schema.json").read_text(encoding="utf-8"))
+    assert kept == Summary.model_json_schema(), "write it anew: see the test"
