@@ -73,7 +73,7 @@ def run_batch(sites: Sequence[Site], batch: Batch, say: Say, show: Show = _unsee
         outcomes += _vouched([out / site.id for site in sites], voucher, books.say)
         for line in tidy(batch.config, [site.id for site in sites]):
             books.say("disk", line)
-        return outcomes + close_batch(outcomes, batch.config, books)
+        return outcomes + _closed(outcomes, batch, books)
 
 
 def _run_all(sites: Sequence[Site], batch: Batch, run_one: Callable[[Site], Outcome]) -> list[Outcome]:
@@ -113,6 +113,18 @@ def _vouched(folders: Sequence[Path], voucher: Voucher, say: Say) -> list[Outcom
     """Have signed and stamped what the batch finished, and what former ones left; an outcome for what cannot be."""
     failed = vouch(folders, voucher, say)
     return [Outcome("custody", None, "; ".join(failed), 0.0, ProductError.__name__)] if failed else []
+
+
+def _closed(outcomes: Sequence[Outcome], batch: Batch, books: Books) -> list[Outcome]:
+    """Write and send what the batch came to; an outcome only where that failed."""
+    try:
+        return close_batch(outcomes, batch.config, books)
+    except Exception as error:  # noqa: BLE001 - the batch boundary: the sites are finished, whatever is told of them
+        line = f"unexpected {type(error).__name__}: {' '.join(str(error).split())}"
+        books.say("digest", line)
+        if not books.ended:
+            books.end(1)
+        return [Outcome("digest", None, line, 0.0, "Exception")]
 
 
 @contextmanager
