@@ -22,6 +22,8 @@ from pipeline.state_records import LOGS
 
 _GB = 1e9
 _WORK, _MEMORY = ".work", ".memory"
+_RECORDS = ".records"
+"""Of a fetch that has become a version."""
 _SHOWN = 4
 """Folders named of those that take most."""
 
@@ -125,8 +127,13 @@ def find(out: Path, store: Path) -> list[Copy]:
     remembered = [path for path in _plain(out, f"{_MEMORY}/*") if path.is_dir()]
     # However old: age would be told by a clock, and a fetch that goes on may save what was paid for.
     fetches = _plain(store, "*/*/*/.part-*")
-    kinds: tuple[tuple[Kind, list[Path]], ...] = ("leftover", left), ("memory", remembered), ("fetch", fetches)
-    return [_copy(path, kind) for kind, paths in kinds for path in paths]
+    ended = [path for path in fetches if path.suffix == _RECORDS and not path.with_suffix("").exists()]
+    kinds: tuple[tuple[Kind, list[Path]], ...] = (
+        ("leftover", [*left, *ended]),
+        ("memory", remembered),
+        ("fetch", fetches),
+    )
+    return [_copy(path, kind) for kind, paths in kinds for path in paths if kind == "leftover" or path not in ended]
 
 
 def disk_use(out: Path, store: Path) -> DiskUse:
