@@ -14,7 +14,8 @@ from pathlib import Path
 
 BALLAST = "ballast"
 _CHANGES = {
-    "os.rename": 1, "os.remove": 0, "os.rmdir": 0, "os.mkdir": 0, "os.truncate": 0, "shutil.rmtree": 0, "sqlite3.connect": 0
+    "os.rename": 1, "os.remove": 0, "os.rmdir": 0, "os.mkdir": 0, "os.truncate": 0, "shutil.rmtree": 0,
+    "sqlite3.connect": 0,
 }  # fmt: skip
 """Events of the interpreter that change a file, and which of their arguments is its name."""
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
