@@ -58,9 +58,10 @@ def run_batch(sites: Sequence[Site], batch: Batch, say: Say, show: Show = _unsee
     channels(batch.config.notify)  # what they lack is told before any work
     out, settings = batch.config.out, settings_sha256(batch.config)
     voucher = ready(batch.config.custody)
-    with locked(out), nullcontext(make_room(batch.config)) as made, open_books(out, sites, say, show) as books:
-        for line in made:
+    with locked(out), nullcontext(make_room(batch.config)) as room, open_books(out, sites, say, show) as books:
+        for line in room.lines:
             books.say("disk", line)
+        room.needed()
 
         def run_one(site: Site) -> Outcome:
             with books.site(site, settings) as ended:

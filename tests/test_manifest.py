@@ -512,8 +512,8 @@ def test_what_lies_about_in_a_result_is_named_and_working_records_are_not(tmp_pa
     strange = (
         "notes.txt", "logs/notes.txt", "logs/deeper/0001.jsonl", ".hidden", "elsewhere/manifest.json.bak",
         "hoeryong/hoeryong.gpkg-wal", "hoeryong/.other.part/other", "hoeryong/runs/0001.json.bak",
-        "hoeryong/masks/a.tif", "hoeryong/inputs/claims.yaml", "hoeryong/tables/deeper/x.csv", "hoeryong/.DS_Store", "evidence/x.tif",
-        "evidence/l2a/x.tif", "evidence/l2a/S2A_1/x.tif", "evidence/l2a/S2A_1/window/x.tif",
+        "hoeryong/masks/a.tif", "hoeryong/inputs/claims.yaml", "hoeryong/tables/deeper/x.csv", "hoeryong/.DS_Store",
+        "evidence/x.tif", "evidence/l2a/x.tif", "evidence/l2a/S2A_1/x.tif", "evidence/l2a/S2A_1/window/x.tif",
         "evidence/l2a/S2A_1/window/v1/swir16.tif", "evidence/l2a/S2A_1/window/v1/deeper/x.tif",
         "evidence/l2a/S2A_1/window/described/x.json",
     )  # fmt: skip
