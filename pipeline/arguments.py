@@ -43,7 +43,7 @@ def make_parser(commands: Mapping[str, Callable[[argparse.Namespace], int]]) -> 
     review.add_argument("--config", type=Path, default=Path("config.yaml"), help="default: config.yaml")
     review.add_argument("--out", type=Path, help="results folder; default: the configuration's")
     review.add_argument("--file", type=Path, metavar="GPKG", help="another copy of the site's review.gpkg")
-    add("verify", "check every hash of finished results").add_argument("folder", type=Path, metavar="DIR")
+    _verify(add("verify", "check every hash of finished results, and what vouches for them"))
     chain = add("trace", "follow a number or a sentence of the report to the pixels it rests on")
     chain.add_argument("folder", type=Path, metavar="DIR", help="folder of a site's result")
     chain.add_argument("id", metavar="ID", help="address of a row or a sentence, as after # in links of report.html")
@@ -54,12 +54,7 @@ def make_parser(commands: Mapping[str, Callable[[argparse.Namespace], int]]) -> 
     compare.add_argument("after", metavar="RUN_B", help="the same of the later run")
     compare.add_argument("--all", action="store_true", help="list every number, also of rings, controls, single piles")
     compare.add_argument("--json", action="store_true", help="one JSON document, with all digits")
-    export = add("export", "write finished results into one archive that others can open and check alone")
-    export.add_argument("sites", nargs="*", metavar="SITE", help="site ids; none means every site")
-    export.add_argument("--config", type=Path, default=Path("config.yaml"), help="default: config.yaml")
-    export.add_argument("--out", type=Path, help="results folder; default: the configuration's")
-    export.add_argument("--to", type=Path, metavar="FILE.zip", help="the archive; default: named by site and manifest")
-    export.add_argument("--redaction", type=Path, metavar="FILE", help="YAML file that says what to hide, and why")
+    _archive(add("export", "write finished results into one archive that others can open and check alone"))
     sites = add("sites", "check, list or show site files")
     sites.add_argument("action", nargs="?", choices=("check", "list", "show"), default="list")
     sites.add_argument("site", nargs="?", metavar="SITE")
@@ -90,6 +85,19 @@ def _schedule(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--system", action="store_true", help="units of the whole machine, printed unless --to is given")
     sub.add_argument("--credentials", type=Path, metavar="FILE", help="NAME=value lines for the environment, mode 600")
     sub.add_argument("--remove", action="store_true", help="stop the timer and remove the units")
+
+
+def _verify(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("folder", type=Path, metavar="DIR", help="of a site's result, or of all sites")
+    sub.add_argument("--json", action="store_true", help="everything, for programs")
+
+
+def _archive(export: argparse.ArgumentParser) -> None:
+    export.add_argument("sites", nargs="*", metavar="SITE", help="site ids; none means every site")
+    export.add_argument("--config", type=Path, default=Path("config.yaml"), help="default: config.yaml")
+    export.add_argument("--out", type=Path, help="results folder; default: the configuration's")
+    export.add_argument("--to", type=Path, metavar="FILE.zip", help="the archive; default: named by site and manifest")
+    export.add_argument("--redaction", type=Path, metavar="FILE", help="YAML file that says what to hide, and why")
 
 
 def _years(text: str) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from pipeline.claims import ClaimFinding, share
 from pipeline.closing import close_batch
 from pipeline.errors import InputError, ProductError, StocklineError
 from pipeline.lock import locked
+from pipeline.notify import channels
 from pipeline.past import how_ended, read_past
 from pipeline.products.geopackage import read_tables
 from pipeline.products.index_page import write_index
@@ -53,6 +54,7 @@ def run_batch(sites: Sequence[Site], batch: Batch, say: Say, show: Show = _unsee
     InputError
         The configuration names something that is no catalogue; no site can be run with it.
     """
+    channels(batch.config.notify)  # what they lack is told before any work
     out, settings = batch.config.out, settings_sha256(batch.config)
     with locked(out), nullcontext(make_room(batch.config)) as made, open_books(out, sites, say, show) as books:
         for line in made:

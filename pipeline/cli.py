@@ -213,13 +213,12 @@ def _validate(parsed: argparse.Namespace) -> int:
 
 
 def _verify(parsed: argparse.Namespace) -> int:
-    from pipeline.products.verify import verify
+    from pipeline.products.verify import examine
 
-    problems = verify(parsed.folder)
-    for problem in problems:
-        _tell(str(problem))
-    _tell(f"{parsed.folder}: " + (f"{len(problems)} problems" if problems else "every hash agrees"))
-    return 1 if problems else 0
+    found = examine(parsed.folder)
+    for line in found.json_lines if parsed.json else found.lines:
+        _tell(line)
+    return 1 if found.problems else 0
 
 
 def _trace(parsed: argparse.Namespace) -> int:

@@ -10,7 +10,17 @@ from typing import Any, Protocol
 
 from pipeline.errors import ProductError
 from pipeline.products.atomic import atomic_path
-from pipeline.state_records import BATCH, STATE, BatchRun, Letter, SiteKnown, SiteRun
+from pipeline.state_records import (
+    APPLICATION,
+    BATCH,
+    FORMAT,
+    STATE,
+    BatchRun,
+    Letter,
+    SiteKnown,
+    SiteRun,
+    other_format,
+)
 
 _WAIT_S = 5.0
 _BATCH = "SELECT number, started, finished, exit_status, version, sites FROM batches"
@@ -54,11 +64,22 @@ def read_past(out: Path) -> Past:
         # Not read-only: a batch that was killed while it wrote left a journal, which the first reader plays back.
         address = f"{path.absolute().as_uri()}?mode=rw"
         with contextlib.closing(sqlite3.connect(address, timeout=_WAIT_S, uri=True)) as connection:
-            return past_of(_Reader(connection))
+            connection.execute("BEGIN")  # all of it as it was at one moment
+            return past_of(_checked(path, _Reader(connection)))
     except sqlite3.Error as error:
         raise ProductError(
             f"{path}: cannot be read ({error}); the next run keeps it aside and begins a new one"
         ) from error
+
+
+def _checked(path: Path, database: Rows) -> Rows:
+    """Return a database of this program and version; :class:`ProductError` for any other."""
+    ((application,),), ((written,),) = (database.rows(f"PRAGMA {key}") for key in ("application_id", "user_version"))
+    if application != APPLICATION:
+        raise ProductError(f"{path}: is no record of batches; the next run keeps it aside and begins a new one")
+    if written != FORMAT:
+        raise ProductError(other_format(path, written))
+    return database
 
 
 def past_of(database: Rows) -> Past:

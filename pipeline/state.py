@@ -15,11 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import ProductError
-from pipeline.state_records import BATCH, GOOD, LOGS, STATE, Letter
+from pipeline.state_records import APPLICATION, BATCH, FORMAT, GOOD, LOGS, STATE, Letter, other_format
 
-APPLICATION = 0x53746B6C
-"""Says in the head of the file that it is ours ("Stkl")."""
-FORMAT = 1
 _WAIT_S = 30.0
 _BROKEN = {"SQLITE_NOTADB", "SQLITE_CORRUPT"}
 _SCHEMA = f"""
@@ -190,6 +187,7 @@ def _usable(path: Path) -> sqlite3.Connection | None:
     connection = sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
     ours = False
     try:
+        connection.execute("PRAGMA foreign_keys = ON")
         ours = _is_ours(path, connection)
     except sqlite3.DatabaseError as error:
         # The first two words: SQLITE_CORRUPT has kinds.
@@ -214,10 +212,7 @@ def _is_ours(path: Path, connection: sqlite3.Connection) -> bool:
     if application != APPLICATION:
         return False
     if written != FORMAT:
-        raise ProductError(
-            f"{path}: has format {written}, this version of the program knows {FORMAT}; use the version that wrote it, "
-            "or another --out"
-        )
+        raise ProductError(other_format(path, written))
     return bool(connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
 
 
@@ -245,7 +240,7 @@ def _adopt(path: Path, connection: sqlite3.Connection) -> None:
 
 
 def _put_aside(path: Path) -> Path:
-    """Rename a file that is no database of ours, with the journal beside it, which would be played into a new one."""
+    """Rename a file that is no database of ours; a journal beside it is gone since it was opened."""
     taken = {
         int(found[1])
         for other in path.parent.iterdir()
@@ -253,10 +248,6 @@ def _put_aside(path: Path) -> Path:
     }
     aside = path.with_name(f"{STATE}.aside-{max(taken, default=0) + 1}")
     path.rename(aside)
-    for ending in ("-journal", "-wal", "-shm"):
-        beside = path.with_name(path.name + ending)
-        if beside.exists():
-            beside.rename(aside.with_name(aside.name + ending))
     return aside
 
 

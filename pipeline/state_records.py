@@ -8,6 +8,9 @@ STATE = "state.sqlite"
 BATCH = "batch.json"
 LOGS = "logs"
 """Working records in a folder of results."""
+APPLICATION = 0x53746B6C
+"""Says in the head of the database that it is ours ("Stkl")."""
+FORMAT = 1
 GOOD = ("finished", "up_to_date")
 
 
@@ -102,3 +105,11 @@ class Letter:
     subject: str
     body: str
     error: str | None
+
+
+def other_format(path: object, written: int) -> str:
+    """Say that a database is of another version of this program."""
+    return (
+        f"{path}: has format {written}, this version of the program knows {FORMAT}; use the version that wrote it, or "
+        "another --out"
+    )

@@ -12,6 +12,7 @@ from test_manifest import WHEN, make_inputs, put
 from pipeline.errors import ProductError
 from pipeline.products import publish
 from pipeline.products.geopackage import write_geopackage
+from pipeline.products.inputs import write_inputs
 from pipeline.products.manifest import build_manifest, read_manifest
 from pipeline.products.placing import go_on, seal
 from pipeline.products.publish import rebuild_report
@@ -26,6 +27,7 @@ def sealed(base, names, content=b"new"):
     stage, inputs = base / "stage", make_inputs(base, SITE)
     shutil.rmtree(stage, ignore_errors=True)
     made = [put(stage / name, content + name.encode()) for name in names]
+    made += write_inputs(stage, inputs)
     facts = RunFacts(WHEN, WHEN + dt.timedelta(seconds=1), 1, (), inputs.evidence_root, inputs.archive_root)
     seal(stage, base / "out" / SITE, build_manifest(inputs, stage, made), facts)
     return base / "out" / SITE
@@ -60,6 +62,7 @@ def test_products_that_are_no_longer_made_go_and_what_others_put_there_stays(tmp
     folder = sealed(tmp_path, ["composites/2019.tif", "tables/zones.csv", f"{SITE}.gpkg"], b"newer")
     left = set(hashes(folder, without=("runs/",)))
     new = {"composites/2019.tif", "tables/zones.csv", f"{SITE}.gpkg", "manifest.json", "run.json"}
+    new.add("inputs/site.geojson")
     assert left == new | set(kept)
     assert (folder / "composites/2019.tif").read_bytes().startswith(b"newer")
     assert {problem.path for problem in verify(folder)} == {"tables/notes.txt", "composites/my.qgz"}
@@ -114,6 +117,7 @@ def result(base):
     package = stage / f"{SITE}.gpkg"
     write_geopackage(package, messy_tables(), 32652, SITE, simulated=False)
     made = [package, put(stage / "report.html", b"as it was"), put(stage / "tables/gone.csv", b"as it was")]
+    made += write_inputs(stage, inputs)
     facts = RunFacts(WHEN, WHEN, 1, (), inputs.evidence_root, inputs.archive_root)
     seal(stage, base / "out" / SITE, build_manifest(inputs, stage, made), facts)
     return base / "out" / SITE

@@ -15,6 +15,7 @@ from test_manifest import WHEN, make_inputs, put
 from pipeline.errors import ProductError
 from pipeline.products import portfolio
 from pipeline.products.geopackage import write_geopackage
+from pipeline.products.inputs import write_inputs
 from pipeline.products.manifest import build_manifest, write_manifest
 from pipeline.products.portfolio import publish_portfolio
 from pipeline.products.runs import RunFacts, write_run
@@ -34,7 +35,7 @@ def finish(base, site, *, simulated=False):
     package = folder / f"{site}.gpkg"
     write_geopackage(package, tables, epsg, site, simulated)
     inputs = make_inputs(base, site)
-    write_manifest(folder, build_manifest(inputs, folder, [package]))
+    write_manifest(folder, build_manifest(inputs, folder, [package, *write_inputs(folder, inputs)]))
     if not (folder / "run.json").exists():
         write_run(folder, RunFacts(WHEN, WHEN, 1, (), inputs.evidence_root, inputs.archive_root))
     return tables

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipeline.errors import InputError, ProductError
 from pipeline.export.archive import write_archive
+from pipeline.export.chains import chain_entries
 from pipeline.export.contents import SitePart, joined, read_part, refuse_unsound
 from pipeline.export.crate import CRATE, crate_of
 from pipeline.export.documents import method_documents
@@ -19,9 +20,9 @@ from pipeline.export.provenance import PROV_JSON, PROV_N, provenance_of
 from pipeline.export.readme import README, SUMS, licence, readme, sums
 from pipeline.export.redacted import redact
 from pipeline.export.redaction import read_steps
-from pipeline.products._documents import MANIFEST, PORTFOLIO, PORTFOLIO_PACKAGE
+from pipeline.products._documents import INDEX, MANIFEST, PORTFOLIO, PORTFOLIO_PACKAGE
 from pipeline.products.finished import Finished
-from pipeline.products.index_page import INDEX, write_index
+from pipeline.products.index_page import write_index
 from pipeline.products.portfolio import publish_portfolio
 
 _SHORT = 12
@@ -130,7 +131,8 @@ def entries_of(parts: Sequence[SitePart], gathered: Sequence[Entry] = ()) -> lis
         What is made of several sites.
     """
     facts = facts_of(parts)
-    files = [*joined(tuple(parts)), *gathered, *method_documents()]
+    chains = [entry for part in parts for entry in chain_entries(part)]
+    files = [*joined(tuple(parts)), *gathered, *chains, *method_documents()]
     told = [
         of_text(
             README, "document", "What this archive is, what was found, how to check it", readme(facts, parts, files)

@@ -139,10 +139,18 @@ def evidence_entries(part: SitePart) -> Iterator[Entry]:
     for kept in part.kept:
         yield kept.entry
         beside = PurePosixPath(kept.entry.path).parent
-        if kept.record is not None and beside not in told and isinstance(kept.entry.content, Path):
-            told.add(beside)
-            about = f"How the pixels of scene {kept.file.scene_id} were asked for, and when they came"
-            yield of_file(f"{beside}/{RECORD}", "record", about, kept.entry.content.with_name(RECORD))
+        if kept.record is None or beside in told or not isinstance(kept.entry.content, Path):
+            continue
+        told.add(beside)
+        version = kept.entry.content.parent
+        about = f"How the pixels of scene {kept.file.scene_id} were asked for, and when they came"
+        yield of_file(f"{beside}/{RECORD}", "record", about, version / RECORD)
+        about = f"How the provider described the pixels of scene {kept.file.scene_id} later"
+        for note in sorted((version.parent / "described").glob("*.json")):
+            name = f"{beside.parent}/described/{note.name}"
+            # Descriptions of a later run are of that run; this one knows only those its record names.
+            if not part.run.records or name.removeprefix(f"{EVIDENCE}/") in part.run.records:
+                yield of_file(name, "record", about, note)
 
 
 def joined(parts: tuple[SitePart, ...]) -> list[Entry]:

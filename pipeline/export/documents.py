@@ -16,6 +16,7 @@ _DOCUMENTS = (
     ("docs/accuracy.md", "Accuracy against known truth"),
     ("docs/contract.md", "Every file, layer and column"),
     ("docs/review.md", "What reviewers decide, and how that is kept"),
+    ("docs/recompute.py", "Measures areas of piles again from the pixels, with public libraries only"),
     ("LICENSE", "Licence of the program"),
 )
 """Path in the checkout, and what it is."""

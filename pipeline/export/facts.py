@@ -97,7 +97,11 @@ def facts_of(parts: Sequence[SitePart]) -> Facts:
 
 
 def _program(part: SitePart) -> str:
-    return f"{part.manifest.version} (source SHA-256 {part.manifest.code_sha256[:12]})"
+    release = part.run.code
+    commit = ""
+    if release is not None and release.commit is not None:
+        commit = f"commit {release.commit}{' with changes' if release.dirty else ''}, "
+    return f"{part.manifest.version} ({commit}source SHA-256 {part.manifest.code_sha256[:12]})"
 
 
 def _site(part: SitePart) -> SiteFacts:

@@ -26,6 +26,7 @@ _SHARED = (
     ("portfolio.gpkg", "all sites in one GeoPackage; `portfolio.json` has its hash"),
     ("evidence/", "images as the provider delivered them; `record.json` beside them says how and when"),
     ("archive/", "images of an archive on disk, as the run read them"),
+    ("recompute/", "numbers followed to the pixels, for `method/recompute.py`"),
 )
 
 

@@ -14,14 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError, ProductError
+from pipeline.export.chains import lend_evidence
 from pipeline.export.contents import SitePart, read_part
 from pipeline.export.hiding import Hidden, hidden_values, hide
 from pipeline.export.redaction import LOCATION, RUNS, Redacted, Step
 from pipeline.products._documents import COMPOSITES, RUN, InputFile, OutputFile, json_text
 from pipeline.products.geopackage import read_tables, write_geopackage
-from pipeline.products.manifest import RunFacts, describe
+from pipeline.products.manifest import describe
+from pipeline.products.numbers import numbers_of
 from pipeline.products.placing import seal
 from pipeline.products.publish import write_readings
+from pipeline.products.runs import RunFacts
 from pipeline.products.stretch import read_composites
 from pipeline.records import RunRow, Tables
 
@@ -77,8 +80,10 @@ def redact(
     listed = tuple(sorted([*files, *describe(stage, [record])], key=lambda output: output.path))
     inputs = () if location else part.manifest.inputs
     manifest = part.manifest.model_copy(update={"outputs": listed, "inputs": inputs})
-    seal(stage, folder, manifest, _facts(part))
-    return replace(read_part(folder, () if location else part.kept), redacted=told), hidden
+    seal(stage, folder, manifest, _facts(part, numbers_of(package), {} if location else part.run.records))
+    made_anew = replace(read_part(folder, () if location else part.kept), redacted=told)
+    lend_evidence(made_anew, folder)
+    return made_anew, hidden
 
 
 def _told(
@@ -137,11 +142,12 @@ def _write_package(part: SitePart, tables: Tables, steps: Sequence[Step], stage:
     return package
 
 
-def _facts(part: SitePart) -> RunFacts:
-    """Return the facts of the run that stays: its times; the paths of the computer it ran on are no one's business."""
+def _facts(part: SitePart, numbers: Mapping[str, Any], records: Mapping[str, str]) -> RunFacts:
+    """Return the facts of the run that stays: its times, not the folders of the computer it ran on."""
     started, finished = (dt.datetime.fromisoformat(time) for time in (part.run.started, part.run.finished))
     said = (f"redacted copy of the result whose manifest has SHA-256 {part.manifest_sha256}",)
-    return RunFacts(started, finished, part.run.workers, said, Path("evidence"), Path("archive"))
+    roots = Path("evidence"), Path("archive")
+    return RunFacts(started, finished, part.run.workers, said, *roots, records, numbers)
 
 
 def _document(part: SitePart, told: Redacted, counts: Mapping[str, int]) -> dict[str, Any]:

@@ -171,6 +171,8 @@ class Portfolio(_Document):
     simulated: bool
     sites: tuple[GatheredSite, ...]
     outputs: tuple[OutputFile, ...]
+    own_sha256: Sha256 | None = None
+    """As of a run; None in those of before."""
 
 
 _D = TypeVar("_D", Manifest, Run, Portfolio)

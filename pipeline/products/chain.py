@@ -132,7 +132,8 @@ class Rows:
         """Piles of a year that a zone's stock is the sum of: counted before review, their deepest pixel in the zone."""
         zone, rows = self.zones.get(zone_id), self.layers["stockpiles"]
         of_year = [at for at in self._by("stockpiles", year) if rows[at]["machine_tier"] == _COUNTED]
-        return [at for at in of_year if zone is not None and zone.intersects(_point(rows[at]))]
+        # A redacted copy has neither outlines nor places of piles.
+        return [at for at in of_year if zone is not None and not zone.is_empty and zone.intersects(_point(rows[at]))]
 
     def _of_pile(self, row: Columns) -> list[str]:
         return self._by("stockpile_observations", row["pile_id"], row["year"])

@@ -1,5 +1,6 @@
 """Files of a result and of its evidence as they are here: where each lies, whether its hash agrees, how it came."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +13,9 @@ from pipeline.documents import parsed
 from pipeline.evidence import RECORD, sha256_file
 from pipeline.pixels import resampled_by
 from pipeline.products._documents import RUN, InputFile, Run, stays_inside
+from pipeline.products._evidence_check import evidence_roots
 from pipeline.products.links import FileLink, PlacedFile, State
 from pipeline.products.runs import run_records
-from pipeline.products.verify import evidence_roots
 
 _CUTS = 5
 """A window is cut from a larger one, which was cut from another: followed this often."""
@@ -48,10 +49,10 @@ class Evidence:
 
     def _state(self, file: Path, name: str, sha256: str) -> State:
         if file not in self._seen:
-            try:
-                found: State = "agrees" if sha256_file(file) == sha256 else "differs"
-            except OSError:
-                found = "missing"
+            found: State = "missing"
+            if stays_inside(name):
+                with contextlib.suppress(OSError):
+                    found = "agrees" if sha256_file(file) == sha256 else "differs"
             self._seen[file] = found
             if found != "agrees":
                 self.problems.append(f"{name}: {'is not here' if found == 'missing' else 'differs from its hash'}")
@@ -66,8 +67,8 @@ class Evidence:
         nodata_dn : float or None
             As the catalogue declares it; None: as the file does, else 0.
         """
-        roots = [root for root in evidence_roots(self.folder, file, self.run) if stays_inside(file.path)]
-        root = next((root for root in roots if (root / file.path).is_file()), roots[-1] if roots else self.folder)
+        roots = evidence_roots(self.folder, file, self.run)
+        root = next((root for root in roots if (root / file.path).is_file()), roots[-1])
         placed = self.placed(root, self._name(root, file.evidence), file.path, file.sha256)
         here = root / file.path
         record = None

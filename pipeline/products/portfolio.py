@@ -26,6 +26,7 @@ from pipeline.products._documents import (
     GatheredSite,
     OutputFile,
     Portfolio,
+    own_sha256,
     read_document,
     write_document,
 )
@@ -124,7 +125,9 @@ def publish_portfolio(out: Path, failed: Collection[str], pages: Pages = _no_pag
                 current = describe(stage, made[-1:])[0]
             outputs = sorted([*outputs, current], key=lambda output: output.path)
             made.append(stage / PORTFOLIO)
-            write_document(made[-1], wanted.model_copy(update={"outputs": tuple(outputs)}))
+            portfolio = wanted.model_copy(update={"outputs": tuple(outputs)})
+            own = own_sha256(portfolio.model_dump(mode="json"))
+            write_document(made[-1], portfolio.model_copy(update={"own_sha256": own}))
         commit(stage, out)
         go_on(out)
         for name in () if usable else (PORTFOLIO, PORTFOLIO_PACKAGE):
@@ -173,7 +176,7 @@ def _current(out: Path, wanted: Portfolio) -> OutputFile | None:
         return None
     recorded = next((output for output in present.outputs if output.path == PORTFOLIO_PACKAGE), None)
     same = recorded is not None and recorded.sha256 == digest
-    return recorded if same and present.model_copy(update={"outputs": ()}) == wanted else None
+    return recorded if same and present.model_copy(update={"outputs": (), "own_sha256": None}) == wanted else None
 
 
 def _write_package(path: Path, sites: Sequence[tuple[GatheredSite, Finished]], *, simulated: bool) -> None:

@@ -37,7 +37,7 @@ from pipeline.products.software import code_sha256
 from pipeline.products.stretch import read_composites
 from pipeline.products.true_colour import true_colour
 from pipeline.products.view import ReportFacts, View, build_view
-from pipeline.records import LAYERS, MeasurementRow, RunRow
+from pipeline.records import LAYERS, MeasurementRow, RunRow, SiteRow
 from pipeline.review.outcome import review_note
 from pipeline.rules import UNASSESSED_RANKS
 from pipeline.tables import Findings, make_tables
@@ -176,7 +176,7 @@ def write_reports(folder: Path, package: Path) -> Sequence[Path]:
     return [*write_report(folder, view, on_map), write_findings(folder, view, package.stem)]
 
 
-def _view(package: Path) -> tuple[View, SiteMap]:
+def _view(package: Path) -> tuple[View, SiteMap | None]:
     """Say all that the reports say and show; the outlines of single dates are not in it."""
     tables = read_tables(package, [name for name in LAYERS if name != "stockpile_observations"])
     facts = {row.key: row.value for row in tables["run"] if isinstance(row, RunRow)}
@@ -186,6 +186,8 @@ def _view(package: Path) -> tuple[View, SiteMap]:
     said = replace(_report_facts(facts), package_sha256=sha256_file(package))
     view = build_view(tables, pictures, said)
     results = Results(tables, said.baseline_year)
+    if any(site.geometry.is_empty for site in results.rows("sites", SiteRow)):
+        return view, None  # a redacted copy that does not say where it is has no map
     return view, site_map(results, view.summary, map_images(composites), simulated=said.simulated)
 
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 from shapely.geometry.base import BaseGeometry
 
 from pipeline.errors import InputError, ProductError
-from pipeline.products._documents import MANIFEST, MASKS, RUN, InputFile, Manifest, Run, read_document
+from pipeline.products._documents import MANIFEST, MASKS, RUN, InputFile, Manifest, Run, read_document, stays_inside
 from pipeline.products.chain import COUNT, STOCK, Columns, Rows
 from pipeline.products.evidence_files import Evidence, bands_of
 from pipeline.products.geopackage import read_tables
@@ -83,6 +83,8 @@ class _Tracing:
         if not (folder / MANIFEST).is_file():
             raise InputError(f"{folder}: holds no {MANIFEST}; name the folder of one site's result")
         manifest, run = read_manifest(folder), read_document(folder / RUN, Run)
+        if not stays_inside(manifest.site):
+            raise ProductError(f"{folder / MANIFEST}: site {manifest.site!r} is no name of a file; run the site again")
         tables = read_tables(folder / f"{manifest.site}.gpkg")
         layers = {layer: rows_of(layer, found) for layer, found in tables.items() if has_address(layer)}
         zones = {row.zone_id: row.geometry for row in tables["zones"] if isinstance(row, ZoneRow)}

@@ -1,58 +1,94 @@
-"""Re-check every hash of a finished result, offline, and name each file that differs, lacks or is too much."""
+"""Re-check every hash of a finished result, offline, and name each file that differs, lacks or is too much.
 
-import functools
-from collections.abc import Callable, Iterator, Sequence
+Nothing but the folder is needed, with the evidence in it or where the run kept it. Under each file stands which numbers
+rest on it, by the manifest and the numbers the newest run left: not by the file that differs.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any
 
-from pipeline.errors import EvidenceError, InputError, ProductError
-from pipeline.evidence import read_version, sha256_file
+from pipeline.errors import InputError, ProductError
 from pipeline.products._documents import (
-    COMPOSITES,
+    DATABASE_SIDES,
+    EVIDENCE,
+    HIDDEN,
+    INDEX,
+    LOGS,
     MANIFEST,
-    MASKS,
     PLACING,
     PORTFOLIO,
     PORTFOLIO_PACKAGE,
     RUN,
     RUNS,
-    TABLES,
-    InputFile,
-    Manifest,
-    OutputFile,
+    WORKING,
     Portfolio,
-    Run,
+    json_text,
+    own_sha256,
     read_document,
     stays_inside,
 )
+from pipeline.products._evidence_check import check_store
+from pipeline.products._run_chain import kept_numbers
+from pipeline.products._site_check import Checked, check_site
+from pipeline.products.dependence import Dependence
+from pipeline.products.numbers import read_numbers
+from pipeline.products.problems import Hasher, Problem, compared, extra, files_below, make_hasher
 
-EVIDENCE = "evidence"
-ARCHIVE = "archive"
-"""Folder in which an export holds the files of a local archive that were referenced."""
-UNREADABLE = "unreadable"
-
-Hasher: TypeAlias = Callable[[Path], str]
+_ASIDE = "state.sqlite.aside-"
+_SHOWN = 3
+"""Addresses named under a file of the many that may rest on it."""
 
 
 @dataclass(frozen=True)
-class Problem:
-    """One file that is not as recorded; ``path`` is relative to the folder asked about, or absolute outside it.
+class Verification:
+    """What became of a check: problems by site, and how many sites were looked at."""
 
-    ``incomplete`` says that nothing was found wrong, but a referenced file is not here to be checked.
-    """
+    folder: Path
+    sites: int
+    problems: tuple[Problem, ...]
 
-    path: str
-    kind: Literal["differs", "missing", "extra", "incomplete", "unsafe"]
-    detail: str
+    @property
+    def lines(self) -> list[str]:
+        """What to tell a user: each file, which numbers rest on it, and the outcome."""
+        lines = []
+        for problem in self.problems:
+            lines.append(str(problem))
+            if problem.rests:
+                lines.append(f"  {problem.rests}{_some(problem.numbers)}")
+        outcome = f"{len(self.problems)} problems" if self.problems else "every hash agrees"
+        return [*lines, f"{self.folder}: {outcome}"]
 
-    def __str__(self) -> str:
-        """One line for the user."""
-        return f"{self.path}: {self.detail}"
+    @property
+    def document(self) -> dict[str, Any]:
+        """The same as JSON."""
+        problems = [
+            {"path": p.path, "kind": p.kind, "detail": p.detail, "rests": p.rests, "numbers": list(p.numbers)}
+            for p in self.problems
+        ]
+        return {"format": 1, "ok": not self.problems, "sites": self.sites, "problems": problems}
+
+    @property
+    def json_lines(self) -> list[str]:
+        """Lines of :attr:`document`."""
+        return json_text(self.document).splitlines()
+
+
+def _some(numbers: Sequence[str]) -> str:
+    if not numbers:
+        return ""
+    more = f" and {len(numbers) - _SHOWN} more" if len(numbers) > _SHOWN else ""
+    return f": {', '.join(numbers[:_SHOWN])}{more}"
 
 
 def verify(folder: Path) -> list[Problem]:
-    """Re-hash all outputs and evidence of a site, or of all sites of a folder, and check the chain of runs.
+    """Return the problems of :func:`examine`, without the numbers that rest on each file."""
+    return list(_found(folder)[0])
+
+
+def examine(folder: Path) -> Verification:
+    """Re-hash all files of a site's result, or of all sites of a folder, and check the chain of runs.
 
     Copied evidence is looked for in ``evidence/`` of the site's folder, then beside it, then where the run
     kept it; referenced files in ``archive/`` likewise (an export), then where the run found its archive.
@@ -64,32 +100,48 @@ def verify(folder: Path) -> list[Problem]:
 
     Returns
     -------
-    list of Problem
-        Empty when every file is as recorded; by site and then in the order of the manifest.
+    Verification
+        Without problems when every file is as recorded, and there is no other.
 
     Raises
     ------
     InputError
         There is no result in the folder.
     """
-    if _is_result(folder):
-        sites = [folder]
-    elif folder.is_dir():
-        children = (path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-        sites = sorted(path for path in children if _is_result(path))
-    else:
-        sites = []
-    if not sites:
+    problems, sites = _found(folder)
+    dependences = [(site.folder, _dependence(site)) for site in sites]
+    return Verification(folder, len(sites), tuple(_told(problem, folder, dependences) for problem in problems))
+
+
+def _found(folder: Path) -> tuple[list[Problem], list[Checked]]:
+    """Return all problems, paths as they are told, each once, and what was found of each site."""
+    here = folder.absolute()
+    names = _sites(folder)
+    if not names:
         raise InputError(f"{folder}: holds no result; name a site's folder or the folder of all sites")
     # Sites share the files of an archive; each is read once.
-    hasher = functools.cache(_digest)
-    problems = [] if sites == [folder] else list(_verify_portfolio(folder, sites, hasher))
-    for site in sites:
-        inside = "" if site == folder else f"{site.name}/"
-        for problem in _verify_site(site, hasher):
-            outside = Path(problem.path).is_absolute()
-            problems.append(problem if outside else replace(problem, path=inside + problem.path))
-    return problems
+    hasher, held = make_hasher(), set[Path]()
+    sites = [check_site(here / name, hasher, held) for name in names]
+    problems = [] if names == [""] else list(_check_all(here, sites, hasher, held))
+    problems += [problem for site in sites for problem in site.problems]
+    once: dict[tuple[str, str], Problem] = {}
+    for problem in problems:
+        path = Path(problem.path)
+        told = path.relative_to(here).as_posix() if path.is_relative_to(here) else str(path)
+        # A file that differs from two hashes is one file; what a manifest names wrongly is told each time.
+        key = told, problem.detail if problem.kind in {"unsafe", "incomplete"} else ""
+        once.setdefault(key, replace(problem, path=told))
+    return list(once.values()), sites
+
+
+def _sites(folder: Path) -> list[str]:
+    """Return the names of the sites of a folder; an empty name where the folder is a site's."""
+    if _is_result(folder):
+        return [""]
+    if not folder.is_dir():
+        return []
+    children = (path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return sorted(path.name for path in children if not path.is_symlink() and _is_result(path))
 
 
 def _is_result(folder: Path) -> bool:
@@ -100,160 +152,93 @@ def _is_result(folder: Path) -> bool:
     )
 
 
-def _verify_portfolio(folder: Path, sites: Sequence[Path], hasher: Hasher) -> Iterator[Problem]:
-    """Check what gathers all sites, where it is: its own files, and that it was made of these results."""
-    anew = "stockline report writes it anew"
-    yield from _verify_placed(folder, "the next batch")
-    if not (folder / PORTFOLIO).is_file():
-        if (folder / PORTFOLIO_PACKAGE).exists():
-            yield Problem(PORTFOLIO, "missing", f"is missing; {PORTFOLIO_PACKAGE} cannot be checked; {anew}")
-        return
+def _check_all(folder: Path, sites: Sequence[Checked], hasher: Hasher, held: set[Path]) -> Iterator[Problem]:
+    """Check what belongs to no single site: what gathers them, their common evidence, and all other files."""
+    if (folder / PLACING).is_dir():
+        detail = "finished files were being put in place when a batch was killed; the next batch goes on"
+        yield Problem(str(folder / PLACING), "incomplete", detail)
+    known = {PORTFOLIO, *WORKING, *(name + side for name in WORKING for side in DATABASE_SIDES)}
+    portfolio = folder / PORTFOLIO
+    if portfolio.is_file() and not portfolio.is_symlink():
+        gathered, wrong = _portfolio(portfolio)
+        yield from [] if wrong is None else [Problem(str(portfolio), "differs", wrong)]
+        known |= {output.path for output in gathered.outputs} if gathered else {INDEX, PORTFOLIO_PACKAGE}
+        yield from _gathered(folder, gathered, sites, hasher) if gathered else ()
+    else:
+        there = [name for name in (PORTFOLIO_PACKAGE, INDEX) if (folder / name).exists()]
+        known |= set(there)
+        if there:
+            detail = f"is missing; {' and '.join(there)} cannot be checked; stockline report writes it anew"
+            yield Problem(str(portfolio), "missing", detail)
+    store = folder / EVIDENCE
+    if store.is_dir() and not store.is_symlink():
+        recorded = {name for site in sites for link in site.chain.links for name in link.run.records}
+        yield from check_store(store, hasher, held, recorded)
+    names = {site.folder.name for site in sites}
+    for path in files_below(folder):
+        first, *below = path.relative_to(folder).parts
+        log = first == LOGS and len(below) == 1 and path.suffix == ".jsonl"
+        elsewhere = below and (first in names or first == EVIDENCE)
+        of_ours = first in HIDDEN or log or elsewhere or (not below and (first in known or first.startswith(_ASIDE)))
+        if not of_ours or (path.is_symlink() and not elsewhere and path != store):
+            yield extra(path, "is no file of a result or of a batch")
+
+
+def _portfolio(path: Path) -> tuple[Portfolio | None, str | None]:
+    """Return the portfolio as it is told, and what is wrong with the file that tells it."""
     try:
-        portfolio = read_document(folder / PORTFOLIO, Portfolio)
+        portfolio = read_document(path, Portfolio)
     except ProductError as error:
-        yield Problem(PORTFOLIO, "differs", f"is not a portfolio: {_reason(error, folder / PORTFOLIO)}")
-        return
+        return None, f"is not a portfolio: {str(error).removeprefix(f'{path}: ').split('; ', maxsplit=1)[0]}"
+    document = portfolio.model_dump(mode="json")
+    if portfolio.own_sha256 is not None and (
+        own_sha256(document) != portfolio.own_sha256 or json_text(document).encode() != path.read_bytes()
+    ):
+        return portfolio, "differs from the hash it holds of itself"
+    return portfolio, None
+
+
+def _gathered(folder: Path, portfolio: Portfolio, sites: Sequence[Checked], hasher: Hasher) -> Iterator[Problem]:
+    """Check the files that gather all sites, and that they were made of these results."""
     for output in portfolio.outputs:
         if stays_inside(output.path):
-            yield from _compare(folder / output.path, output.path, output, hasher, PORTFOLIO)
+            yield from compared(folder / output.path, output.sha256, output.size_bytes, hasher, PORTFOLIO)
         else:
-            yield Problem(PORTFOLIO, "unsafe", f"names {output.path!r}, which is outside the folder")
+            detail = f"names {output.path!r}, which is outside the folder"
+            yield Problem(str(folder / PORTFOLIO), "unsafe", detail)
     gathered = {site.site: site.manifest_sha256 for site in portfolio.sites}
-    present = {site.name: hasher(site / MANIFEST) for site in sites if (site / MANIFEST).is_file()}
-    for name in sorted(gathered.keys() | present.keys()):
+    present = {s.folder.name: hasher(s.folder / MANIFEST) for s in sites if (s.folder / MANIFEST).is_file()}
+    changed = {Path(p.path).parent.name for s in sites for p in s.problems if Path(p.path) == s.folder / MANIFEST}
+    for name in sorted((gathered.keys() | present.keys()) - changed):
         known_to_lack = name in gathered and gathered[name] is None
         if not known_to_lack and gathered.get(name) != present.get(name):
-            yield Problem(PORTFOLIO, "differs", f"was not made of the present result of {name}; {anew}")
+            detail = f"was not made of the present result of {name}; stockline report writes it anew"
+            yield Problem(str(folder / PORTFOLIO), "incomplete" if name in present else "missing", detail)
 
 
-def _verify_site(folder: Path, hasher: Hasher) -> Iterator[Problem]:
-    run: Run | None = None
-    yield from _verify_placed(folder, "the next run of the site")
-    if (folder / RUN).is_file():
-        try:
-            run = read_document(folder / RUN, Run)
-        except ProductError as error:
-            yield Problem(RUN, "differs", f"is not a run record: {_reason(error, folder / RUN)}")
-    yield from _verify_chain(folder, run, hasher)
-    if not (folder / MANIFEST).is_file():
-        yield Problem(MANIFEST, "missing", "is missing; nothing can be checked against it")
-        return
+def _dependence(site: Checked) -> Dependence | None:
+    """Return which numbers rest on which file of a site; None where no run left its numbers as they were."""
+    numbers = kept_numbers(site.folder, site.chain.links, make_hasher())
+    if site.manifest is None or numbers is None:
+        return None
     try:
-        manifest = read_document(folder / MANIFEST, Manifest)
-    except ProductError as error:
-        yield Problem(MANIFEST, "differs", f"is not a manifest: {_reason(error, folder / MANIFEST)}")
-        return
-    yield from _verify_outputs(folder, manifest, hasher)
-    for file in manifest.inputs:
-        yield from _verify_input(folder, file, run, hasher)
+        return Dependence.of(site.manifest, read_numbers(numbers))
+    except ProductError:
+        return None
 
 
-def _verify_placed(folder: Path, who: str) -> Iterator[Problem]:
-    """Tell a reader that files of two runs lie side by side, since a process was killed while it put them in place."""
-    if (folder / PLACING).is_dir():
-        yield Problem(
-            PLACING, "incomplete", f"finished files were being put in place when a run was killed; {who} goes on"
-        )
-
-
-def _verify_chain(folder: Path, run: Run | None, hasher: Hasher) -> Iterator[Problem]:
-    """Check each run against the one before, run.json against the newest, and the manifest against run.json."""
-    kept = sorted((folder / RUNS).glob("*.json"))
-    if not (folder / RUN).is_file():
-        yield Problem(RUN, "missing", "is missing")
-    elif not kept:
-        yield Problem(RUNS, "missing", "is missing; earlier runs cannot be checked")
-    elif hasher(folder / RUN) != hasher(kept[-1]):
-        yield Problem(RUN, "differs", f"differs from the newest run, {RUNS}/{kept[-1].name}")
-    previous: Path | None = None
-    for number, path in enumerate(kept, start=1):
-        name = f"{RUNS}/{path.name}"
-        if path.name != f"{number:04d}.json":
-            yield Problem(f"{RUNS}/{number:04d}.json", "missing", "is missing from the chain of runs")
-            return
-        try:
-            recorded = read_document(path, Run).previous_run_sha256
-        except ProductError as error:
-            yield Problem(name, "differs", f"is not a run record: {_reason(error, path)}")
-        else:
-            if recorded != (hasher(previous) if previous else None):
-                before = f"{RUNS}/{previous.name}" if previous else "an earlier run that is not here"
-                yield Problem(before if previous else name, "differs", f"differs from the hash in {name}")
-        previous = path
-    if run is not None and (folder / MANIFEST).is_file() and hasher(folder / MANIFEST) != run.manifest_sha256:
-        yield Problem(MANIFEST, "differs", f"differs from the hash in {RUN}")
-
-
-def _verify_outputs(folder: Path, manifest: Manifest, hasher: Hasher) -> Iterator[Problem]:
-    for output in manifest.outputs:
-        path = folder / output.path
-        if not stays_inside(output.path) or not path.resolve().is_relative_to(folder.resolve()):
-            yield Problem(MANIFEST, "unsafe", f"names {output.path!r}, which is outside the site's folder")
-        else:
-            yield from _compare(path, output.path, output, hasher)
-    listed = {output.path for output in manifest.outputs}
-    for path in sorted(path for name in (COMPOSITES, MASKS, TABLES) for path in (folder / name).rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if not path.is_dir() and name not in listed:
-            yield Problem(name, "extra", "is not in the manifest")
-
-
-def _verify_input(folder: Path, file: InputFile, run: Run | None, hasher: Hasher) -> Iterator[Problem]:
-    if not stays_inside(file.path):
-        yield Problem(MANIFEST, "unsafe", f"names {file.path!r}, which is outside its archive")
-        return
-    roots = evidence_roots(folder, file, run)
-    found = next((root / file.path for root in roots if (root / file.path).is_file()), None)
-    if found is not None:
-        name = found.relative_to(folder).as_posix() if found.is_relative_to(folder) else str(found.absolute())
-        yield from _compare(found, name, file, hasher)
-        if file.evidence == "copy":
-            yield from _recorded(found, name, file)
-    elif file.evidence == "copy":
-        detail = f"is missing: the copy of band {file.band} of scene {file.scene_id}"
-        yield Problem(f"{EVIDENCE}/{file.path}", "missing", detail)
-    else:
-        yield Problem(MANIFEST, "incomplete", f"incomplete: referenced file {file.path} is not here")
-
-
-def evidence_roots(folder: Path, file: InputFile, run: Run | None) -> list[Path]:
-    """Folders a file of evidence of a site is looked for in: its own, the one of all sites, where the run had it."""
-    name = EVIDENCE if file.evidence == "copy" else ARCHIVE
-    kept = run and (run.evidence_root if file.evidence == "copy" else run.archive_root)
-    return [folder / name, folder.parent / name, *([Path(kept)] if kept else [])]
-
-
-def _recorded(path: Path, name: str, file: InputFile) -> Iterator[Problem]:
-    """Hold a copy against the record beside it, which must be there and say the same."""
-    try:
-        kept = read_version(path.parent).files[file.band].sha256
-    except (EvidenceError, KeyError, ValueError):
-        yield Problem(name, "missing", "has no record beside it that can be read")
-        return
-    if kept != file.sha256:
-        yield Problem(name, "differs", "has another hash in the record beside it than in the manifest")
-
-
-def _compare(
-    path: Path, name: str, recorded: InputFile | OutputFile, hasher: Hasher, where: str = "the manifest"
-) -> Iterator[Problem]:
-    if not path.is_file():
-        yield Problem(name, "missing", "is missing")
-        return
-    digest = hasher(path)
-    if digest == UNREADABLE:
-        yield Problem(name, "missing", "cannot be read")
-    elif digest != recorded.sha256 or path.stat().st_size != recorded.size_bytes:
-        yield Problem(name, "differs", f"differs from the hash in {where}")
-
-
-def _digest(path: Path) -> str:
-    """Return the hash of a file, or UNREADABLE, which equals no hash."""
-    try:
-        return sha256_file(path)
-    except OSError:
-        return UNREADABLE
-
-
-def _reason(error: ProductError, path: Path) -> str:
-    return str(error).removeprefix(f"{path}: ").split("; ", maxsplit=1)[0]
+def _told(problem: Problem, folder: Path, dependences: Sequence[tuple[Path, Dependence | None]]) -> Problem:
+    """Return a problem with the numbers that rest on its file, at every site they are of."""
+    path, said, numbers = folder.absolute() / problem.path, [], []
+    several = len(dependences) > 1
+    for site, dependence in dependences:
+        inside = path.is_relative_to(site)
+        if dependence is None:
+            said += ["which numbers rest on it is not known: no run left them, or not as recorded"] if inside else []
+            continue
+        rest = dependence.numbers_on(path.relative_to(site).as_posix() if inside else problem.path)
+        if rest or inside:
+            at = f"{site.name}: " if several and not inside else ""
+            said.append(at + dependence.said(path.relative_to(site).as_posix() if inside else problem.path))
+            numbers += [f"{site.name}/{address}" if several else address for address in rest]
+    return replace(problem, rests="; ".join(said) or "no number rests on it", numbers=tuple(numbers))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pipeline.products.dependence import NUMBER_LAYERS
 from pipeline.products.difference.inputs import Difference, KeptRun
 from pipeline.products.difference.moves import Compared, Move
-from pipeline.products.difference.shown import difference_of
+from pipeline.products.difference.shown import Said, difference_of
 from pipeline.products.difference.steps import Step
 from pipeline.products.difference.why import Why
 from pipeline.products.difference.words import ARROW, Names, difference_name, number_name, step_name
@@ -16,6 +16,12 @@ from pipeline.products.wording import listed
 _SHARED = "through what all years share"
 _MOST_STEPS = 12
 """Results on the way that are named unless all are asked for: a new reference scene moves the shift of every other."""
+_KINDS = {"moved": "moved", "new": "new", "gone": "no longer there"}
+_NO_ROW = "no such number"
+_IN_SHORT = {"", "verdict", "status", "dates", "years used", "tier", "review", "test", "quote"}
+"""What is told of a number unless all is asked for; reasons where there is no verdict on a change."""
+_ORDER = ("claims", "changes", "trends", "breaks", "measurements")
+"""Layers in which a reader looks first."""
 _SPOKEN = ("measurements", "changes", "trends", "claims")
 _NOTE = (
     "Causes are what the inputs of a number differ in; no run was repeated without one of them. All years share: how "
@@ -57,10 +63,11 @@ def lines(comparison: Comparison, *, everything: bool) -> Iterator[str]:
     yield f"  {_count(comparison)}."
     yield from _roots(comparison)
     yield from _steps(comparison, everything=everything)
-    listed_moves = list(zip(comparison.compared.moves, comparison.why, strict=True))
-    first = [(move, why) for move, why in listed_moves if move.verdict is not None]
-    rest = [(move, why) for move, why in listed_moves if move.verdict is None]
-    spoken = [(m, w) for m, w in rest if everything or _is_spoken(m, comparison.names)]
+    names = comparison.names
+    moved = sorted(zip(comparison.compared.moves, comparison.why, strict=True), key=lambda m: _place(m[0], names))
+    first = [(move, why) for move, why in moved if move.verdict is not None]
+    rest = [(move, why) for move, why in moved if move.verdict is None]
+    spoken = [(m, w) for m, w in rest if everything or _is_spoken(m, names)]
     for title, kind, part in (
         ("Verdicts that changed", None, first),
         ("Numbers that moved", "moved", spoken),
@@ -71,9 +78,10 @@ def lines(comparison: Comparison, *, everything: bool) -> Iterator[str]:
         if chosen:
             yield f"  {title}: {len(chosen)}"
             for move, why in chosen:
-                yield from _told(move, why, comparison.names)
+                yield from _told(move, why, names, everything=everything)
     yield from _left(comparison, [move for move, _ in rest], [move for move, _ in spoken], everything=everything)
-    yield f"  {_NOTE}"
+    if moved:
+        yield f"  {_NOTE}"
 
 
 def _head(comparison: Comparison) -> str:
@@ -88,14 +96,14 @@ def _same(comparison: Comparison) -> str:
 
 
 def _count(comparison: Comparison) -> str:
-    moves = comparison.compared.moves
-    verdicts = sum(move.verdict is not None for move in moves)
-    parts = [f"{verdicts} verdict{'' if verdicts == 1 else 's'} changed", f"{len(moves)} numbers moved"]
+    moves, same = comparison.compared.moves, comparison.compared.same
+    if not moves:
+        return f"No number moved; {same} read the same"
     kinds = Counter[str](move.kind for move in moves)
-    told = [f"{kinds[kind]} of them {word}" for kind, word in (("new", "new"), ("gone", "gone")) if kinds[kind]]
-    if told:
-        parts[-1] += f" ({', '.join(told)})"
-    return f"{', '.join(parts)}, {comparison.compared.same} read the same"
+    told = [f"{kinds[kind]} {word}" for kind, word in _KINDS.items() if kinds[kind]]
+    verdicts = sum(move.verdict is not None for move in moves)
+    changed = f"{verdicts or 'No'} verdict{'' if verdicts == 1 else 's'} changed"
+    return f"{changed}; numbers: {listed(told)}, {same} the same"
 
 
 def _roots(comparison: Comparison) -> Iterator[str]:
@@ -121,18 +129,36 @@ def _steps(comparison: Comparison, *, everything: bool) -> Iterator[str]:
         yield f"    and {len(comparison.steps) - shown} more; --all lists them"
 
 
-def _told(move: Move, why: Why, names: Names) -> Iterator[str]:
+def _place(move: Move, names: Names) -> tuple[int, int, tuple[int, ...], str]:
+    """Return where a number is told: claims, then by zone in the order of the report, each layer by layer."""
+    layer = _ORDER.index(move.layer) if move.layer in _ORDER else len(_ORDER)
+    years = tuple(move.row[name] for name in ("year_to", "year_from", "year") if name in move.row)
+    zone = -1 if move.layer == "claims" else names.place(move.row.get("zone_id"))
+    return zone, layer, years, move.address
+
+
+def _told(move: Move, why: Why, names: Names, *, everything: bool) -> Iterator[str]:
     yield f"    {number_name(move, names)}"
     for one in move.said:
-        called = f"{one.field.called}: " if one.field.called else ""
-        if move.kind == "moved":
-            beside = (
-                f", {moved}" if not called and (moved := difference_of(move.layer, (move.before, move.after))) else ""
-            )
-            yield f"      {called}{one.before} {ARROW} {one.after}{beside}"
-        elif one.field.called in {"", "verdict"}:
-            yield f"      {called}{one.before if move.kind == 'gone' else one.after}"
+        if everything or one.field.called in _IN_SHORT or _explains(one, move):
+            called = f"{one.field.called}: " if one.field.called else ""
+            yield f"      {called}{_change(move, one)}"
     yield f"      {_because(why)}"
+
+
+def _explains(one: Said, move: Move) -> bool:
+    """Whether a reason is all that is said of a number, or says why there is no verdict on a change."""
+    lacking = (move.after or {}).get("verdict") in {"insufficient_data", "not_observable"}
+    return one.field.called == "reason" and (lacking or len(move.said) == 1)
+
+
+def _change(move: Move, one: Said) -> str:
+    if move.kind == "new":
+        return f"{_NO_ROW} {ARROW} {one.after}"
+    if move.kind == "gone":
+        return f"{one.before} {ARROW} {_NO_ROW}"
+    moved = "" if one.field.called else difference_of(move.layer, (move.before, move.after))
+    return f"{one.before} {ARROW} {one.after}{f', {moved}' if moved else ''}"
 
 
 def _because(why: Why) -> str:

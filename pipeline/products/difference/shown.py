@@ -129,12 +129,12 @@ def said(layer: str, pair: Pair, fdr_q: float) -> tuple[Said, ...]:
 
 
 def difference_of(layer: str, pair: Pair) -> str:
-    """Return the number after minus that before, ``+0.31 ha``; empty where one of them is not there."""
+    """Return the number after minus that before, ``+0.31 ha``; empty where one is not there, or both are the same."""
     field, (before, after) = FIELDS[layer][0], pair
     if before is None or after is None:
         return ""
     values = [row[field.columns[0]] for row in (before, after)]
-    if values[0] is None or values[1] is None or before.get("unit") != after.get("unit"):
+    if None in values or values[0] == values[1] or before.get("unit") != after.get("unit"):
         return ""
     scale = Scale.of(_unit(layer, pair), _amounts(layer, pair))
     # The digits of the wider interval: a difference has no more of them than the numbers.

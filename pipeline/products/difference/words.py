@@ -40,19 +40,24 @@ class Names:
 
     zones: Mapping[str, str]
     headline: frozenset[str]
+    order: tuple[str, ...]
 
     @classmethod
     def of(cls, *runs: KeptRun) -> "Names":
         """Take the names off runs; those of the last count."""
         rows = {row["zone_id"]: row for run in runs for row in run.rows("zones").values()}
         spoken = {zone_id for zone_id, row in rows.items() if row["role"] in HEADLINE_ROLES} | {SITE_ZONE}
-        return cls(
-            {zone_id: row["name"] for zone_id, row in rows.items()} | {SITE_ZONE: "whole site"}, frozenset(spoken)
-        )
+        order = sorted(rows, key=lambda zone_id: (zone_id != SITE_ZONE, zone_id not in spoken, zone_id))
+        called = {zone_id: row["name"] for zone_id, row in rows.items()} | {SITE_ZONE: "whole site"}
+        return cls(called, frozenset(spoken), tuple(order))
 
     def zone(self, zone_id: str) -> str:
         """Name of a zone; its id where it has none."""
         return self.zones.get(zone_id, zone_id)
+
+    def place(self, zone_id: str | None) -> int:
+        """Return where a zone is told: the site first, then named zones; last what is of no zone."""
+        return self.order.index(zone_id) if zone_id in self.order else len(self.order)
 
 
 def number_name(move: Move, names: Names) -> str:
@@ -160,7 +165,7 @@ def _site(difference: Difference) -> str:
     said += [f"zone {zone} is gone" for zone in sorted(old["zones"].keys() - new["zones"].keys())]
     shared = sorted(old["zones"].keys() & new["zones"].keys())
     said += [
-        f"zone {zone} {_area(old['zones'][zone])} {ARROW} {_area(new['zones'][zone])}"
+        f"zone {zone} {_areas(old['zones'][zone], new['zones'][zone])}"
         for zone in shared
         if old["zones"][zone] != new["zones"][zone]
     ]
@@ -205,7 +210,7 @@ def step_name(step: Step, names: Names) -> str:
     if step.kind == "fact":
         return f"{_FACTS[step.name]}: {_value(step.before or None)} {ARROW} {_value(step.after or None)}"
     if step.kind == "zone":
-        return f"zone {names.zone(step.name)}: {_area(step.before)} {ARROW} {_area(step.after)}"
+        return f"zone {names.zone(step.name)}: {_areas(step.before, step.after)}"
     told = [
         f"{name} {step.before.get(name, ABSENT)} {ARROW} {step.after.get(name, ABSENT)}"
         for name in {**step.before, **step.after}
@@ -213,8 +218,14 @@ def step_name(step: Step, names: Names) -> str:
     return f"scene {step.name}: {listed(told)}"
 
 
-def _area(area_m2: float | None) -> str:
-    return "none" if area_m2 is None else show(area_m2).value_with_unit
+def _areas(before_m2: float | None, after_m2: float | None) -> str:
+    """Write two areas with the digits in which they differ."""
+    half = abs(after_m2 - before_m2) if before_m2 is not None and after_m2 is not None else None
+    told = [
+        "none" if area is None else show(area, *(() if half is None else (area - half, area + half))).value_with_unit
+        for area in (before_m2, after_m2)
+    ]
+    return f"{told[0]} {ARROW} {told[1]}"
 
 
 def _value(value: Any) -> str:

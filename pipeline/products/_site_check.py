@@ -1,0 +1,138 @@
+"""One site's folder: every file in it held against manifest and records, and what is not named by them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import ProductError
+from pipeline.products._documents import (
+    CLAIMS_COPY,
+    DATABASE_SIDES,
+    EVIDENCE,
+    HIDDEN,
+    MANIFEST,
+    PLACING,
+    REVIEW,
+    REVIEWS_COPY,
+    SITE_COPY,
+    Manifest,
+    read_document,
+    stays_inside,
+)
+from pipeline.products._evidence_check import ARCHIVE, Place, check_evidence
+from pipeline.products._run_chain import Chain, read_chain
+from pipeline.products.problems import Hasher, Problem, compared, extra, files_below
+from pipeline.review.decisions import from_lines
+
+_WITH_COPIES = 2
+"""Format of manifests beside which copies of inputs lie."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was found of a site: its runs, its manifest (None: neither it nor a copy can be read), and the problems."""
+
+    folder: Path
+    chain: Chain
+    manifest: Manifest | None
+    problems: tuple[Problem, ...]
+
+
+def check_site(folder: Path, hasher: Hasher, held: set[Path]) -> Checked:
+    """Check a site's folder and its evidence; paths of problems are absolute.
+
+    Parameters
+    ----------
+    folder : Path
+    hasher : Hasher
+    held : set of Path
+        Takes the files of evidence that were held to a manifest.
+    """
+    chain = read_chain(folder, hasher)
+    problems = [*_placing(folder), *chain.problems]
+    manifest, wrong = _manifest(folder, chain, hasher)
+    problems += wrong
+    if manifest is not None:
+        problems += _outputs(folder, manifest, hasher)
+        problems += _copies(folder, manifest, hasher)
+        problems += check_evidence(manifest, Place(folder, chain.links, hasher, held))
+        problems += _extras(folder, chain, manifest)
+    return Checked(folder, chain, manifest, tuple(problems))
+
+
+def _placing(folder: Path) -> Iterator[Problem]:
+    """Tell a reader that files of two runs lie side by side, since a process was killed while it put them in place."""
+    if (folder / PLACING).is_dir():
+        detail = "finished files were being put in place when a run was killed; the next run of the site goes on"
+        yield Problem(str(folder / PLACING), "incomplete", detail)
+
+
+def _manifest(folder: Path, chain: Chain, hasher: Hasher) -> tuple[Manifest | None, list[Problem]]:
+    """Return the manifest of the newest run: the one that is there, or where it was changed the one the run kept."""
+    path, newest = folder / MANIFEST, chain.newest
+    if path.is_symlink() or not path.is_file():
+        problems = list(compared(path, "", None, hasher, "")) or [Problem(str(path), "missing", "is missing")]
+    elif newest is not None and hasher(path) != newest.run.manifest_sha256:
+        problems = [Problem(str(path), "differs", f"differs from the hash in {newest.name}")]
+    else:
+        problems = []
+    if problems and newest is not None and newest.manifest is not None:
+        return newest.manifest, problems
+    try:
+        return read_document(path, Manifest), problems
+    except ProductError as error:
+        said = str(error).removeprefix(f"{path}: ").split("; ", maxsplit=1)[0]
+        return None, problems or [Problem(str(path), "differs", f"is not a manifest: {said}")]
+
+
+def _outputs(folder: Path, manifest: Manifest, hasher: Hasher) -> Iterator[Problem]:
+    for output in manifest.outputs:
+        path = folder / output.path
+        if not stays_inside(output.path) or not path.parent.resolve().is_relative_to(folder.resolve()):
+            detail = f"names {output.path!r}, which is outside the site's folder"
+            yield Problem(str(folder / MANIFEST), "unsafe", detail)
+        else:
+            yield from compared(path, output.sha256, output.size_bytes, hasher, "the manifest")
+
+
+def _copies(folder: Path, manifest: Manifest, hasher: Hasher) -> Iterator[Problem]:
+    """Hold the copies of inputs to what the manifest says the result was made from."""
+    wanted = {
+        SITE_COPY: manifest.site_sha256,
+        CLAIMS_COPY: manifest.claims_sha256,
+        REVIEWS_COPY: manifest.reviews_sha256,
+    }
+    named = {output.path: output.sha256 for output in manifest.outputs}
+    for name, digest in wanted.items() if manifest.format >= _WITH_COPIES else ():
+        if named.get(name) != digest:
+            detail = f"names another hash for {name} than for the input it is a copy of"
+            yield Problem(str(folder / MANIFEST), "differs", detail)
+    ledger = folder / REVIEWS_COPY
+    if manifest.reviews_sha256 is not None and hasher(ledger) == manifest.reviews_sha256:
+        try:
+            from_lines(ledger.read_text(encoding="utf-8").split("\n")[:-1], manifest.site)
+        except ValueError as error:
+            yield Problem(str(ledger), "differs", f"its own chain is broken: {error}")
+
+
+def _extras(folder: Path, chain: Chain, manifest: Manifest) -> Iterator[Problem]:
+    """Name what no record tells of. Evidence is searched on its own; folders of work under way are none."""
+    named = {output.path for output in manifest.outputs}
+    known = {MANIFEST, REVIEW, *(REVIEW + side for side in DATABASE_SIDES), *named, *chain.known}
+    for path in files_below(folder):
+        name = path.relative_to(folder).as_posix()
+        first = name.split("/", 1)[0]
+        if first in HIDDEN or (first in {EVIDENCE, ARCHIVE} and first != name) or _under_way(name, known):
+            continue
+        if name not in known:
+            yield extra(path, "is in no manifest and no record")
+        elif path.is_symlink() and name not in named:
+            yield extra(path, "")
+
+
+def _under_way(name: str, known: set[str]) -> bool:
+    """Whether a file lies in the hidden folder in which a file of the result was being written."""
+    *parents, last, _ = ("", *name.split("/"))
+    if not (last.startswith(".") and last.endswith(".part")):
+        return False
+    return "/".join([*parents[1:], last[1 : -len(".part")]]) in known
