@@ -10,10 +10,11 @@ from pipeline.errors import ProductError
 from pipeline.evidence import RECORD
 from pipeline.export.entries import Entry, about_product, of_file
 from pipeline.export.redaction import Redacted
-from pipeline.products._documents import MANIFEST, RUN, RUNS, InputFile, Manifest, Run, read_document
+from pipeline.products._documents import EVIDENCE, MANIFEST, RUN, RUNS, InputFile, Manifest, Run, read_document
+from pipeline.products._evidence_check import ARCHIVE, evidence_roots
 from pipeline.products.finished import Finished
 from pipeline.products.manifest import read_manifest
-from pipeline.products.verify import ARCHIVE, EVIDENCE, evidence_roots, verify
+from pipeline.products.verify import verify
 
 _ROOTS = {"copy": EVIDENCE, "reference": ARCHIVE}
 """Folder of the archive by the kind of evidence: copies lie as in a store, referenced files as in their archive."""
