@@ -213,9 +213,10 @@ def _validate(parsed: argparse.Namespace) -> int:
 
 
 def _verify(parsed: argparse.Namespace) -> int:
+    from pipeline.products.proofs import Trust
     from pipeline.products.verify import examine
 
-    found = examine(parsed.folder)
+    found = examine(parsed.folder, Trust.of(parsed.folder, parsed.signers, parsed.tsa_ca))
     for line in found.json_lines if parsed.json else found.lines:
         _tell(line)
     return 1 if found.problems else 0

@@ -34,6 +34,8 @@ from pipeline.products.software import libraries, release
 MANIFEST_KEPT, NUMBERS_KEPT = "manifest.json.gz", "numbers.json.gz"
 PROOFS = ("sig", "tsr")
 """Endings of what vouches for a record: a signature, a time stamp."""
+PROOFS_KEPT = "proofs"
+"""Ending of the file with the hashes of both, in place of ``json``."""
 _RECORD = re.compile(r"(\d{4,})\.json", re.ASCII)
 _PROOF = re.compile(rf"\d{{4,}}\.json\.({'|'.join(PROOFS)})", re.ASCII)
 
