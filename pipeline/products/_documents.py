@@ -24,6 +24,8 @@ PORTFOLIO = "portfolio.json"
 PORTFOLIO_PACKAGE = "portfolio.gpkg"
 INDEX = "index.html"
 EVIDENCE = "evidence"
+REDACTION = "redaction.json"
+"""Says what was hidden in an exported copy of a result."""
 REVIEW = "review.gpkg"
 """What reviewers work in: not in the manifest."""
 WORKING = ("batch.json", "state.sqlite", "summary.json", "digest.md")

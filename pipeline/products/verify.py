@@ -28,6 +28,7 @@ from pipeline.products._documents import (
     stays_inside,
 )
 from pipeline.products._evidence_check import check_store
+from pipeline.products._export_check import check_exported, exported
 from pipeline.products._run_chain import kept_numbers, read_own
 from pipeline.products._site_check import Checked, check_site
 from pipeline.products.dependence import Dependence
@@ -177,8 +178,12 @@ def _check_all(folder: Path, sites: Sequence[Checked], hasher: Hasher, held: set
     if store.is_dir() and not store.is_symlink():
         recorded = {name for site in sites for link in site.chain.links for name in link.run.records}
         yield from check_store(store, hasher, held, recorded)
+    listed = exported(folder)
+    yield from () if listed is None else check_exported(folder, listed, hasher)
     names = {site.folder.name for site in sites}
     for path in files_below(folder):
+        if listed and path.relative_to(folder).as_posix() in listed and not path.is_symlink():
+            continue
         first, *below = path.relative_to(folder).parts
         log = first == LOGS and len(below) == 1 and path.suffix == ".jsonl"
         elsewhere = below and (first in names or first == EVIDENCE)
