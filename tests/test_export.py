@@ -269,6 +269,7 @@ def test_a_full_disk_leaves_no_half_archive(results, tmp_path, kilobytes):
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert "x.zip: cannot be written" in done.stderr
+    assert "name another with --to" in done.stderr
     assert not list(tmp_path.iterdir())
 
 
