@@ -23,6 +23,7 @@ from pipeline.products._documents import (
 from pipeline.products._evidence_check import ARCHIVE, Place, check_evidence
 from pipeline.products._run_chain import Chain, read_chain
 from pipeline.products.problems import Hasher, Problem, compared, extra, files_below
+from pipeline.products.proofs import Trust, Vouched, check_proofs
 from pipeline.review.decisions import from_lines
 
 _WITH_COPIES = 2
@@ -31,15 +32,19 @@ _WITH_COPIES = 2
 
 @dataclass(frozen=True)
 class Checked:
-    """What was found of a site: its runs, its manifest (None: neither it nor a copy can be read), and the problems."""
+    """What was found of a site: its runs, its manifest (None: neither it nor a copy can be read), and the problems.
+
+    ``vouched`` is what vouches for its newest run, None where no record of a run can be read.
+    """
 
     folder: Path
     chain: Chain
     manifest: Manifest | None
     problems: tuple[Problem, ...]
+    vouched: Vouched | None
 
 
-def check_site(folder: Path, hasher: Hasher, held: set[Path]) -> Checked:
+def check_site(folder: Path, hasher: Hasher, held: set[Path], trust: Trust) -> Checked:
     """Check a site's folder and its evidence; paths of problems are absolute.
 
     Parameters
@@ -48,9 +53,12 @@ def check_site(folder: Path, hasher: Hasher, held: set[Path]) -> Checked:
     hasher : Hasher
     held : set of Path
         Takes the files of evidence that were held to a manifest.
+    trust : Trust
+        Whom the reader trusts.
     """
     chain = read_chain(folder, hasher)
-    problems = [*_placing(folder), *chain.problems]
+    wrong, vouched = check_proofs(folder, chain, trust, hasher)
+    problems = [*_placing(folder), *chain.problems, *wrong]
     manifest, wrong = _manifest(folder, chain, hasher)
     problems += wrong
     if manifest is not None:
@@ -58,7 +66,7 @@ def check_site(folder: Path, hasher: Hasher, held: set[Path]) -> Checked:
         problems += _copies(folder, manifest, hasher)
         problems += check_evidence(manifest, Place(folder, chain.links, hasher, held))
         problems += _extras(folder, chain, manifest)
-    return Checked(folder, chain, manifest, tuple(problems))
+    return Checked(folder, chain, manifest, tuple(problems), vouched)
 
 
 def _placing(folder: Path) -> Iterator[Problem]:
