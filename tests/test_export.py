@@ -165,8 +165,11 @@ def test_provenance_leads_from_the_report_to_what_the_provider_delivered(unpacke
             reached.add(name)
             open_ += leads[name]
     told = manifest(unpacked / SITE)
+    scenes = {f"in:#scene/{SITE}/{file['scene_id']}" for file in told["inputs"]}
+    assert scenes <= leads[f"in:{SITE}/{SITE}.gpkg"]
     for file in told["inputs"]:
         assert f"in:evidence/{file['path']}" in reached
+        assert f"in:#delivered/evidence/{file['path']}" in reached
         asked = document["entity"][f"in:#delivered/evidence/{file['path']}"]
         assert asked["schema:url"] == file["href"]
     stated = {name: told["schema:sha256"] for name, told in document["entity"].items() if "schema:sha256" in told}
