@@ -303,3 +303,10 @@ def test_its_name_tells_site_and_manifest(results, tmp_path):
     call("export", SITE, "--config", results / "config.yaml", cwd=tmp_path)
     digest = hashlib.sha256((results / "results" / SITE / "manifest.json").read_bytes()).hexdigest()
     assert [path.name for path in Path(tmp_path).iterdir()] == [f"stockline-{SITE}-{digest[:12]}.zip"]
+
+
+def test_only_a_newest_run_that_is_signed_is_said_to_be():
+    runs = ["a/runs/0001.json", "a/runs/0001.json.sig", "a/runs/0002.json"]
+    assert readme._newest(runs, "a", ".sig") is None
+    assert readme._newest([*runs, "a/runs/0002.json.sig"], "a", ".sig") == "a/runs/0002.json"
+    assert readme._newest([*runs, "b/runs/0003.json", "b/runs/0003.json.sig"], "a", ".sig") is None
