@@ -92,6 +92,8 @@ def _schedule(sub: argparse.ArgumentParser) -> None:
 
 def _verify(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("folder", type=Path, metavar="DIR", help="of a site's result, or of all sites")
+    sub.add_argument("--signers", type=Path, metavar="FILE", help="your own list of allowed_signers (SSH)")
+    sub.add_argument("--tsa-ca", type=Path, metavar="FILE", help="certificates of time stamping you trust (PEM)")
     sub.add_argument("--json", action="store_true", help="everything, for programs")
 
 

@@ -8,6 +8,7 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 
 from pipeline.printable import plain
+from pipeline.products.results import SITE_ZONE
 from pipeline.products.rounding import ABSENT
 from pipeline.products.scale import Scale
 from pipeline.products.spelling import legible
@@ -48,8 +49,8 @@ def digest_of(summary: Summary) -> str:
     """Write the digest as Markdown that reads well as plain text."""
     blocks = [
         [f"# {_MARK if summary.simulated else ''}Batch {summary.batch}, {_day(summary.started)}", "", _first(summary)],
-        _section("Verdicts that changed", [*_verdict_lines(summary.verdict_changes), *_more(summary)])
-        or ["Nothing changed."],
+        _section("Verdicts that changed", _verdict_lines(summary.verdict_changes)) or [_unchanged(summary)],
+        _more(summary),
         _section("Failed, and what to do", list(_failures(summary))),
         _section("Waiting for clear sky", [_waits(w) for w in summary.waiting]),
         _section("Finished", [_finished(site) for site in summary.sites if site.outcome == "finished"]),
@@ -70,14 +71,16 @@ def _first(summary: Summary) -> str:
     took = f", in {_duration(seconds)}" if seconds >= 0 else ""  # a clock was set back
     said = f"{_counted(len(outcomes), 'site')}: {told or 'none'}{took}."
     if summary.next_window is not None:
-        today = summary.started[:10]
-        opens = (
-            "a window is open now"
-            if summary.next_window <= today
-            else f"the next window opens {_day(summary.next_window)}"
-        )
-        return f"{said} {opens[0].upper()}{opens[1:]}."
+        is_open = summary.next_window <= summary.started[:10]
+        return f"{said} {'A window is open.' if is_open else f'The next window opens {_day(summary.next_window)}.'}"
     return f"{said} No window of the configured years is open or to come (years.last)."
+
+
+def _unchanged(summary: Summary) -> str:
+    told = [site for site in summary.sites if site.manifest_sha256 is not None]
+    if told and all(site.first for site in told):
+        return "These are the first results; there is nothing to compare them with."
+    return "Nothing changed."
 
 
 def _section(title: str, lines: Sequence[str]) -> list[str]:
@@ -89,8 +92,9 @@ def _section(title: str, lines: Sequence[str]) -> list[str]:
 
 
 def _verdict_lines(changes: Sequence[VerdictChange]) -> list[str]:
-    """Give the verdicts on single piles last: there may be hundreds."""
-    return [_changed(c) for c in sorted(changes, key=lambda change: change.layer in _OF_PILES)]
+    """Give those on the whole site first, and on single piles last: there may be hundreds."""
+    order = sorted(changes, key=lambda c: (c.layer in _OF_PILES, c.zone != SITE_ZONE and c.layer != "claims"))
+    return [_changed(change) for change in order]
 
 
 def _changed(change: VerdictChange) -> str:
@@ -181,12 +185,15 @@ def _room(summary: Summary) -> Iterator[str]:
         )
 
 
-def _more(summary: Summary) -> Iterator[str]:
+def _more(summary: Summary) -> list[str]:
     """Name the runs to compare, for who wants to know which numbers moved."""
     changed = {change.site for change in summary.verdict_changes}
     runs = [f"{s.site}@{s.told_run} {s.site}@{s.run}" for s in summary.sites if s.site in changed]
-    if runs:
-        yield f"which numbers moved, in the folder of results: {', '.join(f'stockline compare {pair}' for pair in runs)}"
+    if not runs:
+        return []
+    more = f" and {len(runs) - _MOST_LINES} more sites" if len(runs) > _MOST_LINES else ""
+    commands = ", ".join(f"stockline compare {pair}" for pair in runs[:_MOST_LINES])
+    return [f"Which numbers moved, asked in the folder of results: {commands}{more}."]
 
 
 def _gb(size_bytes: int) -> str:

@@ -219,9 +219,10 @@ def _validate(parsed: argparse.Namespace) -> int:
 
 
 def _verify(parsed: argparse.Namespace) -> int:
+    from pipeline.products.proofs import Trust
     from pipeline.products.verify import examine
 
-    found = examine(parsed.folder)
+    found = examine(parsed.folder, Trust.of(parsed.folder, parsed.signers, parsed.tsa_ca))
     return _tell_all(found.json_lines if parsed.json else found.lines, 1 if found.problems else 0)
 
 
@@ -247,8 +248,7 @@ def _export(parsed: argparse.Namespace) -> int:
     made = export(settings.config.out, [site.id for site in settings.sites], parsed.to, parsed.redaction)
     for remark in made.remarks:
         _tell_aside(remark)
-    mark = "SIMULATED " if made.simulated else ""
-    _tell(f"{made.path}: {mark}archive of {made.n_files} files, {made.size_bytes / 1e6:,.1f} MB; begin with README.md")
+    _tell(made.told)
     return 0
 
 

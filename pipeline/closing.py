@@ -13,6 +13,7 @@ from pipeline.config import Config
 from pipeline.errors import InputError, ProductError
 from pipeline.evidence import sha256_file
 from pipeline.notify import Channel, channels, send
+from pipeline.printable import unplaced
 from pipeline.products._documents import MANIFEST, RUNS, Run, json_text, read_document
 from pipeline.products.atomic import atomic_path
 from pipeline.products.difference.command import compare_runs
@@ -85,18 +86,18 @@ def _journal_failed(books: Books) -> list[Outcome]:
 def _gathered(outcome: Outcome, known: SiteKnown, config: Config, books: Books) -> _Site:
     """Say how a site ended, which of its verdicts changed since a digest last told them, and what it waits for."""
     if outcome.published is None:
-        return _Site(_site_summary(outcome))
+        return _Site(_site_summary(outcome, config.out))
     folder, site = outcome.published.folder, outcome.site_id
     manifest = sha256_file(folder / MANIFEST)
     is_open = season_open(config, books.started.date())
     if known.told == manifest and not is_open and outcome.published.skipped:
-        return _Site(_site_summary(outcome, manifest))
+        return _Site(_site_summary(outcome, config.out, manifest))
     try:
         now = read_run(str(folder))
         rows = now.rows("measurements").values()
         waits = waiting(site, rows, config, books.started.date(), simulated=outcome.published.simulated)
     except (ProductError, InputError) as error:
-        return _Site(_site_summary(outcome, manifest, note=f"its numbers cannot be read ({error})"))
+        return _Site(_site_summary(outcome, config.out, manifest, note=f"its numbers cannot be read ({error})"))
     said: dict[str, Any] = {"run": now.number, "first": known.told is None, "headlines": headlines_of(now)}
     changes: list[VerdictChange] = []
     if known.told not in {None, manifest}:
@@ -106,7 +107,7 @@ def _gathered(outcome: Outcome, known: SiteKnown, config: Config, books: Books) 
             said["told_run"] = before.number
         except (ProductError, InputError) as error:
             said["note"] = f"the verdicts told before are no longer there to compare with ({error})"
-    return _Site(_site_summary(outcome, manifest, **said), changes, waits, manifest)
+    return _Site(_site_summary(outcome, config.out, manifest, **said), changes, waits, manifest)
 
 
 def _run_of(folder: Path, manifest: str | None) -> int:
@@ -117,17 +118,18 @@ def _run_of(folder: Path, manifest: str | None) -> int:
     raise ProductError(f"{folder / RUNS}: no run is recorded that made manifest {str(manifest)[:12]}...")
 
 
-def _site_summary(outcome: Outcome, manifest: str | None = None, **said: Any) -> SiteSummary:
-    done = outcome.published
+def _site_summary(outcome: Outcome, out: Path, manifest: str | None = None, **said: Any) -> SiteSummary:
+    """Say how a site ended; others read it, so paths are as below the folder of results."""
+    done, told = outcome.published, {name: unplaced(text, str(out)) for name, text in said.items() if name == "note"}
     return SiteSummary(
         site=outcome.site_id,
         outcome="failed" if done is None else "up_to_date" if done.skipped else "finished",
         simulated=None if done is None else done.simulated,
         seconds=outcome.seconds,
         manifest_sha256=manifest,
-        error=outcome.error,
+        error=None if outcome.error is None else unplaced(outcome.error, str(out)),
         remedy=None if outcome.error is None else REMEDIES.get(outcome.kind or "", OTHER_REMEDY),
-        **said,
+        **{**said, **told},
     )
 
 
@@ -144,7 +146,11 @@ def _summed(sites: Sequence[_Site], others: Sequence[Outcome], config: Config, b
         exit_status=int(failed),
         sites=tuple(site.summary for site in sites),
         failures=tuple(
-            Failure(what=o.site_id, error=o.error or "", remedy=REMEDIES.get(o.kind or "", OTHER_REMEDY))
+            Failure(
+                what=o.site_id,
+                error=unplaced(o.error or "", str(config.out)),
+                remedy=REMEDIES.get(o.kind or "", OTHER_REMEDY),
+            )
             for o in others
         ),
         verdict_changes=tuple(change for site in sites for change in site.changes),

@@ -82,9 +82,9 @@ def _standing(site: str, known: SiteKnown | None, newest: int | None, now: Now) 
     ended = known.ended
     if ended is not None and ended.outcome == "failed":
         reasons.append(("failed", f"FAILED {ended.ended}: {ended.error}"))
-    if good is None:
+    if good is None and not reasons:
         reasons.append(("never", "never finished"))
-    else:
+    if good is not None:
         reasons += [("due", text) for text in _due(good, now)]
         reasons += [("stale", text) for text in _stale(good, now)]
     if now.files is not None and site not in now.files:

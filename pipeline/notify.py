@@ -143,7 +143,7 @@ def _message(mail: MailConfig, subject: str, body: str) -> email.message.EmailMe
     message["Date"] = email.utils.format_datetime(dt.datetime.now(dt.UTC))
     message["Message-ID"] = email.utils.make_msgid(domain=domain)
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(body)
+    message.set_content(body, cte="quoted-printable")  # seven bits: every server takes it
     return message
 
 
@@ -154,7 +154,8 @@ def _mailed(channel: Channel, mail: MailConfig, subject: str, body: str) -> _Ans
         with _connected(mail, channel.notify.timeout_s) as server:
             if channel.secret:
                 server.login(channel.user, channel.secret)
-            refused = server.send_message(message)
+            # Not send_message, which writes ">From" where a line begins with From.
+            refused = server.sendmail(mail.sender, mail.to, message.as_bytes())
     except (OSError, smtplib.SMTPException) as error:
         return _refusal(mail, error)
     # The others have it: sending it again would double theirs.

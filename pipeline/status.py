@@ -88,7 +88,9 @@ def lines(status: Status) -> Iterator[str]:
     yield f"{_counted(len(status.sites))}: {told}"
     yield from _season_lines(status.now)
     if status.past.letters:
-        yield f"{len(status.past.letters)} digests wait to be delivered: {status.past.letters[-1].error or 'not tried'}"
+        waiting = len(status.past.letters)
+        told = "1 digest waits" if waiting == 1 else f"{waiting} digests wait"
+        yield f"{told} to be delivered: {status.past.letters[-1].error or 'not tried'}"
     width = max(len(one.site) for one in status.sites)
     for one in status.sites:
         seen = f"finished {one.good.ended}" if one.good is not None else "never finished"

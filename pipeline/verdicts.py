@@ -17,6 +17,9 @@ _VALUES = {
     "stockpile_changes": "delta_m2",
 }
 """Layers whose rows have a verdict, and the column of its number."""
+_NOTHING = Verdict(
+    verdict="insufficient_data", value=None, lo95=None, hi95=None, unit=None, reason="no two years can be compared"
+)
 _UNITS = {"stockpile_changes": "m2"}
 
 
@@ -65,7 +68,7 @@ def headlines_of(run: KeptRun) -> tuple[Headline, ...]:
                 metric=metric,
                 year_from=None if newest is None else newest["year_from"],
                 year_to=None if newest is None else newest["year_to"],
-                said=_verdict("changes", newest or rows[-1]),
+                said=_verdict("changes", newest) if newest is not None else _NOTHING,
                 unjudged=tuple(sorted(unjudged)),
             )
         )
