@@ -25,8 +25,8 @@ _ORDER = ("claims", "changes", "trends", "breaks", "measurements")
 _SPOKEN = ("measurements", "changes", "trends", "claims")
 _NOTE = (
     "Causes are what the inputs of a number differ in; no run was repeated without one of them. All years share: how "
-    "scenes are laid on each other, offsets, names and tiers of piles, ground that lasts, what unchanged ground shows by "
-    "chance, the baseline year."
+    "scenes are laid on each other, offsets, names and tiers of piles, ground that lasts, what unchanged ground shows "
+    "by chance, the baseline year."
 )
 
 
