@@ -319,7 +319,8 @@ def test_a_scene_that_no_run_used_moves_nothing_unless_offsets_moved():
 
 def test_a_number_that_moved_with_the_tests_of_others_is_laid_to_what_moved_them():
     before = run(changes=change() | change(zone="b", years=(2020, 2021)), scenes=scene("S2", "2020-06-01"))
-    moved = change(zone="b", years=(2020, 2021), delta=9000.0, lo95=5000.0, hi95=13000.0, p_value=0.001)
+    wider = {"delta": 9000.0, "lo95": 5000.0, "hi95": 13000.0, "p_value": 0.001, "q_value": 0.002}
+    moved = change(zone="b", years=(2020, 2021), **wider)
     # S4 is of a year of the number that stands: it would have moved the number itself.
     scenes = scene("S2", "2020-06-01") | scene("S3", "2021-05-01") | scene("S4", "2019-05-01")
     after = run(2, changes=change(q_value=0.028) | moved, scenes=scenes)
