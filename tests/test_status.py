@@ -4,6 +4,7 @@ import datetime as dt
 import fcntl
 import hashlib
 import json
+import threading
 import time
 
 import pytest
@@ -15,6 +16,8 @@ from hypothesis import strategies as st
 from pipeline import __version__, cli
 from pipeline.config import Config, WindowsConfig, YearsConfig, in_windows, read_config
 from pipeline.due import Now, standings
+from pipeline.errors import BusyError
+from pipeline.lock import is_locked, locked
 from pipeline.past import Past
 from pipeline.seasons import next_open, open_days
 from pipeline.state import open_state
@@ -225,3 +228,19 @@ def test_a_batch_that_runs_is_told_and_not_disturbed(tmp_path, capsys):
     left = capsys.readouterr().out.splitlines()
     assert left[0].endswith(": interrupted")
     assert left[-1].split()[:2] == ["a", "interrupted"]
+
+
+def test_who_asks_whether_a_batch_runs_keeps_none_from_beginning(tmp_path):
+    with locked(tmp_path):
+        assert is_locked(tmp_path)
+        with pytest.raises(BusyError, match="another batch is running there"), locked(tmp_path):
+            pytest.fail("two batches hold one folder")
+    assert not is_locked(tmp_path)
+    assert not is_locked(tmp_path / "nothing")
+    with (tmp_path / ".lock").open() as asking:
+        fcntl.flock(asking, fcntl.LOCK_SH)
+        timer = threading.Timer(0.1, fcntl.flock, (asking, fcntl.LOCK_UN))
+        timer.start()
+        with locked(tmp_path):
+            assert is_locked(tmp_path)
+        timer.join()
