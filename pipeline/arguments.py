@@ -49,11 +49,7 @@ def make_parser(commands: Mapping[str, Callable[[argparse.Namespace], int]]) -> 
     chain.add_argument("id", metavar="ID", help="address of a row or a sentence, as after # in links of report.html")
     chain.add_argument("--all", action="store_true", help="leave nothing out")
     chain.add_argument("--json", action="store_true", help="everything, for programs")
-    compare = add("compare", "say which numbers moved between two runs, and what can have moved them")
-    compare.add_argument("before", metavar="RUN_A", help="a site's folder (its newest run), FOLDER@3, or all results")
-    compare.add_argument("after", metavar="RUN_B", help="the same of the later run")
-    compare.add_argument("--all", action="store_true", help="list every number, also of rings, controls, single piles")
-    compare.add_argument("--json", action="store_true", help="one JSON document, with all digits")
+    _compare(add("compare", "say which numbers moved between two runs, and what can have moved them"))
     _archive(add("export", "write finished results into one archive that others can open and check alone"))
     sites = add("sites", "check, list or show site files")
     sites.add_argument("action", nargs="?", choices=("check", "list", "show"), default="list")
@@ -76,6 +72,13 @@ def make_parser(commands: Mapping[str, Callable[[argparse.Namespace], int]]) -> 
     return parser
 
 
+def _compare(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("before", metavar="RUN_A", help="a site's folder (its newest run), FOLDER@3, or all results")
+    sub.add_argument("after", metavar="RUN_B", help="the same of the later run")
+    sub.add_argument("--all", action="store_true", help="list every number, also of rings, controls, single piles")
+    sub.add_argument("--json", action="store_true", help="one JSON document, with all digits")
+
+
 def _schedule(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("--config", type=Path, default=Path("config.yaml"), help="default: config.yaml")
     sub.add_argument("--at", default="*-*-* 03:00", metavar="TIME", help="default: '*-*-* 03:00', every night")
@@ -89,6 +92,8 @@ def _schedule(sub: argparse.ArgumentParser) -> None:
 
 def _verify(sub: argparse.ArgumentParser) -> None:
     sub.add_argument("folder", type=Path, metavar="DIR", help="of a site's result, or of all sites")
+    sub.add_argument("--signers", type=Path, metavar="FILE", help="your own list of allowed_signers (SSH)")
+    sub.add_argument("--tsa-ca", type=Path, metavar="FILE", help="certificates of time stamping you trust (PEM)")
     sub.add_argument("--json", action="store_true", help="everything, for programs")
 
 

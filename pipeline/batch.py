@@ -15,6 +15,7 @@ from pipeline.errors import InputError, ProductError, StocklineError
 from pipeline.lock import locked
 from pipeline.notify import channels
 from pipeline.past import how_ended, read_past
+from pipeline.products.custody import Voucher, ready, vouch
 from pipeline.products.geopackage import read_tables
 from pipeline.products.index_page import write_index
 from pipeline.products.portfolio import publish_portfolio
@@ -56,9 +57,11 @@ def run_batch(sites: Sequence[Site], batch: Batch, say: Say, show: Show = _unsee
     """
     channels(batch.config.notify)  # what they lack is told before any work
     out, settings = batch.config.out, settings_sha256(batch.config)
-    with locked(out), nullcontext(make_room(batch.config)) as made, open_books(out, sites, say, show) as books:
-        for line in made:
+    voucher = ready(batch.config.custody)
+    with locked(out), nullcontext(make_room(batch.config)) as room, open_books(out, sites, say, show) as books:
+        for line in room.lines:
             books.say("disk", line)
+        room.needed()
 
         def run_one(site: Site) -> Outcome:
             with books.site(site, settings) as ended:
@@ -68,6 +71,7 @@ def run_batch(sites: Sequence[Site], batch: Batch, say: Say, show: Show = _unsee
         with _counted(batch, books.say):
             outcomes = _run_all(sites, batch, run_one)
         outcomes += _gathered(out)
+        outcomes += _vouched([out / site.id for site in sites], voucher, books.say)
         for line in tidy(batch.config, [site.id for site in sites]):
             books.say("disk", line)
         return outcomes + _closed(outcomes, batch, books)
@@ -104,6 +108,12 @@ def _gathered(out: Path) -> list[Outcome]:
         took = round((dt.datetime.now(dt.UTC) - started).total_seconds(), 1)
         return [Outcome("portfolio", None, str(error), took, type(error).__name__)]
     return []
+
+
+def _vouched(folders: Sequence[Path], voucher: Voucher, say: Say) -> list[Outcome]:
+    """Have signed and stamped what the batch finished, and what former ones left; an outcome for what cannot be."""
+    failed = vouch(folders, voucher, say)
+    return [Outcome("custody", None, "; ".join(failed), 0.0, ProductError.__name__)] if failed else []
 
 
 def _closed(outcomes: Sequence[Outcome], batch: Batch, books: Books) -> list[Outcome]:

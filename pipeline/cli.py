@@ -8,7 +8,7 @@ import gc
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from pipeline.arguments import SCHEDULER, make_parser
@@ -56,6 +56,13 @@ def _tell(line: str, stream: TextIO | None = None) -> None:
     print(plain(line), file=stream or sys.stdout, flush=stream is not None)
 
 
+def _tell_all(lines: Iterable[str], status: int = 0) -> int:
+    """Print lines and return an exit status."""
+    for line in lines:
+        _tell(line)
+    return status
+
+
 def _tell_aside(line: str) -> None:
     """Print one line beside the results."""
     _tell(line, sys.stderr)
@@ -80,7 +87,8 @@ def entry() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     commands = (
-        _run, _plan, _report, _review, _verify, _trace, _sites, _simulate, _validate, _schedule, _status, _compare, _export,
+        _run, _plan, _report, _review, _verify, _trace, _compare, _export,
+        _sites, _simulate, _validate, _schedule, _status,
     )  # fmt: skip
     return make_parser({command.__name__.removeprefix("_"): command for command in commands})
 
@@ -207,18 +215,15 @@ def _validate(parsed: argparse.Namespace) -> int:
         text = validate(
             parsed.folder, parsed.seed_set, parsed.data, parsed.most, pool, lambda line: progress.say("validate", line)
         )
-    for line in text.splitlines():
-        _tell(line)
-    return 0
+    return _tell_all(text.splitlines())
 
 
 def _verify(parsed: argparse.Namespace) -> int:
+    from pipeline.products.proofs import Trust
     from pipeline.products.verify import examine
 
-    found = examine(parsed.folder)
-    for line in found.json_lines if parsed.json else found.lines:
-        _tell(line)
-    return 1 if found.problems else 0
+    found = examine(parsed.folder, Trust.of(parsed.folder, parsed.signers, parsed.tsa_ca))
+    return _tell_all(found.json_lines if parsed.json else found.lines, 1 if found.problems else 0)
 
 
 def _trace(parsed: argparse.Namespace) -> int:
@@ -226,20 +231,14 @@ def _trace(parsed: argparse.Namespace) -> int:
     from pipeline.products.trace_words import json_of, lines_of
 
     chain = trace(parsed.folder, parsed.id)
-    for line in json_of(chain).splitlines() if parsed.json else lines_of(chain, everything=parsed.all):
-        _tell(line)
-    return 1 if chain.problems else 0
+    said = json_of(chain).splitlines() if parsed.json else lines_of(chain, everything=parsed.all)
+    return _tell_all(said, 1 if chain.problems else 0)
 
 
 def _compare(parsed: argparse.Namespace) -> int:
-    from pipeline.products.difference.command import compare_json, compare_lines
+    from pipeline.products.difference.command import answer
 
-    if parsed.json:
-        print(compare_json(parsed.before, parsed.after))
-        return 0
-    for line in compare_lines(parsed.before, parsed.after, everything=parsed.all):
-        _tell(line)
-    return 0
+    return _tell_all(answer(parsed.before, parsed.after, as_json=parsed.json, everything=parsed.all))
 
 
 def _export(parsed: argparse.Namespace) -> int:
@@ -249,8 +248,7 @@ def _export(parsed: argparse.Namespace) -> int:
     made = export(settings.config.out, [site.id for site in settings.sites], parsed.to, parsed.redaction)
     for remark in made.remarks:
         _tell_aside(remark)
-    mark = "SIMULATED " if made.simulated else ""
-    _tell(f"{made.path}: {mark}archive of {made.n_files} files, {made.size_bytes / 1e6:,.1f} MB; begin with README.md")
+    _tell(made.told)
     return 0
 
 
@@ -287,18 +285,14 @@ def _schedule(parsed: argparse.Namespace) -> int:
     from pipeline.schedule.install import Wish, arrange, present
 
     wish = Wish(parsed.at, parsed.workers, parsed.to, parsed.crontab, parsed.system, parsed.remove, parsed.credentials)
-    for line in arrange(_settings(parsed).config, parsed.config, wish, present()):
-        _tell(line)
-    return 0
+    return _tell_all(arrange(_settings(parsed).config, parsed.config, wish, present()))
 
 
 def _status(parsed: argparse.Namespace) -> int:
     from pipeline.status import as_json, lines, status_at
 
     status = status_at(parsed.config, parsed.out, parsed.years, parsed.sites)
-    for line in as_json(status).splitlines() if parsed.json else lines(status):
-        _tell(line)
-    return 0
+    return _tell_all(as_json(status).splitlines() if parsed.json else lines(status))
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from pipeline.change_sections import BoundaryConfig, FootprintConfig, StatsConfig
 from pipeline.clear_section import ClearConfig
+from pipeline.custody_section import CustodyConfig
 from pipeline.documents import MOST_YAML, parsed_yaml
 from pipeline.errors import InputError
 from pipeline.notify_section import BatchConfig, NotifyConfig
@@ -106,6 +107,7 @@ class Config(Section):
     volume: VolumeConfig = VolumeConfig()
     limits: LimitsConfig = LimitsConfig()
     batch: BatchConfig = BatchConfig()
+    custody: CustodyConfig = CustodyConfig()
     notify: NotifyConfig = NotifyConfig()
     retention: RetentionConfig = RetentionConfig()
 
@@ -206,6 +208,11 @@ def _with_absolute_paths(document: dict[str, Any], folder: Path) -> dict[str, An
     clear = resolved.get("clear")
     if isinstance(clear, dict) and isinstance(clear.get("dem"), str):
         resolved["clear"] = {**clear, "dem": str((folder / clear["dem"]).resolve())}
+    custody = resolved.get("custody")
+    if isinstance(custody, dict):
+        named = {name: custody[name] for name in ("sign_key", "timestamp_ca") if isinstance(custody.get(name), str)}
+        own = {name: str((folder / Path(path).expanduser()).resolve()) for name, path in named.items()}
+        resolved["custody"] = {**custody, **own}
     source = resolved.get("source")
     if isinstance(source, dict) and isinstance(source.get("root"), str):
         source = resolved["source"] = {**source, "root": str((folder / source["root"]).resolve())}

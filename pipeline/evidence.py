@@ -179,9 +179,12 @@ class Fetching:
         self.folder = folder
         self.known_as = known_as
         self.part = folder / f".part-{known_as}"
+        self.aside = folder / f".part-{known_as}.records"
         for left in folder.glob(".part-*"):
             if left != self.part and time.time() - left.stat().st_mtime > _STALE_S:
                 shutil.rmtree(left, ignore_errors=True)
+        if self.part.is_dir() and self.aside.is_dir() and not (self.part / "records").exists():
+            self.aside.rename(self.part / "records")  # killed in the midst of finish
         (self.part / "records").mkdir(parents=True, exist_ok=True)
 
     def came(self, bands: Sequence[str]) -> dict[str, dict[str, Any]]:
@@ -231,8 +234,11 @@ class Fetching:
         }
         write_beside(self.part / RECORD, json_bytes(record))
         made = self.folder / f"v{number}"
+        # Out of the way first: a version that is there holds nothing but what its record names.
+        shutil.rmtree(self.aside, ignore_errors=True)
+        (self.part / "records").rename(self.aside)
         self.part.rename(made)
-        shutil.rmtree(made / "records")
+        shutil.rmtree(self.aside)
         return read_version(made)
 
 

@@ -34,7 +34,7 @@ from pipeline.passes.seen import seen_shares
 from pipeline.pile_measures import as_candidates, pile_measurements, stock_covariance
 from pipeline.plan import open_store, plan_site
 from pipeline.products.inputs import input_copies
-from pipeline.products.manifest import ManifestInputs, archive_root, content_key, is_current
+from pipeline.products.manifest import ManifestInputs, archive_root, is_current
 from pipeline.products.publish import Published, publish, write_package
 from pipeline.products.software import made_with
 from pipeline.remote import Line, line_to
@@ -112,7 +112,7 @@ def run_site(site: Site, batch: Batch, log: Log) -> Published:
             reviews_sha256=ledger.sha256,
             documents=input_copies(site.id, batch.documents, ledger.content),
         )
-        if not batch.force and is_current(out / site.id, content_key(inputs)):
+        if not batch.force and is_current(out / site.id, inputs):
             log("up to date: same scenes, settings and code")
             return Published(out / site.id, inputs.simulated, skipped=True)
         # Nothing here holds what was found once it is written.

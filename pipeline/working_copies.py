@@ -22,6 +22,8 @@ from pipeline.state_records import LOGS
 
 _GB = 1e9
 _WORK, _MEMORY = ".work", ".memory"
+_RECORDS = ".records"
+"""Of a fetch that has become a version."""
 _SHOWN = 4
 """Folders named of those that take most."""
 
@@ -54,18 +56,28 @@ def store_of(config: Config) -> Path:
     return config.store or config.out / "evidence"
 
 
-def make_room(config: Config) -> list[str]:
-    """Finish what a killed batch left half done, make room, and refuse to begin without; the lock must be held.
+@dataclass(frozen=True)
+class Room:
+    """What was done to make room for a batch; ``lacking`` says why it must not begin, None: it may."""
 
-    Returns
-    -------
-    list of str
-        What was done, to be told.
+    lines: tuple[str, ...]
+    lacking: str | None
+
+    def needed(self) -> None:
+        """Raise :class:`ProductError` where there is no room."""
+        if self.lacking is not None:
+            raise ProductError(self.lacking)
+
+
+def make_room(config: Config) -> Room:
+    """Finish what a killed batch left half done, and make the room ``retention.min_free_gb`` asks for.
+
+    The lock must be held. Done before the books of the batch are opened, which need room themselves.
 
     Raises
     ------
     ProductError
-        There is less space than ``retention.min_free_gb`` when all working copies are gone.
+        What was left half done cannot be finished.
     """
     out, store, least = config.out, store_of(config), config.retention.min_free_gb
     try:
@@ -78,12 +90,13 @@ def make_room(config: Config) -> list[str]:
         raise ProductError(f"{out}: {error.strerror or error}; free disk space or choose another --out") from error
     lacking = max(0, round(least * _GB) - _free(out, store))
     lines += _removed(going(find(out, store), None, lacking))
+    lacking_still = None
     if _free(out, store) < least * _GB:
-        raise ProductError(
-            f"{out}: retention.min_free_gb = {least:g} are not free for a batch: {disk_use(out, store)}; free disk "
-            "space, or lower the setting"
+        lacking_still = (
+            f"{out}: a batch begins with retention.min_free_gb = {least:g}, not with less: {disk_use(out, store)}; "
+            "free disk space, or lower the setting"
         )
-    return lines
+    return Room(tuple(lines), lacking_still)
 
 
 def tidy(config: Config, used: Iterable[str]) -> list[str]:
@@ -106,11 +119,18 @@ def tidy(config: Config, used: Iterable[str]) -> list[str]:
         lines.append(
             f"working copies take more than retention.max_working_gb = {limits.max_working_gb:g}: {left / _GB:.2f}"
         )
-    written = {int(path.stem): path for path in _plain(out, f"{LOGS}/*.jsonl") if path.stem.isdecimal()}
-    old = old_logs([(number, path.stat().st_mtime) for number, path in written.items()], limits.keep_log_days)
-    for number in old:
-        written[number].unlink(missing_ok=True)
-    return [*lines, *([f"{len(old)} logs older than {limits.keep_log_days} days were removed"] if old else [])]
+    return lines + _logs_removed(out, limits.keep_log_days)
+
+
+def _logs_removed(out: Path, keep_days: int) -> list[str]:
+    logs = {int(path.stem): path for path in _plain(out, f"{LOGS}/*.jsonl") if path.stem.isdecimal()}
+    try:
+        old = old_logs([(number, path.stat().st_mtime) for number, path in logs.items()], keep_days)
+        for number in old:
+            logs[number].unlink(missing_ok=True)
+    except OSError as error:
+        return [f"{out / LOGS}: old logs cannot be removed ({error.strerror})"]
+    return [f"{len(old)} logs older than {keep_days} days were removed"] if old else []
 
 
 def find(out: Path, store: Path) -> list[Copy]:
@@ -125,8 +145,13 @@ def find(out: Path, store: Path) -> list[Copy]:
     remembered = [path for path in _plain(out, f"{_MEMORY}/*") if path.is_dir()]
     # However old: age would be told by a clock, and a fetch that goes on may save what was paid for.
     fetches = _plain(store, "*/*/*/.part-*")
-    kinds: tuple[tuple[Kind, list[Path]], ...] = ("leftover", left), ("memory", remembered), ("fetch", fetches)
-    return [_copy(path, kind) for kind, paths in kinds for path in paths]
+    ended = [path for path in fetches if path.suffix == _RECORDS and not path.with_suffix("").exists()]
+    kinds: tuple[tuple[Kind, list[Path]], ...] = (
+        ("leftover", [*left, *ended]),
+        ("memory", remembered),
+        ("fetch", fetches),
+    )
+    return [_copy(path, kind) for kind, paths in kinds for path in paths if kind == "leftover" or path not in ended]
 
 
 def disk_use(out: Path, store: Path) -> DiskUse:

@@ -13,7 +13,10 @@ import sys
 from pathlib import Path
 
 BALLAST = "ballast"
-_CHANGES = {"os.rename": 1, "os.remove": 0, "os.rmdir": 0, "os.mkdir": 0, "os.truncate": 0, "sqlite3.connect": 0}
+_CHANGES = {
+    "os.rename": 1, "os.remove": 0, "os.rmdir": 0, "os.mkdir": 0, "os.truncate": 0, "shutil.rmtree": 0,
+    "sqlite3.connect": 0,
+}  # fmt: skip
 """Events of the interpreter that change a file, and which of their arguments is its name."""
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
@@ -44,7 +47,7 @@ class Faults:
             return
         path = os.fsdecode(name)
         if path.startswith(f"{self.folder}/"):
-            self.changes.append(f"{event.removeprefix('os.')} {path.removeprefix(f'{self.folder}/')}")
+            self.changes.append(f"{event.rpartition('.')[2]} {path.removeprefix(f'{self.folder}/')}")
             if len(self.changes) == self.number:
                 self.acting = True
                 self.act()

@@ -20,7 +20,8 @@ NOUNS = {
     "errors": 0, "types": 1, "imagery": 2, "findings": 3, "told": 0, "series_records": 1,
     "pile_records": 1, "ground_records": 1, "review_records": 1, "records": 2, "presets": 0,
     "printable": 0, "documents": 1, "state_records": 0, "summary": 1,
-    "sections": 1, "clear_section": 2, "change_sections": 2, "retention_section": 2, "notify_section": 2, "config": 3,
+    "sections": 1, "clear_section": 2, "change_sections": 2, "retention_section": 2, "notify_section": 2,
+    "custody_section": 2, "config": 3,
 }  # fmt: skip
 PURE = {
     "grid", "radiometry", "clear", "history", "terrain", "align", "scenes", "compare", "trend", "claims", "rules",

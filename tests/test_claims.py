@@ -159,6 +159,7 @@ def test_words_and_numbers_of_the_newest_year():
         hi95=12_845.0,
         test="stockpile_area_m2 in site, 2018-2021 against a baseline year up to 2017: an increase in more than half "
         "of the adequate test years, at least 2, and a decrease in none; margin: 10 % of the baseline value.",
+        tested=tuple(("site", 2017, year) for year in (2018, 2019, 2020, 2021)),
     )
 
 

@@ -1,17 +1,21 @@
 """A batch that is killed, that finds its disk full or its clock wrong: nothing is lost, and the next batch completes.
 
-STOCKLINE_KILLS sets how many moments a batch is killed at, STOCKLINE_FAULT_SEED which; --log-cli-level=INFO lists what
-was found.
+STOCKLINE_KILLS sets how many moments a batch is killed at, STOCKLINE_FAULT_SEED which, STOCKLINE_TOGETHER how often two
+are started at once; --log-cli-level=INFO lists what was found.
 """
 
+import contextlib
 import json
 import logging
 import os
 import random
 import re
 import shutil
+import signal
+import sqlite3
 import subprocess
 import sys
+import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +33,8 @@ from pipeline.products.verify import verify
 pytestmark = pytest.mark.slow
 
 SITE = "site-a"
-KILLS = int(os.environ.get("STOCKLINE_KILLS", "6"))
+KILLS = int(os.environ.get("STOCKLINE_KILLS", "4"))
+TOGETHER = int(os.environ.get("STOCKLINE_TOGETHER", "2"))
 SEED = int(os.environ.get("STOCKLINE_FAULT_SEED", "7"))
 PHASES = {
     "fetching": r"evidence/",
@@ -40,6 +45,14 @@ PHASES = {
     "closing": r"state|batch|logs|summary|digest|\.state|\.batch|\.summary|\.digest",
 }
 """What a batch is doing while it changes files of these names."""
+TIGHT = {
+    "a version is there, records of its fetch too": r"rmtree evidence/.*\.records",
+    "records of a fetch are put aside, it is no version yet": r"rename evidence/.*/v\d+$",
+    "the manifest is not yet in its place": rf"rename {SITE}/manifest\.json$",
+    "new products are decided on": rf"rename {SITE}/\.placing$",
+    "what gathers all sites is not yet in its place": r"rename portfolio\.json$",
+}
+"""Moments between two steps that belong together."""
 LIST = logging.getLogger("faults")
 _FAULTS = str(Path(faults.__file__))
 
@@ -177,9 +190,18 @@ def test_all_phases_are_seen(world):
 
 @pytest.mark.parametrize("nth", range(KILLS))
 def test_killed_at_a_random_moment(nth, world, tmp_path):
-    out = tmp_path / "results"
+    survives(world, tmp_path / "results", moments(world.changes, KILLS, SEED)[nth])
+
+
+@pytest.mark.parametrize("between", TIGHT)
+def test_killed_between_two_steps(between, world, tmp_path):
+    numbers = [number for number, change in enumerate(world.changes, 1) if re.match(TIGHT[between], change)]
+    survives(world, tmp_path / "results", numbers[-1])
+
+
+def survives(world, out, number):
+    """Kill a batch before a change, see that nothing is lost, and let the next one complete."""
     shutil.copytree(world.former, out)
-    number = moments(world.changes, KILLS, SEED)[nth]
     killed = batch(world, out, "kill", number)
     assert killed.returncode == -9, killed.stderr
     (said,) = [line for line in killed.stderr.splitlines() if line.startswith("killed before")]
@@ -227,3 +249,117 @@ def test_a_full_disk(phase, world, disk):
     (disk / BALLAST).unlink()
     completes(world, out)
     LIST.info("%s: %s; verify then: %s", phase, "; ".join(told), "; ".join(after) or "every hash agrees")
+
+
+libfaketime = pytest.mark.skipif(shutil.which("faketime") is None, reason="faketime is not installed")
+
+
+def at(when, stamp=None):
+    """Environment of a process whose clock goes on from a time; that of files is not changed by it."""
+    found = subprocess.run(
+        ["faketime", when, "printenv", "LD_PRELOAD"], capture_output=True, text=True, check=True, env=environment()
+    )
+    clock = (
+        {"FAKETIME": f"@{when}"} if stamp is None else {"FAKETIME_TIMESTAMP_FILE": str(stamp), "FAKETIME_NO_CACHE": "1"}
+    )
+    return {"LD_PRELOAD": found.stdout.strip(), "NO_FAKE_STAT": "1", "TZ": "UTC", **clock}
+
+
+def started(out):
+    """When each run of the site began, in the order of the chain, and each batch, in the order of its number."""
+    with contextlib.closing(sqlite3.connect(out / "state.sqlite")) as state:
+        batches = [row[0][:4] for row in state.execute("SELECT started FROM batches ORDER BY number")]
+    return [
+        json.loads(path.read_text())["started"][:4] for path in sorted((out / SITE / "runs").glob("*.json"))
+    ], batches
+
+
+@libfaketime
+def test_a_clock_that_is_set_back_between_batches(world, tmp_path):
+    out = tmp_path / "results"
+    shutil.copytree(world.former, out)
+    before = started(out)
+    done = batch(world, out, env=at("2031-06-01 12:00:00"))
+    assert done.returncode == 0, done.stderr
+    assert verify(out) == []
+    in_2031 = time.mktime((2031, 6, 1, 12, 0, 0, 0, 0, 0))
+    for path in [out, *out.rglob("*")]:
+        os.utime(path, (in_2031, in_2031))
+    assert call("status", "--config", world.config, "--out", out).returncode == 0
+    done = batch(world, out, "none", 0)
+    assert done.returncode == 0, done.stderr
+    assert "up to date" in done.stdout
+    assert results(out) == world.products
+    done = subprocess.run(
+        command_line("run", "--config", world.config, "--out", out, "--force"), env=environment(), check=False
+    )
+    assert done.returncode == 0
+    runs, batches = started(out)
+    assert runs == [*before[0], "2031", before[0][0]]
+    assert batches == [*before[1], "2031", *before[1], *before[1]]
+    assert completes(world, out).returncode == 0
+    assert sorted(path.name for path in (out / "logs").iterdir()) == [f"{n:04d}.jsonl" for n in range(1, 6)]
+
+
+@libfaketime
+def test_a_clock_that_jumps_back_while_a_batch_runs(world, tmp_path):
+    out, stamp = tmp_path / "results", tmp_path / "clock"
+    shutil.copytree(world.former, out)
+    stamp.write_text("@2031-06-01 12:00:00")
+    (number,) = moments(world.changes, 1, SEED)
+    done = batch(world, out, "clock=@2020-01-01 00:00:00", number, env=at("2031-06-01 12:00:00", stamp))
+    assert done.returncode == 0, done.stderr
+    assert stamp.read_text().startswith("@2020")
+    assert results(out) == world.products
+    assert verify(out) == []
+    assert call("status", "--config", world.config, "--out", out).returncode == 0
+    completes(world, out)
+
+
+def test_two_batches_started_together(world, tmp_path):
+    out = tmp_path / "results"
+    shutil.copytree(world.former, out)
+    words = command_line("run", "--config", world.config, "--out", out, "--force")
+    for _ in range(TOGETHER):
+        both = [
+            subprocess.Popen(words, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            for _ in range(2)
+        ]
+        said = [process.communicate(timeout=300) for process in both]
+        assert sorted(process.returncode for process in both) == [0, 75], said
+        (refused,) = [told for process, told in zip(both, said, strict=True) if process.returncode == 75]
+        assert refused[0] == ""
+        assert refused[1].splitlines() == [
+            f"stockline: {out}: another batch is running there; wait for it or choose another --out"
+        ]
+        assert verify(out) == []
+    assert results(out) == world.products
+
+
+def test_a_machine_that_restarts(world, tmp_path):
+    """All processes end at once; a lock and halves of all kinds are left, also of files of an older version."""
+    out = tmp_path / "results"
+    shutil.copytree(world.former, out)
+    process = subprocess.Popen(
+        command_line("run", "--config", world.config, "--out", out), env=environment(), stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    for line in process.stderr:
+        if "scenes used" in line:
+            break
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    (window,) = [path.parents[1] for path in (out / "evidence").rglob("record.json") if CHANGED in str(path)]
+    for half in (
+        out / ".gathered/portfolio.gpkg", out / ".batch.json.part/batch.json", out / f"{SITE}/.rebuilt/report.html",
+        out / f"{SITE}/.review.gpkg.part/review.gpkg", out / ".work/gone/decoded/0.npy", window / ".part-00/blue.tif",
+    ):  # fmt: skip
+        half.parent.mkdir(parents=True, exist_ok=True)
+        half.write_bytes(b"half")
+    (out / ".lock").write_text("999999\n")
+    assert lost(out, world.former) == []
+    done = batch(world, out)
+    assert done.returncode == 0, done.stderr
+    assert results(out) == world.products
+    shutil.rmtree(window / ".part-00")  # a fetch that can go on is kept until space is short
+    assert strangers(out) == []

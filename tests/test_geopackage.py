@@ -41,7 +41,7 @@ DECLARED = {
     "sites": "id TEXT, name TEXT, kind TEXT, role TEXT, source TEXT, source_date TEXT, uncertainty_m REAL",
     "scenes": "scene_id TEXT, datetime DATETIME, platform TEXT, processing_baseline TEXT, relative_orbit INTEGER, "
     "used BOOLEAN, reason TEXT, clear_fraction REAL, offset_verdict TEXT, shift_x_m REAL, shift_y_m REAL, sha256 TEXT, "
-    "residual_m REAL, evidence_version INTEGER",
+    "residual_m REAL, evidence_version INTEGER, scale REAL, offset_dn REAL, nodata_dn TEXT",
     "stockpiles": "pile_id TEXT, year INTEGER, year_start DATE, year_end DATE, area_m2 REAL, area_lo95_m2 REAL, "
     "area_hi95_m2 REAL, n_dates INTEGER, persistence REAL, tier TEXT, zone_id TEXT, volume_lo_m3 REAL, "
     "volume_hi_m3 REAL, method TEXT, score REAL, material TEXT, persistence_lo95 REAL, persistence_hi95 REAL, "

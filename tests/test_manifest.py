@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from pipeline.errors import InputError, ProductError
 from pipeline.imagery import Item, Refusal, Scene, StoredBand, StoredScene
 from pipeline.products import atomic, software
 from pipeline.products._documents import json_text, own_sha256
-from pipeline.products.inputs import write_inputs
+from pipeline.products.inputs import input_copies, write_inputs
 from pipeline.products.manifest import (
     ManifestInputs,
     archive_root,
@@ -113,7 +114,7 @@ def make_result(base, site="hoeryong", runs=1):
 
 def facts_of(made, inputs, start, finish, **more):
     """What a run tells of itself, with what came with its evidence."""
-    records = evidence_records(made, inputs.evidence_root)
+    records = evidence_records(made.inputs, inputs.evidence_root)
     return RunFacts(start, finish, 2, ("2 scenes",), inputs.evidence_root, inputs.archive_root, records=records, **more)
 
 
@@ -264,6 +265,160 @@ def test_files_outside_their_root_are_refused(tmp_path):
         build_manifest(inputs, tmp_path, [tmp_path / "report.pdf"])
 
 
+# ---------------------------------------------------------------- copies of inputs
+
+
+def test_copies_of_inputs_are_the_bytes_that_were_read(tmp_path):
+    claims, ledger = b"claims: []\n", b'{"line": 1}\n'
+    read = {"hoeryong.geojson": SITE_FILE, "yodok.geojson": b"another", "claims.yaml": claims}
+    documents = input_copies("hoeryong", read, ledger)
+    hashes = {name: hashlib.sha256(content).hexdigest() for name, content in documents.items()}
+    inputs = make_inputs(
+        tmp_path,
+        documents=documents,
+        claims_sha256=hashlib.sha256(claims).hexdigest(),
+        reviews_sha256=hashlib.sha256(ledger).hexdigest(),
+    )
+    written = write_inputs(tmp_path / "site", inputs)
+    assert {path.relative_to(tmp_path / "site").as_posix(): digest(path) for path in written} == hashes
+    assert (tmp_path / "site/inputs/site.geojson").read_bytes() == SITE_FILE
+    for name in documents:
+        changed = dataclasses.replace(inputs, documents=documents | {name: b"since edited"})
+        with pytest.raises(ProductError, match=f"{name}: differs from what site hoeryong was measured by"):
+            write_inputs(tmp_path / "other", changed)
+        lacking = {kept: content for kept, content in documents.items() if kept != name}
+        with pytest.raises(ProductError, match=name):
+            write_inputs(tmp_path / "other", dataclasses.replace(inputs, documents=lacking))
+    with pytest.raises(ProductError, match=r"reviews\.jsonl"):
+        write_inputs(tmp_path / "other", dataclasses.replace(inputs, reviews_sha256=None))
+    assert input_copies("hoeryong", read, b"").keys() == {"inputs/site.geojson", "inputs/claims.yaml"}
+
+
+def test_a_copy_that_is_not_of_the_input_is_named(tmp_path):
+    folder, inputs = make_result(tmp_path, runs=0)
+    made = read_manifest(folder)
+    put(folder / "inputs/site.geojson", b"another site")
+    outputs = [folder / output.path for output in made.outputs]
+    write_manifest(folder, build_manifest(inputs, folder, outputs))
+    write_run(folder, facts_of(made, inputs, WHEN, WHEN))
+    assert [str(problem) for problem in verify(folder)] == [
+        "manifest.json: names another hash for inputs/site.geojson than for the input it is a copy of"
+    ]
+
+
+def test_the_chain_of_a_copied_ledger_is_checked(tmp_path):
+    ledger = b'{"line": 1}\n'
+    inputs = make_inputs(tmp_path, reviews_sha256=hashlib.sha256(ledger).hexdigest())
+    inputs = dataclasses.replace(inputs, documents=inputs.documents | {"inputs/reviews.jsonl": ledger})
+    folder = tmp_path / "out/hoeryong"
+    made = build_manifest(inputs, folder, [put(folder / "report.html", b""), *write_inputs(folder, inputs)])
+    write_manifest(folder, made)
+    write_run(folder, facts_of(made, inputs, WHEN, WHEN))
+    [problem] = verify(folder)
+    assert (problem.path, problem.kind) == ("inputs/reviews.jsonl", "differs")
+    assert problem.detail.startswith("its own chain is broken: line 1")
+
+
+# ---------------------------------------------------------------- software
+
+
+def test_the_software_is_every_library_that_is_needed_and_no_other(tmp_path, monkeypatch):
+    """Held against what pip itself says of the installation."""
+    told = software.libraries()
+    assert list(told) == sorted(told)
+    shown = subprocess.run([sys.executable, "-m", "pip", "list", "--format=json"], capture_output=True, check=True)
+    installed = {re.sub(r"[-_.]+", "-", p["name"]).lower(): p["version"] for p in json.loads(shown.stdout)}
+    assert {name: installed.get(name) for name in told} == told
+    assert {"numpy", "rasterio", "dask", "distributed", "numba", "llvmlite", "tornado"} <= told.keys()
+    assert {"pytest", "ruff", "stockline", "playwright"}.isdisjoint(told)
+
+
+def made_distribution(folder, name, *requires):
+    lines = ["Metadata-Version: 2.1", f"Name: {name}", "Version: 1.0", *(f"Requires-Dist: {r}" for r in requires)]
+    put(folder / f"{name}-1.0.dist-info/METADATA", "\n".join(lines).encode())
+
+
+def test_libraries_are_followed_through_markers_and_extras(tmp_path, monkeypatch):
+    made_distribution(
+        tmp_path, "top", "b[more]", 'c; python_version < "3"', 'dev; extra == "dev"', "top[dev]; extra == 'x'"
+    )
+    made_distribution(tmp_path, "b", 'd; extra == "more"', 'e; extra == "less"', "top")
+    made_distribution(tmp_path, "d", "gone_away>=2")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert software.libraries("top") == {"b": "1.0", "d": "1.0", "gone-away": "absent"}
+    with pytest.raises(ProductError, match="is not installed"):
+        software.libraries("never-made")
+
+
+def test_the_commit_is_that_of_the_checkout_and_said_to_differ_where_it_does(tmp_path, monkeypatch):
+    tree = tmp_path / "tree"
+    put(tree / "pipeline/products/software.py", b"")
+    put(tree / "pipeline/__init__.py", b"")
+    monkeypatch.setattr(software, "__file__", str(tree / "pipeline/products/software.py"))
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+
+    def git(*words):
+        told = ("-c", "user.name=n", "-c", "user.email=n@example.org")
+        done = subprocess.run(["git", *told, *words], cwd=tree, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    git("init", "-q")
+    assert software.commit() == (None, None), "no commit yet"
+    git("add", "pipeline/products/software.py")
+    git("commit", "-qm", "first")
+    assert software.commit() == (None, None), "somebody's repository, of which the package is no part"
+    git("add", ".")
+    git("commit", "-qm", "second")
+    assert software.commit() == (git("rev-parse", "HEAD"), False)
+    put(tree / "notes.txt", b"beside")
+    assert software.commit()[1] is False
+    put(tree / "pipeline/new.py", b"x")
+    assert software.commit()[1] is True
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert software.commit() == (None, None), "git is not installed"
+
+
+def test_another_library_makes_another_key_and_another_commit_does_not(tmp_path, monkeypatch):
+    inputs = make_inputs(tmp_path)
+    key, made = content_key(inputs), software.made_with()
+    monkeypatch.setattr(software, "commit", lambda: ("1" * 40, True))
+    assert content_key(inputs) == key
+    assert software.made_with() == made
+    for name in ("libraries", "bundled"):
+        with monkeypatch.context() as patch:
+            patch.setattr(software, name, lambda: {"numpy": "0.1"})
+            assert content_key(inputs) != key
+            assert software.made_with() != made
+
+
+def test_a_result_of_format_1_is_still_checked(tmp_path):
+    """As the version before wrote it: no code, no copies of inputs, no kept files, records without their own hash."""
+    folder, _ = make_result(tmp_path, runs=0)
+    shutil.rmtree(folder / "inputs")
+    document = json.loads((folder / "manifest.json").read_text())
+    document |= {"format": 1, "outputs": [o for o in document["outputs"] if not o["path"].startswith("inputs/")]}
+    del document["code"]
+    text = json_text(document).encode()
+    put(folder / "manifest.json", text)
+    previous = None
+    for number in (1, 2):
+        run = {
+            "started": "2020-05-01T02:21:00Z", "finished": "2020-05-01T02:22:30Z", "seconds": 90.5, "workers": 2,
+            "log": [], "libraries": {}, "archive_root": str(tmp_path / "archive"),
+            "evidence_root": str(tmp_path / "out/evidence"), "manifest_sha256": hashlib.sha256(text).hexdigest(),
+            "previous_run_sha256": previous,
+        }  # fmt: skip
+        path = put(folder / f"runs/000{number}.json", json_text(run).encode())
+        previous = digest(path)
+    shutil.copy(path, folder / "run.json")
+    assert verify(folder) == []
+    flip(folder / "report.html")
+    assert told(folder) == [("report.html", "differs")]
+    flip(folder / "report.html")
+    path.write_bytes(path.read_bytes().replace(b'"workers": 2', b'"workers": 3'))
+    assert told(folder) == [("run.json", "differs"), ("runs/0002.json", "differs")]
+
+
 # ---------------------------------------------------------------- runs
 
 
@@ -287,20 +442,91 @@ def test_a_run_needs_its_manifest(tmp_path):
 
 def test_a_site_is_current_only_while_all_of_it_is_as_recorded(tmp_path):
     folder, inputs = make_result(tmp_path)
-    key = content_key(inputs)
-    assert is_current(folder, key)
-    assert not is_current(folder, "0" * 64)
-    assert not is_current(tmp_path / "never", key)
-    for path in (folder / "hoeryong.gpkg", folder / "composites/2020.tif", folder / "manifest.json"):
+    assert is_current(folder, inputs)
+    assert not is_current(folder, dataclasses.replace(inputs, simulated=True))
+    assert not is_current(tmp_path / "never", inputs)
+    names = ("hoeryong.gpkg", "composites/2020.tif", "manifest.json", "inputs/site.geojson")
+    for path in (folder / name for name in names):
         content = path.read_bytes()
         flip(path, 5)
-        assert not is_current(folder, key), path
+        assert not is_current(folder, inputs), path
         path.unlink()
-        assert not is_current(folder, key), path
+        assert not is_current(folder, inputs), path
         path.write_bytes(content)
-        assert is_current(folder, key)
+        assert is_current(folder, inputs), path
     (folder / "run.json").unlink()  # interrupted between manifest and run: it is run again
-    assert not is_current(folder, key)
+    assert not is_current(folder, inputs)
+
+
+def test_what_a_provider_says_later_of_the_same_pixels_is_recorded_by_the_next_run(tmp_path):
+    folder, inputs = make_result(tmp_path)
+    window = tmp_path / "out/evidence/l2a/S2A_1/window"
+    note = put(window / "described/0123456789abcdef.json", b'{"version": 1}')
+    name = note.relative_to(tmp_path / "out").as_posix()
+    assert told(folder.parent) == [(name, "extra")]
+    assert told(folder) == [], "others may write into a store beside it"
+    assert not is_current(folder, inputs)
+    write_run(folder, facts_of(read_manifest(folder), inputs, WHEN, WHEN))
+    assert is_current(folder, inputs)
+    assert told(folder.parent) == []
+    flip(note)
+    assert told(folder.parent) == [(name, "differs")]
+    note.unlink()
+    assert told(folder.parent) == [(name, "missing")]
+
+
+def test_a_version_that_only_a_former_run_used_is_still_checked(tmp_path):
+    """The provider has changed a scene since: the first result rests on v1, the present one on v2."""
+    folder, inputs = make_result(tmp_path)
+    copy = put(tmp_path / "out/evidence/l2a/S2A_1/window/v2/red.tif", b"other pixels")
+    record_of(copy)
+    scenes = (inputs.scenes[0], scene("S2A_1", stored(copy, REMOTE, "copy")))
+    later = dataclasses.replace(inputs, scenes=scenes)
+    made = build_manifest(later, folder, [folder / output.path for output in read_manifest(folder).outputs])
+    write_manifest(folder, made)
+    write_run(folder, facts_of(made, later, WHEN, WHEN))
+    assert told(folder.parent) == []
+    for version in ("v1", "v2"):
+        for name in ("red.tif", "record.json"):
+            path = copy.parents[1] / version / name
+            content = path.read_bytes()
+            flip(path)
+            assert told(folder.parent) == [(f"evidence/l2a/S2A_1/window/{version}/{name}", "differs")]
+            path.unlink()
+            assert told(folder.parent) == [(f"evidence/l2a/S2A_1/window/{version}/{name}", "missing")]
+            path.write_bytes(content)
+
+
+def test_what_lies_about_in_a_result_is_named_and_working_records_are_not(tmp_path):
+    folder, _ = make_result(tmp_path)
+    out = folder.parent
+    working = (
+        "batch.json", "state.sqlite", "state.sqlite-wal", "state.sqlite.aside-1", "summary.json", "digest.md",
+        "logs/0001.jsonl", ".lock", ".memory/hoeryong/x", ".work/y", "hoeryong/review.gpkg", "hoeryong/review.gpkg-wal",
+        "hoeryong/.report.html.part/report.html", "evidence/l2a/S2A_1/window/.lock",
+        "evidence/l2a/S2A_1/window/.part-0123/records/red.json",
+    )  # fmt: skip
+    for name in working:
+        put(out / name, b"x")
+    assert told(out) == []
+    strange = (
+        "notes.txt", "logs/notes.txt", "logs/deeper/0001.jsonl", ".hidden", "elsewhere/manifest.json.bak",
+        "hoeryong/hoeryong.gpkg-wal", "hoeryong/.other.part/other", "hoeryong/runs/0001.json.bak",
+        "hoeryong/masks/a.tif", "hoeryong/inputs/claims.yaml", "hoeryong/tables/deeper/x.csv", "hoeryong/.DS_Store",
+        "evidence/x.tif", "evidence/l2a/x.tif", "evidence/l2a/S2A_1/x.tif", "evidence/l2a/S2A_1/window/x.tif",
+        "evidence/l2a/S2A_1/window/v1/swir16.tif", "evidence/l2a/S2A_1/window/v1/deeper/x.tif",
+        "evidence/l2a/S2A_1/window/described/x.json",
+    )  # fmt: skip
+    for name in strange:
+        path = put(out / name, b"x")
+        assert told(out) == [(name, "extra")]
+        path.unlink()
+    for name in ("hoeryong/link", "link", "evidence/l2a/link", "evidence/l2a/S2A_1/window/v1/link"):
+        (out / name).symlink_to(tmp_path)
+        assert told(out) == [(name, "unsafe")], name
+        (out / name).unlink()
+    os.mkfifo(folder / "report.html.pipe")
+    assert told(out) == [("hoeryong/report.html.pipe", "extra")]
 
 
 def test_an_interrupted_manifest_leaves_the_former_one(tmp_path, monkeypatch):

@@ -62,8 +62,10 @@ def test_what_is_packed_comes_back(data):
 
 
 def test_a_file_says_of_every_band_what_it_is(tmp_path, pile):
-    (path,) = write_masks(tmp_path, [pile], "sim-port", simulated=True)
+    path, style = write_masks(tmp_path, [pile], "sim-port", simulated=True)
     assert path == tmp_path / "masks" / "p70003-426002.tif"
+    assert style == path.with_suffix(".qml")
+    assert 'type="paletted" band="2"' in style.read_text(), "the newest year"
     with rasterio.open(path) as file:
         assert file.descriptions == ("object 2018", "object 2019", "S2A_1", "S2A_2")
         assert file.crs.to_epsg() == 32652
@@ -108,7 +110,8 @@ def test_masks_of_a_run_are_those_its_outlines_rest_on(port_results):
     outputs = {output.path for output in read_manifest(folder).outputs}
     piles = {row.pile_id for row in tables["stockpiles"]}
     assert piles
-    assert {f"masks/{name}.tif" for name in piles} == {path for path in outputs if path.startswith("masks/")}
+    files = {f"masks/{name}.{ending}" for name in piles for ending in ("tif", "qml")}
+    assert files == {path for path in outputs if path.startswith("masks/")}
     for name in piles:
         rows = [row for row in tables["stockpile_observations"] if row.pile_id == name]
         with rasterio.open(folder / "masks" / f"{name}.tif") as file:

@@ -77,6 +77,10 @@ def test_every_number_stands_in_a_section_cited_beside_it(page):
     assert {block: sorted(lost) for block, lost in found.items() if lost} == {}
 
 
+def test_the_method_can_be_read_in_a_sitting():
+    assert len(text_of("method.md").split()) <= 2000
+
+
 def test_what_counts_as_a_number():
     assert numbers("97.3 and 2,352 in 2018 of Sentinel-2, S2A, [science 2.1](x.md#21) `0.4`, -0.7 and 27 700") == {
         "97.3", "2352", "0.7", "27", "700",

@@ -58,8 +58,8 @@ def test_a_layer_has_the_columns_of_the_contract_in_order(layer):
 
 
 ADDED = {
-    "claims": ["not_observable", "metric"],
-    "scenes": ["residual_m", "evidence_version"],
+    "claims": ["not_observable", "metric", "tested"],
+    "scenes": ["residual_m", "evidence_version", "scale", "offset_dn", "nodata_dn"],
     "boundary_changes": ["advance_length_m", "review"],
     "stockpiles": [
         "score", "material", "persistence_lo95", "persistence_hi95", "area_max_m2", "area_end_m2", "parts",

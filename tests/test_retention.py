@@ -2,16 +2,18 @@
 
 import datetime as dt
 import fcntl
+import json
 import os
 import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import hashes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import working_copies
+from pipeline import cli, working_copies
 from pipeline.config import Config, SourceConfig
 from pipeline.errors import ProductError
 from pipeline.retention import KEPT_LOGS, Copy, going, old_logs
@@ -100,7 +102,7 @@ def out(tmp_path):
         ".work/site-a/maps/score.npy", ".work/traffic/counts.json", ".gathered/index.html",
         ".batch.json.part/batch.json",
         "site-a/.rebuilt/report.html", "site-a/.review.gpkg.part/review.gpkg", "site-a/runs/.0002.json.part/0002.json",
-        ".memory/site-a/join/.part-ab/score.npy",
+        ".memory/site-a/join/.part-ab/score.npy", "evidence/l2a/item/32652_0_0_1_1/.part-cd.records/blue.json",
     ]  # fmt: skip
     for name in keep + left:
         put(out / name)
@@ -121,12 +123,13 @@ def kept_of(out):
 
 def test_leftovers_go_and_nothing_else(out):
     out, keep = out
-    lines = make_room(config_of(out, min_free_gb=0))
+    room = make_room(config_of(out, min_free_gb=0))
+    room.needed()
     assert kept_of(out) == keep
-    assert lines == ["8 leftovers of runs that were killed removed, 0.00 GB"]
+    assert list(room.lines) == ["9 leftovers of runs that were killed removed, 0.00 GB"]
     assert sorted(path.name for path in (out / ".memory").iterdir()) == ["site-a", "site-b", "site-c"]
     assert (out / "evidence/l2a/item/32652_0_0_1_1/.part-ab/green.tif").exists()
-    assert make_room(config_of(out, min_free_gb=0)) == []
+    assert make_room(config_of(out, min_free_gb=0)).lines == ()
 
 
 @pytest.mark.parametrize(
@@ -176,7 +179,7 @@ def test_links_are_neither_followed_nor_removed(out, tmp_path):
 def test_a_folder_of_results_that_is_a_link_is_one(out, tmp_path):
     out, _ = out
     (tmp_path / "link").symlink_to(out)
-    assert len(find(tmp_path / "link", tmp_path / "link" / "evidence")) == len(find(out, out / "evidence")) == 12
+    assert len(find(tmp_path / "link", tmp_path / "link" / "evidence")) == len(find(out, out / "evidence")) == 13
 
 
 def test_a_fetch_another_batch_is_at_stays(out):
@@ -202,11 +205,12 @@ def test_a_batch_makes_room_or_does_not_begin(out, monkeypatch):
 
     monkeypatch.setattr(working_copies.shutil, "disk_usage", usage)
     # 2000 - 80 of leftovers - 3000 - 100: too little until a memory or two are gone.
-    lines = make_room(config_of(out, min_free_gb=800 / 1e9))
+    room = make_room(config_of(out, min_free_gb=800 / 1e9))
+    room.needed()
     assert [path.name for path in (out / ".memory").iterdir()] == ["site-c"]
-    assert any("2 sites' working copies" in line for line in lines)
+    assert any("2 sites' working copies" in line for line in room.lines)
     with pytest.raises(ProductError) as refused:
-        make_room(config_of(out, min_free_gb=2_500 / 1e9))
+        make_room(config_of(out, min_free_gb=2_500 / 1e9)).needed()
     said = str(refused.value)
     assert "retention.min_free_gb" in said
     assert "GB free" in said
@@ -218,7 +222,7 @@ def test_a_batch_makes_room_or_does_not_begin(out, monkeypatch):
 def test_what_space_is_used_for(out):
     out, _ = out
     use = disk_use(out, out / "evidence")
-    assert use.working == 10 * 3 + 3 * 1000 + 100, "of .work two files, of .memory three results and a part"
+    assert use.working == 10 * 4 + 3 * 1000 + 100, "of .work two files, of .memory three results and a part"
     assert use.evidence == 4 * 10
     assert use.logs == 10
     assert use.largest[0] == (str(out / ".memory"), 3010)
@@ -237,6 +241,22 @@ def test_old_logs_go_after_a_batch(out):
     # The middle of the newest 30 is 14 days old.
     assert left == ["0000.jsonl", *(f"{n:04d}.jsonl" for n in range(26, 61)), "notes.txt"]
     assert lines[-1] == "25 logs older than 20 days were removed"
+
+
+def test_a_refused_batch_is_one_line_and_in_the_books(small, tmp_path, capsys):
+    home = Path(shutil.copytree(small, tmp_path / "home"))
+    config = yaml.safe_load((home / "config.yaml").read_text())
+    (home / "config.yaml").write_text(yaml.safe_dump(config | {"retention": {"min_free_gb": 1e6}}))
+    before = hashes(home / "results" / "sim-port")
+    assert cli.main(["run", "--config", str(home / "config.yaml"), "--force"]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    (line,) = [line for line in said.err.splitlines() if line.startswith("stockline: ")]
+    assert "retention.min_free_gb = 1e+06, not with less: " in line
+    assert hashes(home / "results" / "sim-port") == before
+    last = max((home / "results" / "logs").iterdir()).read_text().splitlines()
+    assert json.loads(last[-1])["event"] == "batch_ended"
+    assert "min_free_gb" in json.loads(last[-2])["text"]
 
 
 @given(st.lists(st.sampled_from([

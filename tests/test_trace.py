@@ -1,5 +1,6 @@
 """From a number or a sentence to its pixels: every link, and what is told where one is missing."""
 
+import hashlib
 import json
 import re
 import shutil
@@ -236,15 +237,16 @@ def kept(tmp_path):
     return file, folder, record
 
 
-def run_of(folder):
+def run_of(folder, records):
     return Run(
         started="2026-01-01T00:00:00Z", finished="2026-01-01T00:00:01Z", seconds=1.0, workers=1, log=(), libraries={},
         archive_root=None, evidence_root=str(folder), manifest_sha256="0" * 64, previous_run_sha256=None,
+        records=records,
     )  # fmt: skip
 
 
-def of(tmp_path, file):
-    evidence = Evidence(tmp_path / "site", run_of(tmp_path / "elsewhere"))
+def of(tmp_path, file, **records):
+    evidence = Evidence(tmp_path / "site", run_of(tmp_path / "elsewhere", records))
     return evidence, evidence.link(file, 0.0)
 
 
@@ -255,6 +257,19 @@ def test_a_copy_says_how_it_came(tmp_path, kept):
     assert link.record["request"] == record["files"]["blue.tif"]["request"]
     assert link.record["licence"] == "https://terms.example/"
     assert link.state == "differs"
+
+
+def test_the_record_of_a_copy_is_held_against_the_run_s(tmp_path, kept):
+    file, folder, _ = kept
+    note = "coll/item/win/v1/record.json"
+    evidence, link = of(tmp_path, file)
+    assert link.record["record_state"] is None
+    assert f"{note}: is not in the record of the run; nothing vouches for it" in evidence.problems
+    known = hashlib.sha256((folder / "record.json").read_bytes()).hexdigest()
+    assert of(tmp_path, file, **{note: known})[1].record["record_state"] == "agrees"
+    evidence, link = of(tmp_path, file, **{note: "0" * 64})
+    assert link.record["record_state"] == "differs"
+    assert f"{note}: differs from its hash" in evidence.problems
 
 
 def test_a_copy_without_a_record_says_so(tmp_path, kept):

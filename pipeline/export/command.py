@@ -11,16 +11,17 @@ from pipeline.export.archive import write_archive
 from pipeline.export.chains import chain_entries
 from pipeline.export.contents import SitePart, joined, read_part, refuse_unsound
 from pipeline.export.crate import CRATE, crate_of
-from pipeline.export.documents import method_documents
+from pipeline.export.documents import METHOD, method_documents
 from pipeline.export.entries import Entry, of_bytes, of_file, of_text
 from pipeline.export.facts import LICENCE, facts_of
 from pipeline.export.hiding import Hidden
-from pipeline.export.leaks import leaks, refuse_leaks
+from pipeline.export.leaks import leaks, refuse_leaks, told_apart
 from pipeline.export.provenance import PROV_JSON, PROV_N, provenance_of
-from pipeline.export.readme import README, SUMS, licence, readme, sums
+from pipeline.export.readme import README, licence, readme, sums
 from pipeline.export.redacted import redact
 from pipeline.export.redaction import read_steps
 from pipeline.products._documents import INDEX, MANIFEST, PORTFOLIO, PORTFOLIO_PACKAGE
+from pipeline.products._export_check import SUMS
 from pipeline.products.finished import Finished
 from pipeline.products.index_page import write_index
 from pipeline.products.portfolio import publish_portfolio
@@ -38,6 +39,14 @@ class Exported:
     size_bytes: int
     simulated: bool
     remarks: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> str:
+        """One line for the user."""
+        mark = "SIMULATED " if self.simulated else ""
+        return (
+            f"{self.path}: {mark}archive of {self.n_files} files, {self.size_bytes / 1e6:,.1f} MB; begin with README.md"
+        )
 
 
 def export(out: Path, sites: Sequence[str], to: Path | None = None, redaction: Path | None = None) -> Exported:
@@ -86,7 +95,8 @@ def export(out: Path, sites: Sequence[str], to: Path | None = None, redaction: P
         path = to or Path(f"{'-'.join(['stockline', *wanted])}-{parts[0].manifest_sha256[:_SHORT]}.zip")
         _refuse_present(path)
         entries = entries_of(parts, list(_gathered(root)) if parts[1:] else ())
-        remarks = refuse_leaks(leaks(entries, list(dict.fromkeys(hidden))))
+        sought, remarks = told_apart((entry for entry in entries if entry.path.startswith(METHOD)), hidden)
+        remarks += refuse_leaks(leaks(entries, sought))
         write_archive(path, entries)
     simulated = any(part.finished.simulated for part in parts)
     return Exported(path, len(entries), path.stat().st_size, simulated, tuple(remarks))

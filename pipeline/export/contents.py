@@ -1,7 +1,7 @@
 """Which files of finished results go into an archive: products, records of runs, and the pixels they rest on."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -12,14 +12,14 @@ from pipeline.export.entries import Entry, about_product, of_file
 from pipeline.export.redaction import Redacted
 from pipeline.products._documents import EVIDENCE, MANIFEST, RUN, RUNS, InputFile, Manifest, Run, read_document
 from pipeline.products._evidence_check import ARCHIVE, evidence_roots
+from pipeline.products._run_chain import Link, read_chain
 from pipeline.products.finished import Finished
 from pipeline.products.manifest import read_manifest
+from pipeline.products.problems import make_hasher
 from pipeline.products.verify import verify
 
 _ROOTS = {"copy": EVIDENCE, "reference": ARCHIVE}
 """Folder of the archive by the kind of evidence: copies lie as in a store, referenced files as in their archive."""
-
-
 MEASURED = (".gpkg", ".tif", ".qml")
 """How products of the measurement itself end; everything else is made from them."""
 
@@ -35,7 +35,10 @@ class Kept:
 
 @dataclass(frozen=True)
 class SitePart:
-    """One site of an archive; ``kept`` is empty where ``redacted`` says that the pixels are left out."""
+    """One site of an archive; ``kept`` is empty where ``redacted`` says that the pixels are left out.
+
+    ``beside`` are the records the pixels came with, and copies that only former runs rest on.
+    """
 
     folder: Path
     manifest: Manifest
@@ -43,6 +46,7 @@ class SitePart:
     finished: Finished
     entries: tuple[Entry, ...]
     kept: tuple[Kept, ...]
+    beside: tuple[Entry, ...] = ()
     redacted: Redacted | None = None
 
     @property
@@ -73,14 +77,14 @@ def refuse_unsound(folder: Path) -> None:
         )
 
 
-def read_part(folder: Path, kept: tuple[Kept, ...] | None = None) -> SitePart:
+def read_part(folder: Path, pixels: "SitePart | None" = None) -> SitePart:
     """List the files of a site's folder that go into an archive; raises :class:`ProductError` as its readers do.
 
     Parameters
     ----------
     folder : Path
-    kept : tuple of Kept, optional
-        Its evidence; looked for where the run had it when left out.
+    pixels : SitePart, optional
+        Whose evidence is taken; looked for where the run had it when left out.
     """
     manifest, run = read_manifest(folder), read_document(folder / RUN, Run)
     products = [
@@ -94,13 +98,15 @@ def read_part(folder: Path, kept: tuple[Kept, ...] | None = None) -> SitePart:
         )
         for output in manifest.outputs
     ]
+    chain = read_chain(folder, make_hasher())
     return SitePart(
         folder,
         manifest,
         run,
         Finished.at(folder / f"{manifest.site}.gpkg"),
         (*products, *_records(folder, manifest.site)),
-        tuple(_kept(folder, manifest, run)) if kept is None else kept,
+        tuple(_kept(folder, manifest, run)) if pixels is None else pixels.kept,
+        tuple(_beside(folder, manifest, chain.links)) if pixels is None else pixels.beside,
     )
 
 
@@ -115,15 +121,20 @@ def _kept(folder: Path, manifest: Manifest, run: Run) -> Iterator[Kept]:
     """Find every file of evidence the manifest names; :class:`ProductError` where one is not there."""
     records: dict[Path, Mapping[str, Any] | None] = {}
     for file in manifest.inputs:
-        roots = evidence_roots(folder, file, run)
-        found = next((root / file.path for root in roots if (root / file.path).is_file()), None)
-        if found is None:
-            raise ProductError(f"{folder}: {file.path} of scene {file.scene_id} is not here; nothing is exported")
+        found = _found(folder, file, run)
         if found.parent not in records:
             records[found.parent] = _record(found.parent) if file.evidence == "copy" else None
         about = f"Band {file.band} of scene {file.scene_id}, pixels as delivered"
         entry = Entry(f"{_ROOTS[file.evidence]}/{file.path}", "evidence", about, found, file.sha256, file.size_bytes)
         yield Kept(entry, file, records[found.parent])
+
+
+def _found(folder: Path, file: InputFile, run: Run) -> Path:
+    roots = evidence_roots(folder, file, run)
+    found = next((root / file.path for root in roots if (root / file.path).is_file()), None)
+    if found is None:
+        raise ProductError(f"{folder}: {file.path} of scene {file.scene_id} is not here; nothing is exported")
+    return found
 
 
 def _record(folder: Path) -> Mapping[str, Any]:
@@ -134,24 +145,32 @@ def _record(folder: Path) -> Mapping[str, Any]:
     return record
 
 
-def evidence_entries(part: SitePart) -> Iterator[Entry]:
-    """Give files of evidence and, once for each folder of copies, the record of how they came."""
-    told = set()
-    for kept in part.kept:
-        yield kept.entry
-        beside = PurePosixPath(kept.entry.path).parent
-        if kept.record is None or beside in told or not isinstance(kept.entry.content, Path):
-            continue
-        told.add(beside)
-        version = kept.entry.content.parent
-        about = f"How the pixels of scene {kept.file.scene_id} were asked for, and when they came"
-        yield of_file(f"{beside}/{RECORD}", "record", about, version / RECORD)
-        about = f"How the provider described the pixels of scene {kept.file.scene_id} later"
-        for note in sorted((version.parent / "described").glob("*.json")):
-            name = f"{beside.parent}/described/{note.name}"
-            # Descriptions of a later run are of that run; this one knows only those its record names.
-            if not part.run.records or name.removeprefix(f"{EVIDENCE}/") in part.run.records:
-                yield of_file(name, "record", about, note)
+def _beside(folder: Path, manifest: Manifest, links: Sequence[Link]) -> Iterator[Entry]:
+    """Give what tells how pixels came, and copies that former runs rest on: the chain of runs names all of it."""
+    present = {file.path for file in manifest.inputs}
+    for link in links:
+        copies = [file for file in link.manifest.inputs if file.evidence == "copy"] if link.manifest else []
+        for file in copies:
+            if file.path not in present:
+                present.add(file.path)
+                about = f"Band {file.band} of scene {file.scene_id}, which a former run rests on"
+                found = _found(folder, file, link.run)
+                yield Entry(f"{EVIDENCE}/{file.path}", "evidence", about, found, file.sha256, file.size_bytes)
+                yield from _told(folder, link.run, [str(PurePosixPath(file.path).with_name(RECORD))])
+        yield from _told(folder, link.run, sorted(link.run.records))
+    copies = [file for file in manifest.inputs if file.evidence == "copy"]
+    records = sorted({str(PurePosixPath(file.path).with_name(RECORD)) for file in copies})
+    yield from _told(folder, links[-1].run, records)
+
+
+def _told(folder: Path, run: Run, names: Iterable[str]) -> Iterator[Entry]:
+    """Give records of how pixels came, by their path below the evidence."""
+    for name in names:
+        roots = (folder / EVIDENCE, folder.parent / EVIDENCE, Path(run.evidence_root))
+        found = next((root / name for root in roots if (root / name).is_file()), None)
+        if found is None:
+            raise ProductError(f"{folder}: {name} is not here; nothing is exported")
+        yield of_file(f"{EVIDENCE}/{name}", "record", "How pixels were asked for, when they came, on what terms", found)
 
 
 def joined(parts: tuple[SitePart, ...]) -> list[Entry]:
@@ -164,7 +183,7 @@ def joined(parts: tuple[SitePart, ...]) -> list[Entry]:
     """
     found: dict[str, Entry] = {}
     for part in parts:
-        for entry in (*part.entries, *evidence_entries(part)):
+        for entry in (*part.entries, *(kept.entry for kept in part.kept), *part.beside):
             former = found.setdefault(entry.path, entry)
             if former.sha256 != entry.sha256:
                 raise ProductError(f"{entry.path}: is not the same file for all sites; export them one by one")

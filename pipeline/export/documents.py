@@ -7,6 +7,8 @@ import pipeline
 from pipeline.errors import ProductError
 from pipeline.export.entries import Entry, of_file
 
+METHOD = "method/"
+"""Folder of the archive."""
 _PACKAGE = Path(pipeline.__file__).parent
 _DOCUMENTS = (
     ("docs/method.md", "How numbers are made, from scene to verdict"),
@@ -30,4 +32,4 @@ def method_documents() -> Iterator[Entry]:
         path = inside / Path(name).name if inside.is_dir() else _PACKAGE.parent / name
         if not path.is_file():
             raise ProductError(f"{path}: is missing from this installation; nothing is exported: install it anew")
-        yield of_file(f"method/{path.name}", "document", about, path)
+        yield of_file(f"{METHOD}{path.name}", "document", about, path)

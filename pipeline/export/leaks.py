@@ -10,8 +10,33 @@ from contextlib import closing
 from pathlib import Path
 
 from pipeline.errors import ProductError
+from pipeline.export.documents import METHOD
 from pipeline.export.entries import Entry
 from pipeline.export.hiding import Hidden
+
+
+def told_apart(documents: Iterable[Entry], hidden: Iterable[Hidden]) -> tuple[list[Hidden], list[str]]:
+    """Part values that can be looked for from words of the language the program's own documents are written in.
+
+    Parameters
+    ----------
+    documents : iterable of Entry
+        Of the method; they know nothing of any site.
+    hidden : iterable of Hidden
+
+    Returns
+    -------
+    tuple of (list of Hidden, list of str)
+        Values to look for, and a line for each that also is such a word.
+    """
+    texts = [_composed(text) for entry in documents for text in _texts(entry)]
+    sought, told = [], []
+    for one in dict.fromkeys(hidden):
+        if any(one.pattern.search(text) for text in texts):
+            told.append(f"{one.step.what}: {one.mark} is a word of the documents in method/ too, and is not looked for")
+        else:
+            sought.append(one)
+    return sought, told
 
 
 def leaks(entries: Iterable[Entry], hidden: Sequence[Hidden]) -> dict[Hidden, list[str]]:
@@ -27,7 +52,7 @@ def leaks(entries: Iterable[Entry], hidden: Sequence[Hidden]) -> dict[Hidden, li
     """
     found: dict[Hidden, list[str]] = {}
     for entry in entries if hidden else ():
-        if entry.role == "evidence":
+        if entry.role == "evidence" or entry.path.startswith(METHOD):
             continue
         texts = [entry.path, *(_composed(text) for text in _texts(entry))]
         for one in hidden:

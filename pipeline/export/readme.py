@@ -14,7 +14,6 @@ from pipeline.printable import plain
 from pipeline.products.texts import LIMITS
 
 README = "README.md"
-SUMS = "SHA256SUMS"
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|])")
 _FOLDERS = (
     ("composites/", "image of each year: median of its clear dates; QGIS"),

@@ -18,7 +18,7 @@ from pipeline.export.chains import lend_evidence
 from pipeline.export.contents import SitePart, read_part
 from pipeline.export.hiding import Hidden, hidden_values, hide
 from pipeline.export.redaction import LOCATION, RUNS, Redacted, Step
-from pipeline.products._documents import COMPOSITES, RUN, InputFile, OutputFile, json_text
+from pipeline.products._documents import COMPOSITES, EVIDENCE, REDACTION, RUN, InputFile, OutputFile, json_text
 from pipeline.products.geopackage import read_tables, write_geopackage
 from pipeline.products.manifest import describe
 from pipeline.products.numbers import numbers_of
@@ -28,7 +28,6 @@ from pipeline.products.runs import RunFacts
 from pipeline.products.stretch import read_composites
 from pipeline.records import RunRow, Tables
 
-REDACTION = "redaction.json"
 _INPUTS = "inputs/"
 _SHOW_PLACE = (COMPOSITES, "masks/", f"{_INPUTS}site.geojson", f"{_INPUTS}reviews.jsonl")
 """Products that show where a site is whatever is hidden in them."""
@@ -81,7 +80,7 @@ def redact(
     inputs = () if location else part.manifest.inputs
     manifest = part.manifest.model_copy(update={"outputs": listed, "inputs": inputs})
     seal(stage, folder, manifest, _facts(part, numbers_of(package), {} if location else part.run.records))
-    made_anew = replace(read_part(folder, () if location else part.kept), redacted=told)
+    made_anew = replace(read_part(folder, _lent(part, location=location)), redacted=told)
     lend_evidence(made_anew, folder)
     return made_anew, hidden
 
@@ -99,6 +98,14 @@ def _told(
         withheld,
         {path: digest for path, digest in former.items() if made.get(path, digest) != digest},
     )
+
+
+def _lent(part: SitePart, *, location: bool) -> SitePart:
+    """Return a site with the pixels its redacted copy rests on, and what came with them: there are no former runs."""
+    if location:
+        return replace(part, kept=(), beside=())
+    named = {f"{EVIDENCE}/{name}" for name in part.run.records}
+    return replace(part, beside=tuple(entry for entry in part.beside if entry.path in named))
 
 
 def _kept_products(part: SitePart, hidden: Sequence[Hidden], *, location: bool) -> Iterator[OutputFile]:
@@ -129,7 +136,7 @@ def _copy(folder: Path, stage: Path, outputs: Sequence[OutputFile]) -> None:
 def _write_package(part: SitePart, tables: Tables, steps: Sequence[Step], stage: Path) -> Path:
     """Write the GeoPackage; a note in it says that something is hidden, so that every reading says it too."""
     notes = sum(isinstance(row, RunRow) and row.key.startswith("note_") for row in tables["run"])
-    said = "; ".join(f"{step.told} ({step.why}; {step.by})" for step in steps)
+    said = "; ".join(f"{step.told} ({step.why.rstrip('.')}; {step.by})" for step in steps)
     note = f"Redacted copy. Hidden: {said}. The manifest of the original has SHA-256 {part.manifest_sha256}."
     facts = {row.key: row.value for row in tables["run"] if isinstance(row, RunRow)}
     facts[f"note_{notes + 1}"] = note

@@ -24,6 +24,8 @@ PORTFOLIO = "portfolio.json"
 PORTFOLIO_PACKAGE = "portfolio.gpkg"
 INDEX = "index.html"
 EVIDENCE = "evidence"
+REDACTION = "redaction.json"
+"""Says what was hidden in an exported copy of a result."""
 REVIEW = "review.gpkg"
 """What reviewers work in: not in the manifest."""
 WORKING = ("batch.json", "state.sqlite", "summary.json", "digest.md")
@@ -154,6 +156,15 @@ class Run(_Document):
     """Hash of :func:`json_text` of all the rest, so that a record which was changed is known by itself."""
 
 
+class Proofs(_Document):
+    """The content of ``runs/NNNN.proofs``: signature and time stamp of a run's record, each with its SHA-256."""
+
+    format: Literal[1] = 1
+    files: dict[str, Sha256]
+    own_sha256: Sha256 | None = None
+    """As of a run."""
+
+
 class GatheredSite(_Document):
     """A site of a portfolio; one without a hash is not in it: it never finished, or its files are not as recorded."""
 
@@ -175,7 +186,7 @@ class Portfolio(_Document):
     """As of a run; None in those of before."""
 
 
-_D = TypeVar("_D", Manifest, Run, Portfolio)
+_D = TypeVar("_D", Manifest, Run, Portfolio, Proofs)
 
 
 def read_document(path: Path, kind: type[_D]) -> _D:
@@ -224,7 +235,7 @@ def own_sha256(document: Mapping[str, Any]) -> str:
     return sha256_text(json_text({key: value for key, value in document.items() if key != "own_sha256"}))
 
 
-def write_document(path: Path, document: Manifest | Run | Portfolio) -> None:
+def write_document(path: Path, document: Manifest | Run | Portfolio | Proofs) -> None:
     """Write a document as :func:`json_text`; :class:`ProductError` when that fails, a former one is then untouched."""
     with atomic_path(path) as beside:
         beside.write_bytes(json_text(document).encode("utf-8"))

@@ -168,7 +168,9 @@ def _check_version(folder: Path, hasher: Hasher, held: set[Path]) -> Iterator[Pr
 def check_store(root: Path, hasher: Hasher, held: set[Path], recorded: Iterable[str]) -> Iterator[Problem]:
     """Check a whole store that belongs to a folder of results: also what no result rests on, by its own records."""
     known = set(recorded)
-    windows = sorted(path for path in root.glob("/".join("*" * _LEVELS)) if path.is_dir() and not path.is_symlink())
+    found = (path for path in root.glob("/".join("*" * _LEVELS)) if path.is_dir())
+    # What is behind a link is not looked at: the link itself is named below.
+    windows = sorted(p for p in found if not any(part.is_symlink() for part in (p, *p.parents[: _LEVELS - 1])))
     for window in windows:
         yield from check_window(window, hasher, held, known)
     inside = set(windows)

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import ValidationError
 
@@ -13,6 +14,8 @@ from pipeline.products._documents import (
     RUN,
     RUNS,
     Manifest,
+    Portfolio,
+    Proofs,
     Run,
     json_text,
     own_sha256,
@@ -22,6 +25,7 @@ from pipeline.products._documents import (
 from pipeline.products.problems import Hasher, Problem, compared
 from pipeline.products.runs import MANIFEST_KEPT, NUMBERS_KEPT, PROOFS, number_of, run_records
 
+_D = TypeVar("_D", Run, Proofs, Portfolio)
 _MOST_LOST = 1000
 """Records that may be lacking before ``run.json``: one that is numbered further on is none."""
 _MOST_BYTES = 1 << 28
@@ -30,11 +34,15 @@ _MOST_BYTES = 1 << 28
 
 @dataclass(frozen=True)
 class Link:
-    """One run as its record tells it, with the manifest that was kept beside it; None where that is not as recorded."""
+    """One run as its record tells it, with the manifest that was kept beside it; None where that is not as recorded.
+
+    ``content`` are the bytes of the record.
+    """
 
     number: int
     run: Run
     manifest: Manifest | None
+    content: bytes
 
     @property
     def name(self) -> str:
@@ -63,7 +71,7 @@ def read_chain(folder: Path, hasher: Hasher) -> Chain:
     """Read and check ``runs/`` and ``run.json`` of a site's folder; paths of problems are absolute."""
     chain = Chain()
     records = {number_of(path): path for path in run_records(folder)}
-    last, wrong = _read(folder / RUN)
+    last, wrong = read_record(folder / RUN)
     chain.known |= {RUN, *(f"{RUNS}/{path.name}" for path in records.values())}
     if wrong is not None:
         chain.problems.append(_problem(folder / RUN, wrong))
@@ -73,16 +81,18 @@ def read_chain(folder: Path, hasher: Hasher) -> Chain:
     if last is not None and last.number is not None and last.number <= newest + _MOST_LOST:
         newest = max(newest, last.number)
     runs: dict[int, Run] = {}
+    contents: dict[int, bytes] = {}
     for number in sorted({*records, *range(1, min(newest, len(records) + _MOST_LOST) + 1)}):
         path = folder / RUNS / f"{number:04d}.json"
         if number not in records:
             chain.problems.append(Problem(str(path), "missing", "is missing from the chain of runs"))
             run = None
         else:
-            run, wrong = _read(path)
+            run, wrong = read_record(path)
+            contents[number] = path.read_bytes() if run is not None else b""
             chain.problems += [] if wrong is None else [_problem(path, wrong)]
         if run is None and last is not None and last.number == number:
-            run = last  # the same record, where it was not touched
+            run, contents[number] = last, (folder / RUN).read_bytes()  # the same record, where it was not touched
         if run is not None:
             runs[number] = run
         else:  # what lies beside it cannot be held to it, and is not too much for that
@@ -96,28 +106,35 @@ def read_chain(folder: Path, hasher: Hasher) -> Chain:
         chain.known |= {*run.archives, *run.proofs}
         if manifests.get(run.manifest_sha256) is None:
             manifests[run.manifest_sha256] = _kept_manifest(folder, number, run)
-        chain.links.append(Link(number, run, manifests[run.manifest_sha256]))
+        chain.links.append(Link(number, run, manifests[run.manifest_sha256], contents[number]))
     return chain
 
 
-def _read(path: Path) -> tuple[Run | None, str | None]:
-    """Return a record that agrees with its own hash, or None and what is wrong with it."""
+def read_record(path: Path) -> tuple[Run | None, str | None]:
+    """Return a record of a run that agrees with its own hash, or None and what is wrong with it."""
+    run, wrong = read_own(path, Run)
+    if run is not None and wrong is not None and run.number is None and run.own_sha256 is None:
+        return run, None  # written before records held a hash of themselves
+    return (run, None) if wrong is None else (None, wrong)
+
+
+def read_own(path: Path, kind: type[_D]) -> tuple[_D | None, str | None]:
+    """Return a document (None: it is none), and what is wrong with it: it must be as written, and fit its own hash."""
     if path.is_symlink() or not path.is_file():
         return None, "is missing"
     try:
         content = path.read_bytes()
-        run, document = Run.model_validate_json(content), json.loads(content)
+        document = kind.model_validate_json(content)
     except OSError as error:
         return None, f"cannot be read ({error.strerror})"
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         where = ".".join(map(str, problem["loc"])) or "content"
-        return None, f"is not a run record: {where}: {problem['msg']}"
-    if run.number is None and run.own_sha256 is None:
-        return run, None  # written before records held a hash of themselves
-    if own_sha256(document) != run.own_sha256 or json_text(document).encode() != content:
-        return None, "differs from the hash it holds of itself"
-    return run, None
+        return None, f"is none of this program: {where}: {problem['msg']}"
+    plain = json.loads(content)
+    if own_sha256(plain) != document.own_sha256 or json_text(plain).encode() != content:
+        return document, "differs from the hash it holds of itself"
+    return document, None
 
 
 def _problem(path: Path, wrong: str) -> Problem:

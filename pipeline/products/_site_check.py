@@ -12,6 +12,7 @@ from pipeline.products._documents import (
     HIDDEN,
     MANIFEST,
     PLACING,
+    REDACTION,
     REVIEW,
     REVIEWS_COPY,
     SITE_COPY,
@@ -22,6 +23,7 @@ from pipeline.products._documents import (
 from pipeline.products._evidence_check import ARCHIVE, Place, check_evidence
 from pipeline.products._run_chain import Chain, read_chain
 from pipeline.products.problems import Hasher, Problem, compared, extra, files_below
+from pipeline.products.proofs import Trust, Vouched, check_proofs
 from pipeline.review.decisions import from_lines
 
 _WITH_COPIES = 2
@@ -30,15 +32,19 @@ _WITH_COPIES = 2
 
 @dataclass(frozen=True)
 class Checked:
-    """What was found of a site: its runs, its manifest (None: neither it nor a copy can be read), and the problems."""
+    """What was found of a site: its runs, its manifest (None: neither it nor a copy can be read), and the problems.
+
+    ``vouched`` is what vouches for its newest run, None where no record of a run can be read.
+    """
 
     folder: Path
     chain: Chain
     manifest: Manifest | None
     problems: tuple[Problem, ...]
+    vouched: Vouched | None
 
 
-def check_site(folder: Path, hasher: Hasher, held: set[Path]) -> Checked:
+def check_site(folder: Path, hasher: Hasher, held: set[Path], trust: Trust) -> Checked:
     """Check a site's folder and its evidence; paths of problems are absolute.
 
     Parameters
@@ -47,9 +53,12 @@ def check_site(folder: Path, hasher: Hasher, held: set[Path]) -> Checked:
     hasher : Hasher
     held : set of Path
         Takes the files of evidence that were held to a manifest.
+    trust : Trust
+        Whom the reader trusts.
     """
     chain = read_chain(folder, hasher)
-    problems = [*_placing(folder), *chain.problems]
+    wrong, vouched = check_proofs(folder, chain, trust, hasher)
+    problems = [*_placing(folder), *chain.problems, *wrong]
     manifest, wrong = _manifest(folder, chain, hasher)
     problems += wrong
     if manifest is not None:
@@ -57,7 +66,7 @@ def check_site(folder: Path, hasher: Hasher, held: set[Path]) -> Checked:
         problems += _copies(folder, manifest, hasher)
         problems += check_evidence(manifest, Place(folder, chain.links, hasher, held))
         problems += _extras(folder, chain, manifest)
-    return Checked(folder, chain, manifest, tuple(problems))
+    return Checked(folder, chain, manifest, tuple(problems), vouched)
 
 
 def _placing(folder: Path) -> Iterator[Problem]:
@@ -104,7 +113,8 @@ def _copies(folder: Path, manifest: Manifest, hasher: Hasher) -> Iterator[Proble
     }
     named = {output.path: output.sha256 for output in manifest.outputs}
     for name, digest in wanted.items() if manifest.format >= _WITH_COPIES else ():
-        if named.get(name) != digest:
+        left_out = name not in named and REDACTION in named
+        if named.get(name) != digest and not left_out:
             detail = f"names another hash for {name} than for the input it is a copy of"
             yield Problem(str(folder / MANIFEST), "differs", detail)
     ledger = folder / REVIEWS_COPY

@@ -126,7 +126,8 @@ class Rows:
             return [address("measurements", zone_id, metric.removeprefix(REVIEWED), year), *decided]
         if metric in {STOCK, COUNT}:
             return [*self.counted(zone_id, year), *self._scenes(metric, year)]
-        return [*self._by("footprints", zone_id, year), *self._scenes(metric, year)]
+        # Classes of ground rest on the scenes; where none was occupied there is no class.
+        return self._by("footprints", zone_id, year) or self._scenes(metric, year)
 
     def counted(self, zone_id: str, year: int) -> list[str]:
         """Piles of a year that a zone's stock is the sum of: counted before review, their deepest pixel in the zone."""

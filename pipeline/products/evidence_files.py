@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import rasterio
@@ -73,9 +73,7 @@ class Evidence:
         here = root / file.path
         record = None
         if file.evidence == "copy" and placed.state != "missing":
-            record = _record(here, file.band)
-            if record is None:
-                self.problems.append(f"{file.path}: has no record beside it that tells how it came")
+            record = self._noted(root, file)
         own_nodata, resampling = _read_as(here) if placed.state != "missing" else (None, None)
         return FileLink(
             **vars(placed),
@@ -88,6 +86,18 @@ class Evidence:
             size_bytes=file.size_bytes,
             record=record,
         )
+
+    def _noted(self, root: Path, file: InputFile) -> Mapping[str, Any] | None:
+        """Return what was noted when a copy came, held against the record of the run."""
+        told = _record(root / file.path, file.band)
+        if told is None:
+            self.problems.append(f"{file.path}: has no record beside it that tells how it came")
+            return None
+        note = (PurePosixPath(file.path).parent / RECORD).as_posix()
+        known = self.run.records.get(note)
+        if known is None:
+            self.problems.append(f"{note}: is not in the record of the run; nothing vouches for it")
+        return {**told, "record_state": None if known is None else self._state(root / note, note, known)}
 
     def newest_run(self) -> PlacedFile:
         """Return the newest record of a run, which ``run.json`` must be a copy of."""
@@ -114,7 +124,6 @@ def _record(file: Path, band: str, cuts: int = _CUTS) -> Mapping[str, Any] | Non
             **whole["files"][f"{band}.tif"],
             "licence": whole["licence"],
             "version": whole["version"],
-            "record": RECORD,
         }
         cut_from = told["request"].get("cut_from")
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -87,8 +87,9 @@ class FileLink(PlacedFile):
         As the provider names the file, without read tokens.
     size_bytes : int
     record : mapping or None
-        What was noted when it was fetched: address, request with byte ranges, response headers, time, licence. None for
-        a file that lay in a local archive: no request was made; and where the record is not here.
+        What was noted when it was fetched: address, request with byte ranges, response headers, time, licence; and as
+        ``record_state`` whether the run vouches for that note. None for a file that lay in a local archive: no request
+        was made; and where the note is not here.
     """
 
     band: str
@@ -123,9 +124,10 @@ class MadeLink:
 
 @dataclass(frozen=True)
 class Vouched:
-    """Documents that vouch for the result, with their hashes, and what they say of the program."""
+    """GeoPackage, copies of site file, claims and reviews, what vouches for them, and what that says of the program."""
 
     package: PlacedFile
+    inputs: tuple[PlacedFile, ...]
     manifest: PlacedFile
     run: PlacedFile
     key: str

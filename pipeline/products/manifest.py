@@ -32,6 +32,7 @@ from pipeline.products._documents import (
     stays_inside,
     write_document,
 )
+from pipeline.products.runs import evidence_records
 from pipeline.products.software import commit, rests_on
 
 
@@ -142,13 +143,20 @@ def read_manifest(folder: Path) -> Manifest:
     return read_document(folder / MANIFEST, Manifest)
 
 
-def is_current(folder: Path, key: str) -> bool:
-    """Whether a site's outputs are there, unchanged, made from the content of ``key``, and their run is recorded."""
+def is_current(folder: Path, inputs: ManifestInputs) -> bool:
+    """Whether a site's outputs are there, unchanged, made from these inputs, and their run is recorded.
+
+    A later description of the same pixels by their provider is recorded by a run of its own.
+    """
+    content = _content(inputs)
     try:
         manifest = read_manifest(folder)
         run = read_document(folder / RUN, Run)
-        recorded = manifest.key == key and run.manifest_sha256 == sha256_file(folder / MANIFEST)
-        return recorded and all(
+        recorded = manifest.key == sha256_text(json_text(content)) and run.manifest_sha256 == sha256_file(
+            folder / MANIFEST
+        )
+        noted = run.records == evidence_records(content["inputs"], inputs.evidence_root)
+        return (recorded and noted) and all(
             stays_inside(output.path) and sha256_file(folder / output.path) == output.sha256
             for output in manifest.outputs
         )

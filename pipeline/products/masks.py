@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.findings import PileSeries
 from pipeline.pile_masks import unpacked
+from pipeline.products import styles
 from pipeline.products._documents import MASKS
 from pipeline.products.atomic import atomic_path
 from pipeline.products.wording import attribution
@@ -20,6 +21,7 @@ from pipeline.types import Grid
 
 MEMBER, OTHER = 1, 2
 """Bits of the band of a year."""
+_OBJECT, _USABLE = "object", "usable"
 _MEANING = {
     "object_bands": "bits of a pixel in a year: 1 the pile, dark on most clear dates; 2 another dark thing, or water",
     "scene_bands": "named by scene: 1 where its date could be used, 0 where it was hidden or has no data",
@@ -27,7 +29,9 @@ _MEANING = {
 
 
 def write_masks(folder: Path, piles: Sequence[PileSeries], site_id: str, *, simulated: bool) -> list[Path]:
-    """Write the masks of all piles that have any; the same bytes for the same masks.
+    """Write the masks of all piles that have any, each with a style that shows its newest year in QGIS.
+
+    The same masks give the same bytes.
 
     Parameters
     ----------
@@ -55,10 +59,13 @@ def write_masks(folder: Path, piles: Sequence[PileSeries], site_id: str, *, simu
         tags["TIFFTAG_COPYRIGHT"] = attribution([year.year for year in pile.years], simulated=simulated)
         tags |= {"SIMULATED": "yes"} if simulated else {}
         path = folder / MASKS / f"{pile.pile_id}.tif"
-        data = _geotiff(pile.window, list(_bands(pile)), tags)
-        with atomic_path(path) as beside:
-            beside.write_bytes(data)
-        written.append(path)
+        bands = list(_bands(pile))
+        newest = max(n for n, (_, _, about) in enumerate(bands) if about["kind"] == _OBJECT)
+        style = styles.masks_qml(newest + 1, int(bands[newest][2]["year"]))
+        for file, data in ((path, _geotiff(pile.window, bands, tags)), (path.with_suffix(".qml"), style.encode())):
+            with atomic_path(file) as beside:
+                beside.write_bytes(data)
+            written.append(file)
     return written
 
 
@@ -66,11 +73,11 @@ def _bands(pile: PileSeries) -> Iterator[tuple[str, NDArray[np.uint8], dict[str,
     """Give name, pixels and tags of every band: years first, then dates in order of time."""
     known = [(year, unpacked(year.masks)) for year in pile.years if year.masks is not None]
     for year, (member, others, _) in known:
-        about = {"kind": "object", "year": str(year.year)}
+        about = {"kind": _OBJECT, "year": str(year.year)}
         yield f"object {year.year}", MEMBER * member.view(np.uint8) + OTHER * others.view(np.uint8), about
     for year, (_, _, usable) in known:
         for scene_id, mask in usable.items():
-            about = {"kind": "usable", "year": str(year.year)}
+            about = {"kind": _USABLE, "year": str(year.year)}
             yield scene_id, mask.view(np.uint8), about
 
 
@@ -87,8 +94,8 @@ def _geotiff(
     with rasterio.MemoryFile() as memory:
         with memory.open(**profile) as dataset:
             dataset.update_tags(**tags)
-            for number, (name, pixels, about) in enumerate(bands, start=1):
-                dataset.write(pixels, number)
+            dataset.write(np.array([pixels for _, pixels, _ in bands]))
+            for number, (name, _, about) in enumerate(bands, start=1):
                 dataset.set_band_description(number, name)
                 dataset.update_tags(number, **about)
         return bytes(memory.getbuffer())

@@ -12,7 +12,7 @@ _OURS = {
     COMPOSITES: (".tif", ".qml", ".aux.xml"),
     TABLES: (".csv", ".json", ".geojson"),
     INPUTS: (".geojson", ".yaml", ".jsonl"),
-    MASKS: (".tif", ".aux.xml"),
+    MASKS: (".tif", ".qml", ".aux.xml"),
 }
 """Folders of products and how files in them end; what GDAL notes beside a composite says nothing of a new one."""
 

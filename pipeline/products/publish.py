@@ -18,6 +18,7 @@ from pipeline.evidence import sha256_file
 from pipeline.products._documents import COMPOSITES, INPUTS, MASKS, RUN, Run, read_document
 from pipeline.products._qgis import write_composite_styles
 from pipeline.products.atomic import write_error
+from pipeline.products.custody import expected
 from pipeline.products.exports import write_exports
 from pipeline.products.finished import Finished
 from pipeline.products.geopackage import read_tables, write_geopackage
@@ -110,8 +111,9 @@ def publish(
             log=(draft.said,),
             evidence_root=inputs.evidence_root,
             archive_root=inputs.archive_root,
-            records=evidence_records(manifest, inputs.evidence_root),
+            records=evidence_records(manifest.inputs, inputs.evidence_root),
             numbers=numbers_of(draft.package),
+            custody=expected(config.custody),
         )
         seal(stage, folder, manifest, facts)
     return Published(folder, inputs.simulated)
@@ -156,7 +158,7 @@ def rebuild_report(folder: Path) -> None:
             roots = Path(former.evidence_root), Path(former.archive_root) if former.archive_root else None
             said = (f"reports by version {__version__}",)
             numbers = numbers_of(folder / f"{manifest.site}.gpkg")
-            facts = RunFacts(started, dt.datetime.now(dt.UTC), 1, said, *roots, former.records, numbers)
+            facts = RunFacts(started, dt.datetime.now(dt.UTC), 1, said, *roots, former.records, numbers, former.custody)
             seal(stage, folder, renewed, facts)
         finally:
             shutil.rmtree(stage, ignore_errors=True)

@@ -8,7 +8,7 @@ import datetime as dt
 import gzip
 import platform
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -20,7 +20,7 @@ from pipeline.products._documents import (
     RUN,
     RUNS,
     Custody,
-    Manifest,
+    InputFile,
     Run,
     json_text,
     own_sha256,
@@ -34,6 +34,8 @@ from pipeline.products.software import libraries, release
 MANIFEST_KEPT, NUMBERS_KEPT = "manifest.json.gz", "numbers.json.gz"
 PROOFS = ("sig", "tsr")
 """Endings of what vouches for a record: a signature, a time stamp."""
+PROOFS_KEPT = "proofs"
+"""Ending of the file with the hashes of both, in place of ``json``."""
 _RECORD = re.compile(r"(\d{4,})\.json", re.ASCII)
 _PROOF = re.compile(rf"\d{{4,}}\.json\.({'|'.join(PROOFS)})", re.ASCII)
 
@@ -68,13 +70,13 @@ def number_of(record: Path) -> int:
     return int(record.name.removesuffix(".json"))
 
 
-def evidence_records(manifest: Manifest, evidence_root: Path) -> dict[str, str]:
+def evidence_records(files: Iterable[InputFile], evidence_root: Path) -> dict[str, str]:
     """Hash what was noted when the copied pixels of a result came: path below the evidence to SHA-256, sorted.
 
     These are the record of each version in use, and later descriptions of the same pixels by their provider. They
     hold times of fetching, so they are of a run, not of the manifest. One that is not there is left out.
     """
-    versions = {PurePosixPath(file.path).parent for file in manifest.inputs if file.evidence == "copy"}
+    versions = {PurePosixPath(file.path).parent for file in files if file.evidence == "copy"}
     found: dict[str, str] = {}
     for version in sorted(versions):
         notes = sorted((evidence_root / version.parent / "described").glob("*.json"))

@@ -132,6 +132,11 @@ TRACING = (
         "hold the years' values, stockpile_observations one row per pile and date, each with its scene."
     ),
     (
+        "The command stockline trace, with this folder and the address of a finding or a row (what stands after # in "
+        "its link), follows it to outlines, to the pixels they were drawn from (masks) and to the files of each "
+        "scene; tables/findings.json holds every finding with the rows it rests on."
+    ),
+    (
         "The layer scenes holds every scene that was considered, its verdict, its shift and the hash of its pixels; "
         "the list below is the same."
     ),

@@ -10,8 +10,18 @@ from urllib.parse import unquote
 from shapely.geometry.base import BaseGeometry
 
 from pipeline.errors import InputError, ProductError
-from pipeline.products._documents import MANIFEST, MASKS, RUN, InputFile, Manifest, Run, read_document, stays_inside
-from pipeline.products.chain import COUNT, STOCK, Columns, Rows
+from pipeline.products._documents import (
+    INPUTS,
+    MANIFEST,
+    MASKS,
+    RUN,
+    InputFile,
+    Manifest,
+    Run,
+    read_document,
+    stays_inside,
+)
+from pipeline.products.chain import STOCK, Columns, Rows
 from pipeline.products.evidence_files import Evidence, bands_of
 from pipeline.products.geopackage import read_tables
 from pipeline.products.links import (
@@ -37,11 +47,13 @@ SITE = "site"
 """Key of the site's folder among the roots."""
 _NEAREST = 5
 _NEEDS = {
-    "measurements": "all pixels of the year's scenes: what is counted or occupied follows from all dates together",
-    "footprints": "all pixels of the year's scenes in the windows of the footprint, and of the years beside it",
-    "boundary_changes": "the occupied ground of all years, from all pixels of their scenes",
+    "footprints": "occupied ground: all pixels of the year's scenes in the windows of the footprint, and of the years "
+    "beside it (docs/method.md)",
+    "boundary_changes": "changed ground: the occupied ground of all years, made from all pixels of their scenes",
+    "stockpile_observations": "which ground is a pile (the masks): all pixels of the year's scenes in the windows of "
+    "the stockpile",
 }
-"""What recomputing a row of a layer needs that is not in the products."""
+"""What making a row of a layer again needs beyond what is in the chain."""
 
 
 def trace(folder: Path, asked: str) -> Chain:
@@ -116,7 +128,7 @@ class _Tracing:
             scenes,
             {SITE: str(self.folder), **self.files.roots},
             vouched,
-            tuple(_NEEDS[layer] for layer in _NEEDS if self._lacks(reached, layer)),
+            tuple(need for layer, need in _NEEDS.items() if self._in(reached, layer)),
             tuple(dict.fromkeys([*self.problems, *self.files.problems])),
         )
 
@@ -140,13 +152,6 @@ class _Tracing:
 
     def _in(self, reached: Sequence[str], layer: str) -> list[str]:
         return [at for at in reached if self.rows.layer_of[at] == layer]
-
-    def _lacks(self, reached: Sequence[str], layer: str) -> bool:
-        """Whether a row of a layer cannot be made again of what is in the chain."""
-        return any(
-            layer != "measurements" or self.rows.columns(at)["metric"] not in {STOCK, COUNT}
-            for at in self._in(reached, layer)
-        )
 
     def _stated(self, at: str) -> dict[str, float]:
         """Return what a recomputation is held against."""
@@ -206,12 +211,13 @@ class _Tracing:
         manifest = self.files.placed(self.folder, SITE, MANIFEST, self.run.manifest_sha256)
         if package is None:
             raise ProductError(f"{self.folder / MANIFEST}: does not name the GeoPackage; run the site again")
-        run = self.files.newest_run()
         of = self.manifest
+        copies = (output for output in of.outputs if output.path.startswith(f"{INPUTS}/"))
         return Vouched(
             package,
+            tuple(self.files.placed(self.folder, SITE, copy.path, copy.sha256) for copy in copies),
             manifest,
-            run,
+            self.files.newest_run(),
             of.key,
             of.version,
             of.code_sha256,

@@ -1,11 +1,12 @@
 """A chain as indented text: what a reader follows from a sentence to the bytes a provider sent. Pure."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pipeline.products.links import Chain, FileLink, PlacedFile, RowLink, SceneLink
+from pipeline.products.links import Chain, FileLink, PlacedFile, SceneLink
+from pipeline.products.trace_rows import row_lines
 
 _SHOWN = 2
 """Of the things a row rests on, of scenes and of files, so many are shown unless all are asked for."""
@@ -91,7 +92,7 @@ class _Text:
         self._written.add(at)
         yield f"{_STEP * depth}{at}"
         inner = depth + 1
-        for line in _ROWS.get(link.layer, _plain_row)(link):
+        for line in row_lines(link):
             yield f"{_STEP * inner}{line}"
         for made in (made for made in self.chain.made if made.address == at):
             yield f"{_STEP * inner}it is {_MADE[made.by]} below ({len(made.of)})"
@@ -130,9 +131,10 @@ class _Text:
 
     def vouched(self) -> Iterator[str]:
         of = self.chain.vouched
-        yield "Vouched for by"
+        yield "What it stands in, and what vouches for it"
         yield f"{_STEP}{_placed(of.package)}"
-        yield f"{_STEP}{_placed(of.manifest)}; names the file above and every file of the scenes"
+        yield from (f"{_STEP}{_placed(copy)}" for copy in of.inputs)
+        yield f"{_STEP}{_placed(of.manifest)}; names the files above, the masks and every file of the scenes"
         yield f"{_STEP}{_placed(of.run)}; run of {of.started} to {of.finished}, vouches for the manifest"
         before = of.previous_run_sha256
         yield f"{_STEP}{f'the run before it has SHA-256 {before}' if before else 'it is the first run of this folder'}"
@@ -142,9 +144,9 @@ class _Text:
         """Say what a recomputation needs, and which links are missing."""
         of = self.chain
         if of.outlines:
-            yield "To recompute the areas: stockline trace DIR ID --json | python docs/recompute.py"
+            yield "To recompute the areas of the outlines: stockline trace DIR ID --json | python docs/recompute.py"
         for need in of.needs:
-            yield f"To recompute what is not a pile: {need}"
+            yield f"Not in this chain, and needed to make it again: {need}"
         yield "Links that are missing or do not agree" if of.problems else "Every link is here, every hash agrees"
         yield from (f"{_STEP}{problem}" for problem in of.problems)
 
@@ -161,94 +163,6 @@ def _all_scenes(count: int) -> str:
 
 def _placed(file: PlacedFile) -> str:
     return f"{file.path}, SHA-256 {file.sha256}, {_STATES[file.state]}"
-
-
-def _number(value: float | None, unit: str) -> str:
-    if value is None:
-        return "not computed"
-    return f"{value:,.1f} {unit}" if unit != "1" else f"{value:g}"
-
-
-def _interval(value: float | None, low: float | None, high: float | None, unit: str) -> str:
-    if value is None or low is None or high is None:
-        return _number(value, unit)
-    return f"{_number(value, unit)} (95 % interval {_number(low, unit)} to {_number(high, unit)})"
-
-
-def _change(link: RowLink) -> Iterator[str]:
-    row = link.columns
-    yield f"difference {_interval(row['delta'], row['lo95'], row['hi95'], row['unit'])}; verdict: {row['verdict']}"
-    if row["p_value"] is not None:
-        limit = _number(row["mdc95"], row["unit"])
-        yield f"called from {limit} (MDC); p = {row['p_value']:.3g}, q = {row['q_value']:.3g}"
-    if row["reason"]:
-        yield f"reason: {row['reason']}"
-
-
-def _measurement(link: RowLink) -> Iterator[str]:
-    row = link.columns
-    yield f"{_interval(row['value'], row['lo95'], row['hi95'], row['unit'])}; status: {row['status']}"
-    yield f"{row['n_dates']} clear dates, {row['valid_fraction']:.0%} of the zone seen on enough"
-
-
-def _trend(link: RowLink) -> Iterator[str]:
-    row = link.columns
-    yield f"a year {_interval(row['slope_per_year'], row['lo95'], row['hi95'], row['unit'])}; verdict: {row['verdict']}"
-    yield f"{row['n_years']} adequate years, {row['year_first']} to {row['year_last']}"
-    if row["reason"]:
-        yield f"reason: {row['reason']}"
-
-
-def _break(link: RowLink) -> Iterator[str]:
-    row = link.columns
-    yield f"after minus before: {_number(row['delta'], row['unit'])}; verdict: {row['verdict']}"
-    yield f"resolution {row['resolution']} of {row['adopted']}; {row['n_before']} years before, {row['n_after']} after"
-    if row["reason"]:
-        yield f"reason: {row['reason']}"
-
-
-def _claim(link: RowLink) -> Iterator[str]:
-    row = link.columns
-    yield f"claim: {row['quote']} ({row['source']})"
-    yield f"test: {row['test']}"
-    yield f"verdict: {row['verdict']}; {row['reason']}"
-
-
-def _pile(link: RowLink) -> Iterator[str]:
-    row = link.columns
-    area = _interval(row["area_m2"], row["area_lo95_m2"], row["area_hi95_m2"], "m2")
-    yield f"{area}; {row['tier']}, {row['n_dates']} dates outlined"
-
-
-def _observation(link: RowLink) -> Iterator[str]:
-    row = link.columns
-    yield f"{row['date']}: {_interval(row['area_m2'], row['area_lo95_m2'], row['area_hi95_m2'], 'm2')}"
-    levels = ", ".join(
-        f"{name} {'not known' if row[key] is None else format(row[key], '.4f')}"
-        for name, key in (("pile", "pile_level"), ("ground", "background_level"))
-    )
-    yield f"mean reflectance of the 10 m bands: {levels}; {row['clear_fraction']:.0%} of pile and surroundings usable"
-
-
-def _pile_change(link: RowLink) -> Iterator[str]:
-    row = link.columns
-    yield f"difference {_interval(row['delta_m2'], row['lo95_m2'], row['hi95_m2'], 'm2')}; verdict: {row['verdict']}"
-
-
-def _plain_row(link: RowLink) -> Iterator[str]:
-    yield ", ".join(f"{name} {value}" for name, value in link.columns.items() if value is not None)
-
-
-_ROWS: Mapping[str, Callable[[RowLink], Iterator[str]]] = {
-    "changes": _change,
-    "measurements": _measurement,
-    "trends": _trend,
-    "breaks": _break,
-    "claims": _claim,
-    "stockpiles": _pile,
-    "stockpile_observations": _observation,
-    "stockpile_changes": _pile_change,
-}
 
 
 def _scene_lines(scene: SceneLink, row: Mapping[str, Any]) -> Iterator[str]:
@@ -290,4 +204,5 @@ def _request_lines(record: Mapping[str, Any]) -> Iterator[str]:
         yield f"byte ranges: {', '.join(f'{first}-{last}' for first, last in ranges)}"
     answer = record.get("response") or {}
     yield f"answered: {', '.join(f'{k}: {v}' for k, v in answer.items()) or 'nothing noted'}"
-    yield f"licence: {record.get('licence') or 'not stated'}; {record['record']} beside the file says so"
+    told = _STATES.get(str(record.get("record_state")), "IS NOT IN THE RECORD OF THE RUN")
+    yield f"licence: {record.get('licence') or 'not stated'}; from record.json beside the file, which {told}"

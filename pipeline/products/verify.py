@@ -4,7 +4,7 @@ Nothing but the folder is needed, with the evidence in it or where the run kept 
 rest on it, by the manifest and the numbers the newest run left: not by the file that differs.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,16 +25,16 @@ from pipeline.products._documents import (
     WORKING,
     Portfolio,
     json_text,
-    own_sha256,
-    read_document,
     stays_inside,
 )
 from pipeline.products._evidence_check import check_store
-from pipeline.products._run_chain import kept_numbers
+from pipeline.products._export_check import check_exported, exported
+from pipeline.products._run_chain import kept_numbers, read_own
 from pipeline.products._site_check import Checked, check_site
 from pipeline.products.dependence import Dependence
 from pipeline.products.numbers import read_numbers
 from pipeline.products.problems import Hasher, Problem, compared, extra, files_below, make_hasher
+from pipeline.products.proofs import Trust, Vouched, outside
 
 _ASIDE = "state.sqlite.aside-"
 _SHOWN = 3
@@ -43,11 +43,11 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class Verification:
-    """What became of a check: problems by site, and how many sites were looked at."""
+    """What became of a check: problems by site, and what vouches for each site from outside."""
 
     folder: Path
-    sites: int
     problems: tuple[Problem, ...]
+    vouched: Mapping[str, Vouched | None]
 
     @property
     def lines(self) -> list[str]:
@@ -58,7 +58,7 @@ class Verification:
             if problem.rests:
                 lines.append(f"  {problem.rests}{_some(problem.numbers)}")
         outcome = f"{len(self.problems)} problems" if self.problems else "every hash agrees"
-        return [*lines, f"{self.folder}: {outcome}"]
+        return [*lines, *outside(self.vouched), f"{self.folder}: {outcome}"]
 
     @property
     def document(self) -> dict[str, Any]:
@@ -67,7 +67,8 @@ class Verification:
             {"path": p.path, "kind": p.kind, "detail": p.detail, "rests": p.rests, "numbers": list(p.numbers)}
             for p in self.problems
         ]
-        return {"format": 1, "ok": not self.problems, "sites": self.sites, "problems": problems}
+        vouched = {site: None if v is None else v.document for site, v in self.vouched.items()}
+        return {"format": 1, "ok": not self.problems, "vouched": vouched, "problems": problems}
 
     @property
     def json_lines(self) -> list[str]:
@@ -84,10 +85,10 @@ def _some(numbers: Sequence[str]) -> str:
 
 def verify(folder: Path) -> list[Problem]:
     """Return the problems of :func:`examine`, without the numbers that rest on each file."""
-    return list(_found(folder)[0])
+    return list(_found(folder, Trust())[0])
 
 
-def examine(folder: Path) -> Verification:
+def examine(folder: Path, trust: Trust | None = None) -> Verification:
     """Re-hash all files of a site's result, or of all sites of a folder, and check the chain of runs.
 
     Copied evidence is looked for in ``evidence/`` of the site's folder, then beside it, then where the run
@@ -97,6 +98,8 @@ def examine(folder: Path) -> Verification:
     ----------
     folder : Path
         A site's folder, or the folder of all sites.
+    trust : Trust, optional
+        Whom the reader trusts; nobody unless given.
 
     Returns
     -------
@@ -108,12 +111,13 @@ def examine(folder: Path) -> Verification:
     InputError
         There is no result in the folder.
     """
-    problems, sites = _found(folder)
-    dependences = [(site.folder, _dependence(site)) for site in sites]
-    return Verification(folder, len(sites), tuple(_told(problem, folder, dependences) for problem in problems))
+    problems, sites = _found(folder, trust or Trust())
+    dependences = [(site.folder, _dependence(site)) for site in sites] if problems else []
+    told = tuple(_told(problem, folder, dependences) for problem in problems)
+    return Verification(folder, told, {site.folder.name: site.vouched for site in sites})
 
 
-def _found(folder: Path) -> tuple[list[Problem], list[Checked]]:
+def _found(folder: Path, trust: Trust) -> tuple[list[Problem], list[Checked]]:
     """Return all problems, paths as they are told, each once, and what was found of each site."""
     here = folder.absolute()
     names = _sites(folder)
@@ -121,7 +125,7 @@ def _found(folder: Path) -> tuple[list[Problem], list[Checked]]:
         raise InputError(f"{folder}: holds no result; name a site's folder or the folder of all sites")
     # Sites share the files of an archive; each is read once.
     hasher, held = make_hasher(), set[Path]()
-    sites = [check_site(here / name, hasher, held) for name in names]
+    sites = [check_site(here / name, hasher, held, trust) for name in names]
     problems = [] if names == [""] else list(_check_all(here, sites, hasher, held))
     problems += [problem for site in sites for problem in site.problems]
     once: dict[tuple[str, str], Problem] = {}
@@ -174,8 +178,12 @@ def _check_all(folder: Path, sites: Sequence[Checked], hasher: Hasher, held: set
     if store.is_dir() and not store.is_symlink():
         recorded = {name for site in sites for link in site.chain.links for name in link.run.records}
         yield from check_store(store, hasher, held, recorded)
+    listed = exported(folder)
+    yield from () if listed is None else check_exported(folder, listed, hasher)
     names = {site.folder.name for site in sites}
     for path in files_below(folder):
+        if listed and path.relative_to(folder).as_posix() in listed and not path.is_symlink():
+            continue
         first, *below = path.relative_to(folder).parts
         log = first == LOGS and len(below) == 1 and path.suffix == ".jsonl"
         elsewhere = below and (first in names or first == EVIDENCE)
@@ -186,16 +194,9 @@ def _check_all(folder: Path, sites: Sequence[Checked], hasher: Hasher, held: set
 
 def _portfolio(path: Path) -> tuple[Portfolio | None, str | None]:
     """Return the portfolio as it is told, and what is wrong with the file that tells it."""
-    try:
-        portfolio = read_document(path, Portfolio)
-    except ProductError as error:
-        return None, f"is not a portfolio: {str(error).removeprefix(f'{path}: ').split('; ', maxsplit=1)[0]}"
-    document = portfolio.model_dump(mode="json")
-    if portfolio.own_sha256 is not None and (
-        own_sha256(document) != portfolio.own_sha256 or json_text(document).encode() != path.read_bytes()
-    ):
-        return portfolio, "differs from the hash it holds of itself"
-    return portfolio, None
+    portfolio, wrong = read_own(path, Portfolio)
+    # Those of before held no hash of themselves, and are written anew by the next batch.
+    return portfolio, None if portfolio is not None and portfolio.own_sha256 is None else wrong
 
 
 def _gathered(folder: Path, portfolio: Portfolio, sites: Sequence[Checked], hasher: Hasher) -> Iterator[Problem]:

@@ -32,27 +32,38 @@ def comparisons(before: str, after: str) -> Iterator[Comparison]:
         yield compare_runs(read_run(old), read_run(new))
 
 
-def compare_lines(before: str, after: str, *, everything: bool) -> Iterator[str]:
-    """Give the answer in words."""
+def answer(before: str, after: str, *, as_json: bool, everything: bool) -> Iterator[str]:
+    """Say line by line what moved between two runs and what can have moved it.
+
+    Parameters
+    ----------
+    before, after : str
+        Each a site's folder, its run ``FOLDER@3``, or both the folder of all sites.
+    as_json : bool
+        One document in place of words: every number that moved, with all digits.
+    everything : bool
+        Of words: also what the summary of a report does not speak of.
+
+    Raises
+    ------
+    InputError
+        There is no such run, or the runs are of different sites.
+    ProductError
+        What was kept of a run is missing, or is not as recorded.
+    """
+    gone, new = lone_sites(before, after)
+    if as_json:
+        sites = [document_of(comparison) for comparison in comparisons(before, after)]
+        document = {"format": FORMAT, "sites": sites, "only_before": gone, "only_after": new}
+        # In ASCII: names and reasons of strangers reach a terminal too.
+        yield from json.dumps(document, indent=1, sort_keys=True).splitlines()
+        return
     for comparison in comparisons(before, after):
         yield from lines(comparison, everything=everything)
-    gone, new = lone_sites(before, after)
     for name in gone:
         yield f"{name}: only in {before}; not compared"
     for name in new:
         yield f"{name}: only in {after}; not compared"
-
-
-def compare_json(before: str, after: str) -> str:
-    """Give the answer as JSON: every number that moved, with all digits."""
-    gone, new = lone_sites(before, after)
-    document = {
-        "format": FORMAT,
-        "sites": [document_of(comparison) for comparison in comparisons(before, after)],
-        "only_before": gone,
-        "only_after": new,
-    }
-    return json.dumps(document, indent=1, ensure_ascii=False, sort_keys=True)
 
 
 def document_of(comparison: Comparison) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pipeline.products.dependence import NUMBER_LAYERS
 from pipeline.products.difference.inputs import Difference, KeptRun
 from pipeline.products.difference.moves import Compared, Move
-from pipeline.products.difference.shown import Said, difference_of
+from pipeline.products.difference.shown import Said, difference_of, number_of
 from pipeline.products.difference.steps import Step
 from pipeline.products.difference.why import Why
 from pipeline.products.difference.words import ARROW, Names, difference_name, number_name, step_name
@@ -57,7 +57,7 @@ def lines(comparison: Comparison, *, everything: bool) -> Iterator[str]:
         others, and digits nobody is shown.
     """
     yield _head(comparison)
-    if not comparison.roots and not comparison.compared.moves:
+    if not (comparison.roots or comparison.compared.moves or comparison.compared.finer):
         yield f"  Nothing moved: {_same(comparison)}."
         return
     yield f"  {_count(comparison)}."
@@ -139,17 +139,18 @@ def _place(move: Move, names: Names) -> tuple[int, int, tuple[int, ...], str]:
 
 def _told(move: Move, why: Why, names: Names, *, everything: bool) -> Iterator[str]:
     yield f"    {number_name(move, names)}"
-    for one in move.said:
-        if everything or one.field.called in _IN_SHORT or _explains(one, move):
-            called = f"{one.field.called}: " if one.field.called else ""
-            yield f"      {called}{_change(move, one)}"
+    if move.verdict is not None and move.before is not None and not any(one.field.called == "" for one in move.said):
+        yield f"      {number_of(move.layer, move.before)}, as before"
+    short = [one for one in move.said if one.field.called in _IN_SHORT or _explains(one, move)]
+    for one in move.said if everything or not short else short:
+        called = f"{one.field.called}: " if one.field.called else ""
+        yield f"      {called}{_change(move, one)}"
     yield f"      {_because(why)}"
 
 
 def _explains(one: Said, move: Move) -> bool:
-    """Whether a reason is all that is said of a number, or says why there is no verdict on a change."""
-    lacking = (move.after or {}).get("verdict") in {"insufficient_data", "not_observable"}
-    return one.field.called == "reason" and (lacking or len(move.said) == 1)
+    """Whether it is the reason why there is no verdict any more."""
+    return one.field.called == "reason" and (move.after or {}).get("verdict") in {"insufficient_data", "not_observable"}
 
 
 def _change(move: Move, one: Said) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pipeline.products.dependence import NUMBER_LAYERS
+from pipeline.products.dependence import NUMBER_LAYERS, basis_of
 from pipeline.products.difference.shown import NumberRow, Said, said
 
 CALLED = ("increase", "decrease", "supported", "contradicted")
@@ -44,6 +44,15 @@ class Move:
     def row(self) -> NumberRow:
         """The newer of its rows."""
         return self.after or self.before or {}
+
+    @property
+    def metric(self) -> str:
+        """What is measured."""
+        return basis_of(self.layer, self.row).metric
+
+    def is_of(self, year: int) -> bool:
+        """Whether the number is of a year, in either run."""
+        return any(basis_of(self.layer, row).has(year) for row in (self.before, self.after) if row is not None)
 
     @property
     def columns(self) -> frozenset[str]:
@@ -94,7 +103,8 @@ def moves_of(before: Mapping[str, Any], after: Mapping[str, Any]) -> Compared:
         Documents of :func:`pipeline.products.numbers.numbers_of`, of one site.
     """
     moves, finer, same = [], [], 0
-    limits = [limit_of(document) for document in (before, after)]
+    # One limit for both: a q that stands shall read the same.
+    limit = min(limit_of(document) for document in (before, after))
     for layer in NUMBER_LAYERS:
         rows = [document["rows"].get(layer, {}) for document in (before, after)]
         for address in sorted(rows[0].keys() | rows[1].keys()):
@@ -102,7 +112,7 @@ def moves_of(before: Mapping[str, Any], after: Mapping[str, Any]) -> Compared:
             if pair[0] == pair[1]:
                 same += 1
                 continue
-            found = said(layer, pair, limits[1])
+            found = said(layer, pair, limit)
             told = found if None in pair else tuple(one for one in found if one.moved)
             if told:
                 moves.append(Move(layer, address, *pair, told))

@@ -93,6 +93,8 @@ FIELDS: dict[str, tuple[Field, ...]] = {
     ),
 }
 """What a row of each layer of numbers says, in the order it is told."""
+_LEAST_TOLD = 0.1
+"""Share of half an interval below which a difference is less than the last digit that is shown."""
 
 
 @dataclass(frozen=True)
@@ -121,25 +123,35 @@ def said(layer: str, pair: Pair, fdr_q: float) -> tuple[Said, ...]:
     fdr_q : float
         Largest q-value of a change; a q is shown with the digits that keep it on its side.
     """
-    scale = Scale.of(_unit(layer, pair), _amounts(layer, pair))
+    scales = _scales(layer, pair)
     return tuple(
-        Said(field, *(ABSENT if row is None else _text(field, row, scale, fdr_q) for row in pair))
+        Said(field, *(ABSENT if row is None else _text(field, row, scales[n], fdr_q) for n, row in enumerate(pair)))
         for field in FIELDS[layer]
     )
 
 
+def number_of(layer: str, row: NumberRow) -> str:
+    """Return the number of a row with its interval."""
+    return _text(FIELDS[layer][0], row, _scales(layer, (row, row))[0], 0.0)
+
+
 def difference_of(layer: str, pair: Pair) -> str:
-    """Return the number after minus that before, ``+0.31 ha``; empty where one is not there, or both are the same."""
+    """Return the number after minus that before, ``+0.31 ha``; empty where one of them is not there.
+
+    Also where it is below a tenth of half the interval's width: less than the digits that are shown.
+    """
     field, (before, after) = FIELDS[layer][0], pair
     if before is None or after is None:
         return ""
     values = [row[field.columns[0]] for row in (before, after)]
-    if None in values or values[0] == values[1] or before.get("unit") != after.get("unit"):
+    if None in values or before.get("unit") != after.get("unit"):
         return ""
-    scale = Scale.of(_unit(layer, pair), _amounts(layer, pair))
+    scale = _scales(layer, pair)[0]
     # The digits of the wider interval: a difference has no more of them than the numbers.
-    half = max((_half(row, field) for row in (before, after)), default=0.0)
+    half = max(_half(row, field) for row in (before, after))
     moved = values[1] - values[0]
+    if abs(moved) <= half * _LEAST_TOLD:
+        return ""
     bounds = (moved - half, moved + half) if half else (None, None)
     return scale.show(moved, *bounds, signed=True).value_with_unit
 
@@ -150,8 +162,17 @@ def _half(row: NumberRow, field: Field) -> float:
     return 0.0 if not bounds or None in bounds else float(bounds[-1] - bounds[0]) / 2.0
 
 
-def _unit(layer: str, pair: Pair) -> str:
-    row = next(row for row in (pair[1], pair[0]) if row is not None)
+def _scales(layer: str, pair: Pair) -> tuple[Scale, Scale]:
+    """Return the unit both rows are shown in; each its own where they do not have the same."""
+    units = [_unit(layer, row) for row in pair if row is not None]
+    if len(set(units)) == 1:
+        shared = Scale.of(units[0], [n for row in pair if row is not None for n in _amounts(layer, row)])
+        return shared, shared
+    before, after = (Scale.of(_unit(layer, row or {}), _amounts(layer, row or {})) for row in pair)
+    return before, after
+
+
+def _unit(layer: str, row: NumberRow) -> str:
     if layer == "claims":
         return "1" if str(row["metric"]).endswith("count") else "m2"
     unit = str(row.get("unit", "m2"))
@@ -161,9 +182,8 @@ def _unit(layer: str, pair: Pair) -> str:
 _IN_UNIT = {"interval", "difference", "slope", "amount"}
 
 
-def _amounts(layer: str, pair: Pair) -> list[float | None]:
-    columns = [name for field in FIELDS[layer] if field.kind in _IN_UNIT for name in field.columns]
-    return [row[name] for row in pair if row is not None for name in columns]
+def _amounts(layer: str, row: NumberRow) -> list[float | None]:
+    return [row.get(name) for field in FIELDS[layer] if field.kind in _IN_UNIT for name in field.columns]
 
 
 def _text(field: Field, row: NumberRow, scale: Scale, fdr_q: float) -> str:

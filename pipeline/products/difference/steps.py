@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from pipeline.products.dependence import basis_of, scene_year
+from pipeline.products.dependence import scene_year
 from pipeline.products.difference.inputs import Difference, KeptRun
 from pipeline.products.difference.moves import Move
 from pipeline.products.rounding import show_metres, show_percent
@@ -38,7 +38,7 @@ class Step:
     def touches(self, move: Move) -> bool:
         """Whether a number that moved follows from it directly."""
         if self.kind == "scene":
-            return self.year is not None and basis_of(move.layer, move.row).has(self.year)
+            return self.year is not None and move.is_of(self.year)
         if self.kind == "zone":
             return move.row.get("zone_id") == self.name
         return self.name != "reference" or "zone_id" in move.row

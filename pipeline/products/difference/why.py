@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from pipeline.products.dependence import basis_of, is_reviewed
+from pipeline.products.dependence import is_reviewed
 from pipeline.products.difference.inputs import Difference
 from pipeline.products.difference.moves import Compared, Move
 from pipeline.products.difference.steps import Step
@@ -23,7 +23,7 @@ Rule: TypeAlias = Callable[[Move], bool]
 
 
 def _stock(move: Move) -> bool:
-    return "stockpile" in basis_of(move.layer, move.row).metric
+    return "stockpile" in move.metric
 
 
 def _ground(move: Move) -> bool:
@@ -163,7 +163,7 @@ def _reach(move: Move, root: Difference, around: _Around) -> str:
         if not root.used:
             # Offsets are settled by all scenes together, also by those that are then refused.
             return _SHARED if around.offsets else _NOT
-        return _DIRECTLY if basis_of(move.layer, move.row).has(root.year or 0) else _SHARED
+        return _DIRECTLY if move.is_of(root.year or 0) else _SHARED
     if root.kind == "setting":
         return _DIRECTLY if _setting_reaches(move, root.name, around) else _NOT
     if root.kind == "claims":

@@ -79,6 +79,17 @@ def composite_qml(year: int, bands: Sequence[CompositeBand]) -> str:
     return _document(composite_look(year, bands), labels=False)
 
 
+def masks_qml(band: int, year: int) -> str:
+    """Return the QML document of the masks of a pile: the band of one year, its bits by colour."""
+    values = (
+        (0, "Neither", "#ffffff", 0),
+        (1, "Pile", "#d95f02", 200),
+        (2, "Other dark thing, or water", "#1b6ca8", 160),
+        (3, "Both", "#7a0177", 200),
+    )
+    return _document(fill("masks", band=band, year=year, values=values), labels=False)
+
+
 def look(layer: str, relations: Sequence[Relation] = (), *, simulated: bool, gathered: bool = False) -> str:
     """Return what a QML document and a layer of a project have in common.
 

@@ -1,0 +1,167 @@
+"""What vouches for a site's runs from outside, checked: signatures, time stamps, and those that are not there."""
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+
+from pipeline.errors import InputError, ProductError
+from pipeline.products._documents import RUNS, Custody, Proofs
+from pipeline.products._run_chain import Chain, Link, read_own
+from pipeline.products.custody import SIGNATURE, STAMP
+from pipeline.products.problems import Hasher, Problem, compared
+from pipeline.products.runs import PROOFS_KEPT
+from pipeline.products.signatures import check_signature
+from pipeline.products.stamps import check_stamp, read_authorities
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Whom the reader trusts: a list of signers, authorities of time; neither is taken from a result."""
+
+    signers: Path | None = None
+    authorities: tuple[x509.Certificate, ...] = ()
+
+    @classmethod
+    def of(cls, folder: Path, signers: Path | None, tsa_ca: Path | None) -> "Trust":
+        """Read what the reader named.
+
+        Raises
+        ------
+        InputError
+            A file cannot be read, or lies in the result it is to vouch for.
+        """
+        for name, path in (("--signers", signers), ("--tsa-ca", tsa_ca)):
+            if path is not None and not path.is_file():
+                raise InputError(f"{name} {path}: no such file")
+            if path is not None and path.resolve().is_relative_to(folder.resolve()):
+                raise InputError(f"{name} {path}: lies in the result it is to vouch for; name a copy of your own")
+        return cls(signers, () if tsa_ca is None else read_authorities(tsa_ca, "--tsa-ca"))
+
+
+@dataclass(frozen=True)
+class Vouched:
+    """What vouches for the newest run of a site; None where nothing does.
+
+    ``signer`` and ``trusted`` tell whether key and authority are on the reader's lists.
+    """
+
+    run: str
+    key: str | None = None
+    signer: str | None = None
+    time: dt.datetime | None = None
+    authority: str | None = None
+    trusted: bool = False
+
+    @property
+    def by_key(self) -> str:
+        """Who signed, in words."""
+        if self.key is None:
+            return "not signed"
+        return f"signed with key {self.key}, " + (
+            f"by {self.signer}" if self.signer else "not compared with a list of signers (--signers)"
+        )
+
+    @property
+    def by_authority(self) -> str:
+        """Who stamped it, in words."""
+        if self.time is None:
+            return "no time stamp"
+        compared_with = "" if self.trusted else ", not compared with a certificate you trust (--tsa-ca)"
+        return f"stamped by {self.authority}{compared_with}"
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The same as JSON."""
+        at = None if self.time is None else _utc(self.time)
+        return asdict(self) | {"time": at}
+
+
+def outside(vouched: Mapping[str, Vouched | None]) -> list[str]:
+    """Say what vouches for the newest runs of sites from outside their folders, alike ones together."""
+    alike: dict[tuple[str, str], list[tuple[str, Vouched]]] = {}
+    for site, found in vouched.items():
+        if found is not None:
+            alike.setdefault((found.by_key, found.by_authority), []).append((site, found))
+    lines = []
+    for (key, authority), found_there in alike.items():
+        names = [site for site, _ in found_there]
+        times = sorted(_utc(one.time) for _, one in found_there if one.time is not None)
+        when = f" at {times[0]}" + (f" to {times[-1]}" if times[-1] != times[0] else "") if times else ""
+        who = f"{found_there[0][1].run} of {names[0]}" if len(names) == 1 else f"newest runs of {len(names)} sites"
+        alone = "; nothing outside this folder vouches for it" if key == "not signed" and not times else ""
+        lines.append(f"{who}: {key}; {authority}{when}{alone}")
+    return lines
+
+
+def _utc(time: dt.datetime) -> str:
+    return time.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def check_proofs(folder: Path, chain: Chain, trust: Trust, hasher: Hasher) -> tuple[list[Problem], Vouched | None]:
+    """Check what lies beside the records of a site, and what should; the second value is of the newest run."""
+    problems: list[Problem] = []
+    vouched = None
+    for link in chain.links:
+        found = list(_kept(folder, link, chain, hasher))
+        problems += found
+        wrong, vouched = _check(folder, link, trust, {problem.path for problem in found})
+        problems += wrong
+    return problems, vouched
+
+
+def _kept(folder: Path, link: Link, chain: Chain, hasher: Hasher) -> Iterator[Problem]:
+    """Hold proofs to the hashes kept of them, and to what the record asks for."""
+    there = [ending for ending in (SIGNATURE, STAMP) if (folder / f"{link.name}.{ending}").exists()]
+    kept = folder / RUNS / f"{link.number:04d}.{PROOFS_KEPT}"
+    chain.known |= {f"{RUNS}/{kept.name}", *(f"{link.name}.{ending}" for ending in (SIGNATURE, STAMP))}
+    wanted = link.run.custody or Custody()
+    files: dict[str, str] = {}
+    if kept.exists():
+        proofs, wrong = read_own(kept, Proofs)
+        files = proofs.files if proofs is not None and wrong is None else {}
+        yield from [] if wrong is None else [Problem(str(kept), "differs", wrong)]
+    elif there:
+        yield Problem(str(kept), "missing", "is missing: the hashes of what vouches for the run")
+    for ending, asked, what in (
+        (SIGNATURE, wanted.signed_by, "signature by key"),
+        (STAMP, wanted.stamped_by, "time stamp of"),
+    ):
+        name = f"{link.name}.{ending}"
+        if name in files:
+            yield from compared(folder / name, files[name], None, hasher, f"{RUNS}/{kept.name}")
+        elif asked is not None and ending not in there:
+            yield Problem(str(folder / name), "missing", f"is missing: the {what} {asked} that its record asks for")
+
+
+def _check(folder: Path, link: Link, trust: Trust, wrong: set[str]) -> tuple[list[Problem], Vouched]:
+    """Check one record's stamp, then its signature as of the time that tells; files known to be wrong are left."""
+    signature, stamp = (folder / f"{link.name}.{ending}" for ending in (SIGNATURE, STAMP))
+    problems: list[Problem] = []
+    stamped = signed = None
+    if stamp.is_file() and str(stamp) not in wrong:
+        try:
+            stamped = check_stamp(stamp.read_bytes(), link.content, trust.authorities)
+        except ProductError as error:
+            problems.append(Problem(str(stamp), "differs", f"as a time stamp of {link.name} {error}"))
+    if signature.is_file() and str(signature) not in wrong:
+        at = stamped.time if stamped is not None and stamped.trusted else None
+        try:
+            signed = check_signature(link.content, signature, trust.signers, at)
+        except (ProductError, InputError) as error:
+            problems.append(Problem(str(signature), "differs", f"as a signature of {link.name} {error}"))
+    asked = (link.run.custody or Custody()).signed_by
+    if signed is not None and asked not in (None, signed.fingerprint):
+        problems.append(Problem(str(signature), "differs", f"is by key {signed.fingerprint}; its record names {asked}"))
+    vouched = Vouched(
+        run=link.name,
+        key=None if signed is None else signed.fingerprint,
+        signer=None if signed is None else signed.signer,
+        time=None if stamped is None else stamped.time,
+        authority=None if stamped is None else stamped.authority,
+        trusted=stamped is not None and stamped.trusted,
+    )
+    return problems, vouched
