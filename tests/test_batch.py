@@ -108,6 +108,8 @@ def test_a_lock_that_is_held_ends_with_75_and_touches_nothing(mine, capsys):
     when = times(out)
     with (out / ".lock").open("a+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        assert cli.main(["report", "--config", str(mine / "config.yaml")]) == 75, "it writes where a batch writes"
+        assert "another batch" in capsys.readouterr().err
         assert run(mine, "--force") == 75
     said = capsys.readouterr()
     assert said.out == ""
