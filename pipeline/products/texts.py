@@ -98,7 +98,7 @@ LIMITS = (
         "spoil and ore can look alike. Persistence over dates and context reduce this and do not remove it."
     ),
     (
-        "Below 0.2 ha (20 pixels) only presence is stated, and below 0.1 ha nothing. Small or narrow piles, covered "
+        "Piles below 0.2 ha (20 pixels) are as a rule listed and not counted. Small or narrow piles, covered "
         "stores and underground workings are not seen."
     ),
     (
