@@ -169,16 +169,18 @@ def _plan(parsed: argparse.Namespace) -> int:
 
 def _report(parsed: argparse.Namespace) -> int:
     from pipeline.batch import gather
+    from pipeline.lock import locked
     from pipeline.products.publish import rebuild_report
 
     settings = _settings(parsed)
     finished = [s for s in settings.sites if (settings.config.out / s.id / "manifest.json").is_file()]
     if not finished:
         raise InputError(f"{settings.config.out}: holds no finished result of these sites; stockline run makes one")
-    for site in finished:
-        rebuild_report(settings.config.out / site.id)
-        _tell(f"{site.id}: {settings.config.out / site.id / 'report.html'}")
-    gather(settings.config.out)
+    with locked(settings.config.out):
+        for site in finished:
+            rebuild_report(settings.config.out / site.id)
+            _tell(f"{site.id}: {settings.config.out / site.id / 'report.html'}")
+        gather(settings.config.out)
     return 0
 
 
@@ -284,8 +286,7 @@ def _simulate(parsed: argparse.Namespace) -> int:
 def _schedule(parsed: argparse.Namespace) -> int:
     from pipeline.schedule.install import Wish, arrange, present
 
-    wish = Wish(parsed.at, parsed.workers, parsed.to, parsed.crontab, parsed.system, parsed.remove, parsed.credentials)
-    return _tell_all(arrange(_settings(parsed).config, parsed.config, wish, present()))
+    return _tell_all(arrange(_settings(parsed).config, parsed.config, Wish.of(vars(parsed)), present()))
 
 
 def _status(parsed: argparse.Namespace) -> int:

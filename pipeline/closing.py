@@ -136,6 +136,7 @@ def _site_summary(outcome: Outcome, out: Path, manifest: str | None = None, **sa
 def _summed(sites: Sequence[_Site], others: Sequence[Outcome], config: Config, books: Books) -> Summary:
     failed = bool(others) or any(site.summary.error is not None for site in sites)
     use = disk_use(config.out, store_of(config))
+    lacking = {site.summary.site: _lacking(config.out / site.summary.site) for site in sites}
     opens = next_open(config.windows, config.years, books.started.date())
     return Summary(
         batch=books.number,
@@ -163,8 +164,23 @@ def _summed(sites: Sequence[_Site], others: Sequence[Outcome], config: Config, b
             working_bytes=use.working,
             logs_bytes=use.logs,
         ),
+        unsigned=tuple(name for name, lacks in lacking.items() if "sig" in lacks),
+        unstamped=tuple(name for name, lacks in lacking.items() if "tsr" in lacks),
         earlier=tuple(sorted({letter.batch for letter in books.past().letters})),
     )
+
+
+def _lacking(folder: Path) -> list[str]:
+    """Return the endings of what shall vouch for the newest run by its record, and does not lie beside it."""
+    records = run_records(folder)
+    try:
+        wanted = read_document(records[-1], Run).custody if records else None
+    except ProductError:
+        return []  # verify says what is wrong with it
+    asked = [] if wanted is None else [("sig", wanted.signed_by), ("tsr", wanted.stamped_by)]
+    return [
+        end for end, by in asked if by is not None and not records[-1].with_name(f"{records[-1].name}.{end}").exists()
+    ]
 
 
 def _letters(summary: Summary, config: Config, books: Books) -> list[Letter]:

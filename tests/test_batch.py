@@ -16,6 +16,7 @@ import yaml
 from conftest import aoi_alone, call, command_line, environment, hashes, products
 
 from pipeline import batch, cli
+from pipeline.journal import read_log
 
 pytestmark = pytest.mark.slow
 
@@ -107,6 +108,8 @@ def test_a_lock_that_is_held_ends_with_75_and_touches_nothing(mine, capsys):
     when = times(out)
     with (out / ".lock").open("a+") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        assert cli.main(["report", "--config", str(mine / "config.yaml")]) == 75, "it writes where a batch writes"
+        assert "another batch" in capsys.readouterr().err
         assert run(mine, "--force") == 75
     said = capsys.readouterr()
     assert said.out == ""
@@ -242,7 +245,16 @@ def test_a_run_that_was_killed_leaves_nothing_in_the_way(three, tmp_path):
     wait_for(process, "scenes used")
     process.kill()
     process.communicate()
+    entries = list(read_log(out / "logs" / "0001.jsonl"))
+    assert "scenes used" in entries[-1]["text"] or entries[-1]["event"].startswith("stage")
+    status = call("status", "--config", three, "--out", out).stdout.splitlines()
+    assert status[0].endswith(": interrupted")
+    assert [line.split()[:2] for line in status[-3:]] == [
+        ["site-a", "interrupted"], ["site-b", "never"], ["site-c", "never"],
+    ]  # fmt: skip
     again = call("run", "site-a", "--config", three, "--out", out)
     assert again.returncode == 0
+    assert "batch: a batch before was interrupted with site-a under way" in again.stderr
+    assert json.loads((out / "summary.json").read_text())["batch"] == 2
     assert cli.main(["verify", str(out)]) == 0
     assert not list((out / ".work").glob("site-a"))

@@ -10,9 +10,10 @@ import yaml
 from conftest import call
 from test_notify import SECRET, Smtp, by_mail, hook
 
-from pipeline import batch, cli
+from pipeline import batch, cli, closing
 from pipeline.journal import read_log
 from pipeline.notify import PASSWORD, USER
+from pipeline.products import _documents
 from pipeline.summary import Summary
 
 pytestmark = pytest.mark.slow
@@ -236,3 +237,21 @@ def test_a_summary_that_cannot_be_written_is_told_and_its_verdicts_are_told_next
 def test_the_schema_of_the_summary_is_the_one_in_the_docs():
     kept = json.loads((Path(__file__).parents[1] / "docs" / "summary.schema.json").read_text(encoding="utf-8"))
     assert kept == Summary.model_json_schema(), "write it anew: see the test"
+
+
+def test_runs_that_lack_what_shall_vouch_for_them_are_named(tmp_path):
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    assert closing._lacking(tmp_path) == []
+    asked = _documents.Custody(signed_by="SHA256:x", stamped_by="https://tsa.example.org")
+    for number, custody in ((1, asked), (2, None), (10, asked)):
+        run = _documents.Run(
+            number=number, started="", finished="", seconds=0.0, workers=1, log=(), libraries={}, archive_root=None,
+            evidence_root="", manifest_sha256="0" * 64, previous_run_sha256=None, custody=custody,
+        )  # fmt: skip
+        (folder / f"{number:04d}.json").write_text(_documents.json_text(run))
+    assert closing._lacking(tmp_path) == ["sig", "tsr"]
+    (folder / "0010.json.tsr").touch()
+    assert closing._lacking(tmp_path) == ["sig"]
+    (folder / "0010.json").unlink()
+    assert closing._lacking(tmp_path) == []

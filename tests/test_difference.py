@@ -319,13 +319,16 @@ def test_a_scene_that_no_run_used_moves_nothing_unless_offsets_moved():
 
 def test_a_number_that_moved_with_the_tests_of_others_is_laid_to_what_moved_them():
     before = run(changes=change() | change(zone="b", years=(2020, 2021)), scenes=scene("S2", "2020-06-01"))
-    moved = change(zone="b", years=(2020, 2021), delta=9000.0, lo95=5000.0, hi95=13000.0, p_value=0.001)
-    after = run(2, changes=change(q_value=0.028) | moved, scenes=scene("S2", "2020-06-01") | scene("S3", "2021-05-01"))
+    wider = {"delta": 9000.0, "lo95": 5000.0, "hi95": 13000.0, "p_value": 0.001, "q_value": 0.002}
+    moved = change(zone="b", years=(2020, 2021), **wider)
+    # S4 is of a year of the number that stands: it would have moved the number itself.
+    scenes = scene("S2", "2020-06-01") | scene("S3", "2021-05-01") | scene("S4", "2019-05-01")
+    after = run(2, changes=change(q_value=0.028) | moved, scenes=scenes)
     found = causes(before, after)
-    assert found["changes/b/stockpile_area_m2/2020-2021"] == (["S3"], [], False)
-    assert found["changes/site/stockpile_area_m2/2019-2020"] == (["S3"], [], True)
+    assert found["changes/b/stockpile_area_m2/2020-2021"] == (["S3"], ["S4"], False)
+    assert found["changes/site/stockpile_area_m2/2019-2020"] == (["S3"], ["S4"], True)
     text = told(before, after)
-    assert "its own numbers stand; it is tested together with others that moved: because of [1]" in text
+    assert "its own numbers stand; it is tested together with others that moved: because of [1]; or, " in text
 
 
 def test_reviewed_numbers_are_a_family_of_their_own():
@@ -369,6 +372,8 @@ def test_a_setting_reaches_what_it_can(key, reached):
     found = causes(before, run(2, manifest=set_to(2), measurements=moved))
     names = {"stock": next(iter(stock)), "ground": next(iter(ground))}
     assert {word for word, at in names.items() if found[at][0] == [key]} == reached
+    inert = "; no number rests on it by itself" in told(before, run(2, manifest=set_to(2), measurements=moved))
+    assert inert == key.startswith(("limits", "source"))
     # Another baseline year, or other ground in a zone, opens the way to all that rests on it.
     if reached in ({"stock"}, {"ground"}):
         after = run(2, {"baseline_year": "2020"}, set_to(2), measurements=moved)

@@ -165,8 +165,11 @@ def test_provenance_leads_from_the_report_to_what_the_provider_delivered(unpacke
             reached.add(name)
             open_ += leads[name]
     told = manifest(unpacked / SITE)
+    scenes = {f"in:#scene/{SITE}/{file['scene_id']}" for file in told["inputs"]}
+    assert scenes <= leads[f"in:{SITE}/{SITE}.gpkg"]
     for file in told["inputs"]:
         assert f"in:evidence/{file['path']}" in reached
+        assert f"in:#delivered/evidence/{file['path']}" in reached
         asked = document["entity"][f"in:#delivered/evidence/{file['path']}"]
         assert asked["schema:url"] == file["href"]
     stated = {name: told["schema:sha256"] for name, told in document["entity"].items() if "schema:sha256" in told}
@@ -269,6 +272,7 @@ def test_a_full_disk_leaves_no_half_archive(results, tmp_path, kilobytes):
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
     assert "x.zip: cannot be written" in done.stderr
+    assert "name another with --to" in done.stderr
     assert not list(tmp_path.iterdir())
 
 
@@ -299,3 +303,10 @@ def test_its_name_tells_site_and_manifest(results, tmp_path):
     call("export", SITE, "--config", results / "config.yaml", cwd=tmp_path)
     digest = hashlib.sha256((results / "results" / SITE / "manifest.json").read_bytes()).hexdigest()
     assert [path.name for path in Path(tmp_path).iterdir()] == [f"stockline-{SITE}-{digest[:12]}.zip"]
+
+
+def test_only_a_newest_run_that_is_signed_is_said_to_be():
+    runs = ["a/runs/0001.json", "a/runs/0001.json.sig", "a/runs/0002.json"]
+    assert readme._newest(runs, "a", ".sig") is None
+    assert readme._newest([*runs, "a/runs/0002.json.sig"], "a", ".sig") == "a/runs/0002.json"
+    assert readme._newest([*runs, "b/runs/0003.json", "b/runs/0003.json.sig"], "a", ".sig") is None

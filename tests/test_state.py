@@ -66,7 +66,10 @@ def test_a_batch_that_was_killed_leaves_its_sites_interrupted(tmp_path):
     killed = read_past(tmp_path)
     assert killed.batch.finished is None
     assert killed.sites["b"].last.outcome is None
-    assert ended(tmp_path, ("a", "finished")) == ["b"]
+    with open_state(tmp_path, unheard) as state:
+        assert state.begin(NOON, "1.0", 2) == ["b"]
+    assert read_past(tmp_path).sites["b"].last.outcome == "interrupted"
+    assert ended(tmp_path, ("a", "finished")) == []
     b = read_past(tmp_path).sites["b"]
     assert (b.last.outcome, b.ended.batch, b.good.batch) == ("interrupted", 1, 1)
     assert how_ended(read_past(tmp_path))["b"]["ok"] is True

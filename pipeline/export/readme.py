@@ -48,8 +48,8 @@ def readme(facts: Facts, parts: Sequence[SitePart], entries: Iterable[Entry]) ->
         limits=LIMITS[:4],
         folders=_FOLDERS,
         shared=_SHARED,
-        signed=_newest(paths, ".sig"),
-        stamped=_newest(paths, ".tsr"),
+        signed=_newest(paths, parts[0].site, ".sig"),
+        stamped=_newest(paths, parts[0].site, ".tsr"),
     )
 
 
@@ -80,9 +80,10 @@ def _set(name: str, **said: Any) -> str:
     return environment.get_template(name).render(**said)
 
 
-def _newest(paths: Sequence[str], ending: str) -> str | None:
-    """Record of the newest run that has a file of such an ending beside it."""
-    return max((path.removesuffix(ending) for path in paths if path.endswith(ending)), default=None)
+def _newest(paths: Sequence[str], site: str, ending: str) -> str | None:
+    """Record of a site's newest run, where it has a file of such an ending beside it."""
+    newest = max((path for path in paths if re.fullmatch(rf"{re.escape(site)}/runs/\d+\.json", path)), default="")
+    return newest if f"{newest}{ending}" in paths else None
 
 
 def _said(text: str) -> str:

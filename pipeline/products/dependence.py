@@ -2,7 +2,8 @@
 
 A number of a year rests on the scenes used in that year: those in the windows of its metric are what it is measured on,
 the others say where a date is clear. What all years have in common (registration, offsets, names and tiers of piles,
-ground that lasts, the baseline year) ties every number to every scene a little; that is said, and not listed.
+ground that lasts, what unchanged ground shows by chance, the baseline year) ties every number to every scene a little;
+that is said, and not listed.
 
 So that damage can be told, nothing is read here: not the file that differs, nor one made from it.
 """

@@ -5,9 +5,10 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from pipeline.config import Config
 from pipeline.errors import InputError, ProductError
@@ -33,6 +34,11 @@ class Wish:
     system: bool = False
     remove: bool = False
     credentials: Path | None = None
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> "Wish":
+        """Take what the command line was given."""
+        return cls(**{field.name: given[field.name] for field in fields(cls)})
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from pipeline.products.difference.inputs import Difference, KeptRun
 from pipeline.products.difference.moves import Compared, Move
 from pipeline.products.difference.shown import Said, difference_of, number_of
 from pipeline.products.difference.steps import Step
-from pipeline.products.difference.why import Why
+from pipeline.products.difference.why import Why, reaches_numbers
 from pipeline.products.difference.words import ARROW, Names, difference_name, number_name, step_name
 from pipeline.products.wording import listed
 
@@ -25,7 +25,8 @@ _ORDER = ("claims", "changes", "trends", "breaks", "measurements")
 _SPOKEN = ("measurements", "changes", "trends", "claims")
 _NOTE = (
     "Causes are what the inputs of a number differ in; no run was repeated without one of them. All years share: how "
-    "scenes are laid on each other, offsets, names and tiers of piles, ground that lasts, the baseline year."
+    "scenes are laid on each other, offsets, names and tiers of piles, ground that lasts, what unchanged ground shows "
+    "by chance, the baseline year."
 )
 
 
@@ -109,9 +110,10 @@ def _count(comparison: Comparison) -> str:
 def _roots(comparison: Comparison) -> Iterator[str]:
     yield "  What they were made from differs in" if comparison.roots else f"  {_UNEXPLAINED}"
     for number, root in enumerate(comparison.roots, start=1):
-        yield f"    [{number}] {difference_name(root)}"
+        yield f"    [{number}] {difference_name(root)}{'' if reaches_numbers(root) else _INERT}"
 
 
+_INERT = "; no number rests on it by itself"
 _UNEXPLAINED = (
     "What they were made from does not differ: nothing recorded explains that numbers moved. One of the results is not "
     "what its inputs give, or the computers are not alike"

@@ -86,7 +86,7 @@ class Why:
         Places among the differences of the runs that reach it directly.
     less : tuple of int
         Those that reach it only through what all years share: registration, offsets, names and tiers of piles, ground
-        that lasts, the baseline year.
+        that lasts, what unchanged ground shows by chance, the baseline year.
     steps : tuple of int
         Places among the results on the way that differ and that it follows from.
     by_tests : bool
@@ -123,6 +123,11 @@ def why(compared: Compared, roots: Sequence[Difference], ways: Sequence[Step]) -
         _with_family(reached, families.get(_family(move), (set(), set())), scenes) if move.by_tests_alone else reached
         for move, reached in zip(compared.moves, found, strict=True)
     )
+
+
+def reaches_numbers(root: Difference) -> bool:
+    """Whether any number can rest on a difference by itself; where another archive matters its scenes are compared."""
+    return root.kind != "setting" or _rule(NARROW, root.name) is not _nothing
 
 
 @dataclass(frozen=True)
