@@ -14,7 +14,6 @@ from pipeline.products.verify import examine
 pytestmark = pytest.mark.slow
 
 SEED = 20361122
-TIMES = 200
 KINDS = ("changed", "removed", "added")
 
 
@@ -75,9 +74,9 @@ def out(port, tmp_path_factory):
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_damage_is_named_by_its_path(out, kind, record_property):
     before = hashes(out)
-    assert examine(out).lines == [f"{out}: every hash agrees"]
+    assert examine(out).problems == ()
     record_property("seed", SEED)
-    unnamed, others = count_named(out, kind, 40, SEED)
+    unnamed, others = count_named(out, kind, 25, SEED)
     assert not unnamed, f"seed {SEED}"
     # A manifest that is lacking makes what gathers the sites doubtful; nothing else is named with a file.
     assert {other for name, other in others if not name.endswith("manifest.json")} <= {"portfolio.json"}
