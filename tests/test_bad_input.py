@@ -20,11 +20,12 @@ from shapely.geometry import mapping
 
 from pipeline import cli
 from pipeline.products import atomic
+from pipeline.products._documents import WORKING
 from pipeline.products.geopackage import read_tables
 
 ALL_SITES = ("index.html", "portfolio.gpkg", "portfolio.json")
 """They say how each site ended, so also that one has failed now."""
-NOT_RESULTS = (".lock", "batch.json", "state.sqlite", "logs", ".work", ".memory", "evidence", *ALL_SITES)
+NOT_RESULTS = (*WORKING, "logs", ".lock", ".work", ".memory", "evidence", *ALL_SITES)
 
 
 @pytest.fixture
