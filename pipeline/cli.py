@@ -117,7 +117,7 @@ def _importing() -> Iterator[None]:
 
 def _run(parsed: argparse.Namespace) -> int:
     with _importing():
-        from pipeline.batch import claim_shares, findings_of, run_batch
+        from pipeline.batches.batch import claim_shares, findings_of, run_batch
         from pipeline.parallel import open_pool
         from pipeline.progress import Bar
         from pipeline.run import Batch
@@ -168,8 +168,8 @@ def _plan(parsed: argparse.Namespace) -> int:
 
 
 def _report(parsed: argparse.Namespace) -> int:
-    from pipeline.batch import gather
-    from pipeline.lock import locked
+    from pipeline.batches.batch import gather
+    from pipeline.batches.lock import locked
     from pipeline.products.publish import rebuild_report
 
     settings = _settings(parsed)
@@ -290,7 +290,7 @@ def _schedule(parsed: argparse.Namespace) -> int:
 
 
 def _status(parsed: argparse.Namespace) -> int:
-    from pipeline.status import as_json, lines, status_at
+    from pipeline.batches.status import as_json, lines, status_at
 
     status = status_at(parsed.config, parsed.out, parsed.years, parsed.sites)
     return _tell_all(as_json(status).splitlines() if parsed.json else lines(status))

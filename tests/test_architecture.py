@@ -19,15 +19,15 @@ ROOT = Path(__file__).parents[1]
 NOUNS = {
     "errors": 0, "types": 1, "imagery": 2, "findings": 3, "told": 0, "series_records": 1,
     "pile_records": 1, "ground_records": 1, "review_records": 1, "records": 2, "presets": 0,
-    "printable": 0, "documents": 1, "state_records": 0, "summary": 1,
+    "printable": 0, "documents": 1,
     "sections": 1, "clear_section": 2, "change_sections": 2, "retention_section": 2, "notify_section": 2,
     "custody_section": 2, "config": 3,
 }  # fmt: skip
 PURE = {
     "grid", "radiometry", "clear", "history", "terrain", "align", "scenes", "compare", "trend", "claims", "rules",
     "measure", "tables", "pile_tables", "pile_measures", "band_check", "drift", "breaks", "confounding", "controls",
-    "tiff", "jp2", "kernels", "edges", "outlines", "overlays", "patches", "zones", "digest", "seasons", "review",
-    "pile_masks", "retention", "waiting",
+    "tiff", "jp2", "kernels", "edges", "outlines", "overlays", "patches", "zones", "digest", "review",
+    "pile_masks",
 }  # fmt: skip
 FILES = {
     "sources", "store", "evidence", "addresses", "ledger", "exchange", "remote", "ranges", "delivery", "pixels",
@@ -41,10 +41,8 @@ LAYERS: list[set[str]] = [
     FILES,
     {"products"},
     {"passes"},
-    {"run", "plan", "workers", "stages", "memory", "reviewing"}
-    | {"lock", "state", "past", "due", "status", "journal", "books", "closing", "schedule", "working_copies"}
-    | {"notify", "bulletin", "verdicts"},
-    {"batch", "validation", "export"},
+    {"run", "plan", "workers", "stages", "memory", "reviewing", "schedule"},
+    {"batches", "validation", "export"},
     {"cli", "arguments"},
 ]
 """Parts of pipeline/ from the ground up; a part may import its own layer and those below."""
@@ -62,10 +60,11 @@ MAY_OPEN = {
     "pipeline/sources", "pipeline/products", "pipeline/evidence.py", "pipeline/exchange.py", "pipeline/ledger.py",
     "pipeline/ranges.py", "pipeline/remote.py", "pipeline/decoded.py", "pipeline/addresses.py", "pipeline/rasters.py",
     "pipeline/maps.py",
-    "pipeline/sites.py", "pipeline/settings.py", "pipeline/config.py", "pipeline/batch.py", "pipeline/validation",
-    "pipeline/memory.py", "pipeline/decision_ledger.py", "pipeline/lock.py", "pipeline/state.py", "pipeline/past.py",
-    "pipeline/journal.py", "pipeline/status.py", "pipeline/schedule", "pipeline/working_copies.py", "pipeline/export",
-    "pipeline/closing.py",
+    "pipeline/sites.py", "pipeline/settings.py", "pipeline/config.py", "pipeline/validation",
+    "pipeline/memory.py", "pipeline/decision_ledger.py", "pipeline/schedule", "pipeline/export",
+    "pipeline/batches/batch.py", "pipeline/batches/lock.py", "pipeline/batches/state.py", "pipeline/batches/past.py",
+    "pipeline/batches/journal.py", "pipeline/batches/status.py", "pipeline/batches/working_copies.py",
+    "pipeline/batches/closing.py",
 }  # fmt: skip
 """Folders and modules that open what they like."""
 MAY_ALSO = {
@@ -75,7 +74,7 @@ MAY_ALSO = {
     "pipeline/workers.py": {"mkdir", "rmdir", "write_text", "read_text", "unlink"},  # a file all workers must see
 }
 """What others may call, and why."""
-MAY_REACH_OUT = {"pipeline/sources", "pipeline/exchange.py", "pipeline/notify.py"}
+MAY_REACH_OUT = {"pipeline/sources", "pipeline/exchange.py", "pipeline/batches/notify.py"}
 NETWORK = {
     "requests",
     "urllib3",
@@ -356,7 +355,7 @@ def no_assert_and_no_broad_except(root: Path) -> list[str]:
             broad = isinstance(node, ast.ExceptHandler) and (
                 node.type is None or getattr(node.type, "id", "") in {"Exception", "BaseException"}
             )
-            if broad and where != "pipeline/batch.py" and not _raises_again(node):
+            if broad and where != "pipeline/batches/batch.py" and not _raises_again(node):
                 bad.append(f"{where}:{node.lineno} catches everything")
     return bad
 
@@ -432,7 +431,7 @@ PLANTED: list[tuple[Rule, str, str]] = [
     (only_the_edge_opens_files, "models/volume.py", "import numpy as np\nnp.savez('x.npz')\n"),
     (only_the_edge_reaches_the_network, "pipeline/sites.py", "import requests\n"),
     (only_the_edge_reaches_the_network, "pipeline/products/report.py", "import http.client\n"),
-    (only_the_command_line_prints, "pipeline/batch.py", "print('done')\n"),
+    (only_the_command_line_prints, "pipeline/batches/batch.py", "print('done')\n"),
     (only_the_command_line_prints, "models/volume.py", "import sys\nsys.stdout.write('x')\n"),
     (nothing_imports_itself, "pipeline/grid.py", "from pipeline.scenes import select_scenes\n"),
     (the_page_lists_every_module, "pipeline/products/extra.py", '"""New."""\n'),

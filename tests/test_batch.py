@@ -15,8 +15,9 @@ import pytest
 import yaml
 from conftest import aoi_alone, call, command_line, environment, hashes, products
 
-from pipeline import batch, cli
-from pipeline.journal import read_log
+from pipeline import cli
+from pipeline.batches import batch
+from pipeline.batches.journal import read_log
 
 pytestmark = pytest.mark.slow
 

@@ -10,11 +10,12 @@ import yaml
 from conftest import call
 from test_notify import SECRET, Smtp, by_mail, hook
 
-from pipeline import batch, cli, closing
-from pipeline.journal import read_log
-from pipeline.notify import PASSWORD, USER
+from pipeline import cli
+from pipeline.batches import batch, closing
+from pipeline.batches.journal import read_log
+from pipeline.batches.notify import PASSWORD, USER
+from pipeline.batches.summary import Summary
 from pipeline.products import _documents
-from pipeline.summary import Summary
 
 pytestmark = pytest.mark.slow
 

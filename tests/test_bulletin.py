@@ -3,8 +3,8 @@
 import pytest
 
 from pipeline import errors
-from pipeline.bulletin import REMEDIES, digest_of, subject_of
-from pipeline.summary import (
+from pipeline.batches.bulletin import REMEDIES, digest_of, subject_of
+from pipeline.batches.summary import (
     Delivery,
     Disk,
     Failure,

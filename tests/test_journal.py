@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from conftest import environment
 
+from pipeline.batches.journal import Journal, log_path, read_log
 from pipeline.errors import ProductError
-from pipeline.journal import Journal, log_path, read_log
 from pipeline.parallel import Progress
 
 KEYS = ["time", "seq", "level", "site", "stage", "event", "text", "numbers"]
@@ -54,7 +54,7 @@ def test_a_log_is_never_written_over(tmp_path):
 KILLED = """
 import os, sys
 from pathlib import Path
-from pipeline.journal import Journal
+from pipeline.batches.journal import Journal
 journal = Journal(Path(sys.argv[1]), 1)
 for n in range(500):
     journal.write("said", f"line {n}", site="a")

@@ -16,10 +16,10 @@ import time
 import pytest
 from pydantic import ValidationError
 
-from pipeline import notify
+from pipeline.batches import notify
+from pipeline.batches.notify import ADDRESS, PASSWORD, TOKEN, USER, channels, send
 from pipeline.config import read_config
 from pipeline.errors import InputError
-from pipeline.notify import ADDRESS, PASSWORD, TOKEN, USER, channels, send
 from pipeline.notify_section import MailConfig, NotifyConfig
 
 SECRET = "canary-mail-5a1c"  # noqa: S105 - looked for where it must not be

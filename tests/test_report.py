@@ -227,7 +227,12 @@ def test_tables_say_not_assessed_and_refused_with_reason(page):
 
 
 def test_limits_reference_and_traces_are_told(page):
-    for text in ("A fence, a wall or a guard line is not visible", "A stock is not a flow", "Piles below 0.2 ha", "No radar"):
+    for text in (
+        "A fence, a wall or a guard line is not visible",
+        "A stock is not a flow",
+        "Piles below 0.2 ha",
+        "No radar",
+    ):
         assert text in page.text
     for text in ("draws no security perimeter", "stockline verify", "manifest.json", "0123456789ab", "pukchang.gpkg"):
         assert text in page.text

@@ -13,12 +13,13 @@ from conftest import hashes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import cli, working_copies
+from pipeline import cli
+from pipeline.batches import working_copies
+from pipeline.batches.retention import KEPT_LOGS, Copy, going, old_logs
+from pipeline.batches.working_copies import disk_use, find, make_room, tidy
 from pipeline.config import Config, SourceConfig
 from pipeline.errors import ProductError
-from pipeline.retention import KEPT_LOGS, Copy, going, old_logs
 from pipeline.retention_section import RetentionConfig
-from pipeline.working_copies import disk_use, find, make_room, tidy
 
 DAY = 86_400
 copies = st.lists(

@@ -11,10 +11,10 @@ import threading
 import pytest
 from conftest import environment
 
+from pipeline.batches.past import how_ended, past_of, read_past, write_ended
+from pipeline.batches.state import open_state
+from pipeline.batches.state_records import BATCH, STATE, Letter
 from pipeline.errors import ProductError
-from pipeline.past import how_ended, past_of, read_past, write_ended
-from pipeline.state import open_state
-from pipeline.state_records import BATCH, STATE, Letter
 
 NOON = dt.datetime(2026, 6, 1, 12, tzinfo=dt.UTC)
 SHA = "a" * 64
@@ -185,7 +185,7 @@ def test_a_full_disk_loses_nothing_that_was_there(tmp_path):
 KILLED_WHILE_WRITING = """
 import os, sys, datetime as dt
 from pathlib import Path
-from pipeline.state import open_state
+from pipeline.batches.state import open_state
 with open_state(Path(sys.argv[1]), print) as state:
     state.begin(dt.datetime.now(dt.UTC), "1.0", 1)
     with state._writing() as cursor:

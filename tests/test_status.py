@@ -14,15 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline import __version__, cli
+from pipeline.batches.due import Now, standings
+from pipeline.batches.lock import is_locked, locked
+from pipeline.batches.past import Past
+from pipeline.batches.seasons import next_open, open_days
+from pipeline.batches.state import open_state
+from pipeline.batches.state_records import BatchRun, SiteKnown, SiteRun
+from pipeline.batches.status import settings_sha256
 from pipeline.config import Config, WindowsConfig, YearsConfig, in_windows, read_config
-from pipeline.due import Now, standings
 from pipeline.errors import BusyError
-from pipeline.lock import is_locked, locked
-from pipeline.past import Past
-from pipeline.seasons import next_open, open_days
-from pipeline.state import open_state
-from pipeline.state_records import BatchRun, SiteKnown, SiteRun
-from pipeline.status import settings_sha256
 
 NOON = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
 YEARS = YearsConfig(first=2018, last=2026)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.batches.waiting import season_open, waiting
 from pipeline.config import Config, WindowsConfig, YearsConfig
-from pipeline.waiting import season_open, waiting
 
 CONFIG = Config(
     years=YearsConfig(first=2018, last=2026),

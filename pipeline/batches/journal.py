@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, Self, TextIO
 
+from pipeline.batches.state_records import LOGS
 from pipeline.errors import ProductError
 from pipeline.parallel import Progress
 from pipeline.printable import plain
-from pipeline.state_records import LOGS
 
 Level = Literal["info", "warning", "error"]
 

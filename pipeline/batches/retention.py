@@ -1,4 +1,4 @@
-"""Which working copies and logs go when disk space is short. Decisions only; :mod:`pipeline.working_copies` obeys."""
+"""Which working copies and logs go when disk space is short. Decisions only; :mod:`pipeline.batches.working_copies` obeys."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

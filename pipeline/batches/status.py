@@ -9,13 +9,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pipeline import __version__
+from pipeline.batches.due import STATES, Now, Standing, standings
+from pipeline.batches.lock import is_locked
+from pipeline.batches.past import Past, read_past
+from pipeline.batches.seasons import next_open
 from pipeline.config import Config, content_of, overridden, read_config
-from pipeline.due import STATES, Now, Standing, standings
 from pipeline.errors import InputError
-from pipeline.lock import is_locked
-from pipeline.past import Past, read_past
 from pipeline.printable import plain
-from pipeline.seasons import next_open
 
 _LONGEST = 400
 """Characters of a reason in the table; all of it is in the JSON."""

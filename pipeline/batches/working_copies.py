@@ -14,11 +14,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.batches.retention import Copy, Kind, going, old_logs
+from pipeline.batches.state_records import LOGS
 from pipeline.config import Config
 from pipeline.errors import ProductError
 from pipeline.products.placing import go_on
-from pipeline.retention import Copy, Kind, going, old_logs
-from pipeline.state_records import LOGS
 
 _GB = 1e9
 _WORK, _MEMORY = ".work", ".memory"

@@ -8,13 +8,15 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from pipeline.books import Books, Outcome, Say, Show, open_books
+from pipeline.batches.books import Books, Outcome, Say, Show, open_books
+from pipeline.batches.closing import close_batch
+from pipeline.batches.lock import locked
+from pipeline.batches.notify import channels
+from pipeline.batches.past import how_ended, read_past
+from pipeline.batches.status import settings_sha256
+from pipeline.batches.working_copies import make_room, tidy
 from pipeline.claims import ClaimFinding, share
-from pipeline.closing import close_batch
 from pipeline.errors import InputError, ProductError, StocklineError
-from pipeline.lock import locked
-from pipeline.notify import channels
-from pipeline.past import how_ended, read_past
 from pipeline.products.custody import Voucher, ready, vouch
 from pipeline.products.geopackage import read_tables
 from pipeline.products.index_page import write_index
@@ -23,9 +25,7 @@ from pipeline.products.review_file import offer
 from pipeline.progress import WatchedPool
 from pipeline.records import ChangeRow, ClaimRow, RunRow
 from pipeline.run import Batch, run_site
-from pipeline.status import settings_sha256
 from pipeline.types import Site
-from pipeline.working_copies import make_room, tidy
 
 _SITES_AT_ONCE = 8
 """Each joins maps and writes products in this process, whatever the number of workers elsewhere."""

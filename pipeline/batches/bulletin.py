@@ -7,13 +7,13 @@ waits. What is observed is said, never what it means.
 import datetime as dt
 from collections.abc import Iterator, Sequence
 
+from pipeline.batches.summary import Headline, SiteSummary, Summary, Verdict, VerdictChange, Waiting
 from pipeline.printable import plain
 from pipeline.products.results import SITE_ZONE
 from pipeline.products.rounding import ABSENT
 from pipeline.products.scale import Scale
 from pipeline.products.spelling import legible
 from pipeline.products.wording import VERDICTS, day, listed, metric_noun, yearly
-from pipeline.summary import Headline, SiteSummary, Summary, Verdict, VerdictChange, Waiting
 
 _MOST_LINES = 200
 """Of one section; all of it is in summary.json."""

@@ -4,9 +4,9 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
+from pipeline.batches.seasons import spans
+from pipeline.batches.summary import Waiting
 from pipeline.config import Config
-from pipeline.seasons import spans
-from pipeline.summary import Waiting
 
 _KINDS: tuple[Literal["stockpile", "footprint"], ...] = ("stockpile", "footprint")
 _METRICS = {"stockpile": "stockpile_area_m2", "footprint": "footprint_area_m2"}

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.batches.summary import Headline, Verdict, VerdictChange
 from pipeline.products.difference.inputs import KeptRun
 from pipeline.products.difference.lines import Comparison
 from pipeline.products.difference.words import difference_name, number_name
-from pipeline.summary import Headline, Verdict, VerdictChange
 
 _HEADLINES = ("stockpile_area_m2", "footprint_area_m2", "boundary_gain_m2")
 _VALUES = {

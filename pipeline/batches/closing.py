@@ -7,25 +7,25 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import __version__
-from pipeline.books import Books, Outcome
-from pipeline.bulletin import OTHER_REMEDY, REMEDIES, digest_of, subject_of
+from pipeline.batches.books import Books, Outcome
+from pipeline.batches.bulletin import OTHER_REMEDY, REMEDIES, digest_of, subject_of
+from pipeline.batches.notify import Channel, channels, send
+from pipeline.batches.seasons import next_open
+from pipeline.batches.state import utc_text
+from pipeline.batches.state_records import Letter, SiteKnown
+from pipeline.batches.summary import Delivery, Disk, Failure, SiteSummary, Summary, VerdictChange, Waiting
+from pipeline.batches.verdicts import headlines_of, verdict_changes
+from pipeline.batches.waiting import season_open, waiting
+from pipeline.batches.working_copies import disk_use, store_of
 from pipeline.config import Config
 from pipeline.errors import InputError, ProductError
 from pipeline.evidence import sha256_file
-from pipeline.notify import Channel, channels, send
 from pipeline.printable import unplaced
 from pipeline.products._documents import MANIFEST, RUNS, Run, json_text, read_document
 from pipeline.products.atomic import atomic_path
 from pipeline.products.difference.command import compare_runs
 from pipeline.products.difference.kept import read_run
 from pipeline.products.runs import number_of, run_records
-from pipeline.seasons import next_open
-from pipeline.state import utc_text
-from pipeline.state_records import Letter, SiteKnown
-from pipeline.summary import Delivery, Disk, Failure, SiteSummary, Summary, VerdictChange, Waiting
-from pipeline.verdicts import headlines_of, verdict_changes
-from pipeline.waiting import season_open, waiting
-from pipeline.working_copies import disk_use, store_of
 
 SUMMARY = "summary.json"
 DIGEST = "digest.md"

@@ -9,15 +9,15 @@ from functools import partial
 from pathlib import Path
 
 from pipeline import __version__
+from pipeline.batches.journal import Journal
+from pipeline.batches.past import Past, past_of, write_ended
+from pipeline.batches.state import State, open_state
+from pipeline.batches.state_records import Letter
 from pipeline.errors import ProductError, StocklineError
 from pipeline.evidence import sha256_file
-from pipeline.journal import Journal
 from pipeline.parallel import Progress
-from pipeline.past import Past, past_of, write_ended
 from pipeline.products._documents import MANIFEST
 from pipeline.products.publish import Published
-from pipeline.state import State, open_state
-from pipeline.state_records import Letter
 from pipeline.types import Site
 
 Say = Callable[[str, str], None]

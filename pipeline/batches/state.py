@@ -1,7 +1,7 @@
 """The database of batches, ``<out>/state.sqlite``, as its one writer has it: the batch that holds the lock.
 
 A working record, not a result. Each write is one short transaction that is on the disk when it returns: a killed batch
-or a full disk loses at most the step under way, and readers (:mod:`pipeline.past`) wait for milliseconds. Batches are
+or a full disk loses at most the step under way, and readers (:mod:`pipeline.batches.past`) wait for milliseconds. Batches are
 in the order of their numbers, because a clock may be set back.
 """
 
@@ -14,8 +14,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pipeline.batches.state_records import APPLICATION, BATCH, FORMAT, GOOD, LOGS, STATE, Letter, other_format
 from pipeline.errors import ProductError
-from pipeline.state_records import APPLICATION, BATCH, FORMAT, GOOD, LOGS, STATE, Letter, other_format
 
 _WAIT_S = 30.0
 _BROKEN = {"SQLITE_NOTADB", "SQLITE_CORRUPT"}
@@ -153,7 +153,7 @@ class State:
             cursor.executemany("UPDATE letters SET error = ? WHERE number = ?", [(error, n) for n in numbers])
 
     def rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Read; :mod:`pipeline.past` says what there is."""
+        """Read; :mod:`pipeline.batches.past` says what there is."""
         with _told(self._path):
             return self._connection.execute(query, values).fetchall()
 

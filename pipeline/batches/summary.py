@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from pipeline.state_records import SiteOutcome
+from pipeline.batches.state_records import SiteOutcome
 
 Count = Annotated[int, Field(ge=0)]
 

@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from pipeline.errors import ProductError
-from pipeline.products.atomic import atomic_path
-from pipeline.state_records import (
+from pipeline.batches.state_records import (
     APPLICATION,
     BATCH,
     FORMAT,
@@ -21,6 +19,8 @@ from pipeline.state_records import (
     SiteRun,
     other_format,
 )
+from pipeline.errors import ProductError
+from pipeline.products.atomic import atomic_path
 
 _WAIT_S = 5.0
 _BATCH = "SELECT number, started, finished, exit_status, version, sites FROM batches"

@@ -4,10 +4,10 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pipeline.batches.past import Past
+from pipeline.batches.seasons import open_days
+from pipeline.batches.state_records import SiteKnown, SiteRun
 from pipeline.config import Config
-from pipeline.past import Past
-from pipeline.seasons import open_days
-from pipeline.state_records import SiteKnown, SiteRun
 
 STATES = {
     "failed": "the last batch could not finish it",
