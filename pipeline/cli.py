@@ -221,16 +221,16 @@ def _validate(parsed: argparse.Namespace) -> int:
 
 
 def _verify(parsed: argparse.Namespace) -> int:
-    from pipeline.products.proofs import Trust
-    from pipeline.products.verify import examine
+    from pipeline.products.custody.proofs import Trust
+    from pipeline.products.custody.verify import examine
 
     found = examine(parsed.folder, Trust.of(parsed.folder, parsed.signers, parsed.tsa_ca))
     return _tell_all(found.json_lines if parsed.json else found.lines, 1 if found.problems else 0)
 
 
 def _trace(parsed: argparse.Namespace) -> int:
-    from pipeline.products.trace import trace
-    from pipeline.products.trace_words import json_of, lines_of
+    from pipeline.products.tracing.trace import trace
+    from pipeline.products.tracing.trace_words import json_of, lines_of
 
     chain = trace(parsed.folder, parsed.id)
     said = json_of(chain).splitlines() if parsed.json else lines_of(chain, everything=parsed.all)

@@ -3,7 +3,7 @@
 import pytest
 from shapely import box
 
-from pipeline.products.chain import Rows
+from pipeline.products.tracing.chain import Rows
 
 SITE, NORTH = box(0, 0, 2000, 2000), box(0, 1000, 2000, 2000)
 

@@ -14,10 +14,10 @@ from test_manifest import WHEN, facts_of, flip, make_result, read_manifest
 from pipeline.config import read_config
 from pipeline.custody_section import CustodyConfig
 from pipeline.errors import InputError
-from pipeline.products.custody import expected, ready, vouch
-from pipeline.products.proofs import Trust
+from pipeline.products.custody.proofs import Trust
+from pipeline.products.custody.verify import examine, verify
+from pipeline.products.custody.vouching import expected, ready, vouch
 from pipeline.products.runs import write_run
-from pipeline.products.verify import examine, verify
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="ssh-keygen is not installed"),
@@ -199,8 +199,8 @@ def test_key_and_certificate_that_ended_after_the_stamp_leave_it_good(tmp_path, 
     if shutil.which("faketime") is None:
         pytest.skip("faketime is not installed")
     script = (
-        "import sys; from pathlib import Path; from pipeline.products.proofs import Trust;"
-        "from pipeline.products.verify import examine; import datetime as dt; f = Path(sys.argv[1]);"
+        "import sys; from pathlib import Path; from pipeline.products.custody.proofs import Trust;"
+        "from pipeline.products.custody.verify import examine; import datetime as dt; f = Path(sys.argv[1]);"
         "print(dt.date.today().year, *examine(f, Trust.of(f, *map(Path, sys.argv[2:]))).lines, sep='|')"
     )
     signers = tmp_path / "signers"

@@ -9,7 +9,7 @@ import yaml
 from conftest import call, hashes
 
 from pipeline.products._documents import DATABASE_SIDES, HIDDEN, LOGS, REVIEW, WORKING
-from pipeline.products.verify import examine
+from pipeline.products.custody.verify import examine
 
 pytestmark = pytest.mark.slow
 

@@ -28,7 +28,7 @@ from faults import BALLAST
 from test_rerun import ADDED, CHANGED, without
 
 from pipeline.products._documents import WORKING
-from pipeline.products.verify import verify
+from pipeline.products.custody.verify import verify
 
 pytestmark = pytest.mark.slow
 

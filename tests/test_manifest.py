@@ -20,6 +20,7 @@ from pipeline.errors import InputError, ProductError
 from pipeline.imagery import Item, Refusal, Scene, StoredBand, StoredScene
 from pipeline.products import atomic, software
 from pipeline.products._documents import json_text, own_sha256
+from pipeline.products.custody.verify import verify
 from pipeline.products.inputs import input_copies, write_inputs
 from pipeline.products.manifest import (
     ManifestInputs,
@@ -33,7 +34,6 @@ from pipeline.products.manifest import (
 )
 from pipeline.products.runs import RunFacts, evidence_records, write_run
 from pipeline.products.software import code_sha256
-from pipeline.products.verify import verify
 
 WHEN = dt.datetime(2020, 5, 1, 2, 21, tzinfo=dt.UTC)
 ROOT = Path(__file__).resolve().parents[1]

@@ -18,7 +18,7 @@ from rasterio.errors import NotGeoreferencedWarning
 from pipeline import threads
 from pipeline.errors import InputError
 from pipeline.parallel import Progress, SerialPool, ThreadPool, open_pool
-from pipeline.products.verify import examine
+from pipeline.products.custody.verify import examine
 from pipeline.progress import WatchedPool
 from pipeline.tasks import stage_of
 

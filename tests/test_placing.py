@@ -11,13 +11,13 @@ from test_manifest import WHEN, make_inputs, put
 
 from pipeline.errors import ProductError
 from pipeline.products import publish
+from pipeline.products.custody.verify import verify
 from pipeline.products.geopackage import write_geopackage
 from pipeline.products.inputs import write_inputs
 from pipeline.products.manifest import build_manifest, read_manifest
 from pipeline.products.placing import go_on, seal
 from pipeline.products.publish import rebuild_report
 from pipeline.products.runs import RunFacts
-from pipeline.products.verify import verify
 
 SITE = "hoeryong"
 

@@ -14,12 +14,12 @@ from test_manifest import WHEN, make_inputs, put
 
 from pipeline.errors import ProductError
 from pipeline.products import portfolio
+from pipeline.products.custody.verify import verify
 from pipeline.products.geopackage import write_geopackage
 from pipeline.products.inputs import write_inputs
 from pipeline.products.manifest import build_manifest, write_manifest
 from pipeline.products.portfolio import publish_portfolio
 from pipeline.products.runs import RunFacts, write_run
-from pipeline.products.verify import verify
 from pipeline.records import LAYERS, RunRow
 
 ZONES = {"east": 32652, "west": 32651}

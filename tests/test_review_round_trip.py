@@ -9,8 +9,8 @@ from conftest import call, products
 from review_fixture import OWN, SIGNED, blob_of, copy_row, draw, opened, put, rows_of, write_config
 from shapely.affinity import translate
 
+from pipeline.products.custody.verify import verify
 from pipeline.products.geopackage import read_tables
-from pipeline.products.verify import verify
 
 pytestmark = pytest.mark.slow
 

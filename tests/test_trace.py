@@ -13,10 +13,10 @@ from conftest import call
 
 from pipeline.errors import InputError
 from pipeline.products._documents import InputFile, Run
-from pipeline.products.evidence_files import Evidence
 from pipeline.products.geopackage import read_tables
-from pipeline.products.trace import trace
-from pipeline.products.trace_words import json_of, lines_of
+from pipeline.products.tracing.evidence_files import Evidence
+from pipeline.products.tracing.trace import trace
+from pipeline.products.tracing.trace_words import json_of, lines_of
 
 pytestmark = pytest.mark.slow
 

@@ -17,7 +17,7 @@ from pipeline.batches.status import settings_sha256
 from pipeline.batches.working_copies import make_room, tidy
 from pipeline.claims import ClaimFinding, share
 from pipeline.errors import InputError, ProductError, StocklineError
-from pipeline.products.custody import Voucher, ready, vouch
+from pipeline.products.custody.vouching import Voucher, ready, vouch
 from pipeline.products.geopackage import read_tables
 from pipeline.products.index_page import write_index
 from pipeline.products.portfolio import publish_portfolio

@@ -1,4 +1,7 @@
-"""Which working copies and logs go when disk space is short. Decisions only; :mod:`pipeline.batches.working_copies` obeys."""
+"""Which working copies and logs go when disk space is short: decisions only.
+
+:mod:`pipeline.batches.working_copies` obeys them.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

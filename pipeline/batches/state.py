@@ -1,8 +1,8 @@
 """The database of batches, ``<out>/state.sqlite``, as its one writer has it: the batch that holds the lock.
 
 A working record, not a result. Each write is one short transaction that is on the disk when it returns: a killed batch
-or a full disk loses at most the step under way, and readers (:mod:`pipeline.batches.past`) wait for milliseconds. Batches are
-in the order of their numbers, because a clock may be set back.
+or a full disk loses at most the step under way, and readers (:mod:`pipeline.batches.past`) wait for milliseconds.
+Batches are in the order of their numbers, because a clock may be set back.
 """
 
 import contextlib

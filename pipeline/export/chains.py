@@ -8,12 +8,12 @@ from pipeline.errors import ProductError
 from pipeline.export.contents import SitePart
 from pipeline.export.entries import Entry, of_text
 from pipeline.products._documents import MASKS
-from pipeline.products.chain import STOCK
 from pipeline.products.geopackage import read_tables
 from pipeline.products.results import SITE_ZONE
 from pipeline.products.row_address import address
-from pipeline.products.trace import SITE, trace
-from pipeline.products.trace_words import json_of
+from pipeline.products.tracing.chain import STOCK
+from pipeline.products.tracing.trace import SITE, trace
+from pipeline.products.tracing.trace_words import json_of
 from pipeline.records import MeasurementRow
 
 RECOMPUTE = "recompute"

@@ -21,7 +21,7 @@ from pipeline.export.readme import README, licence, readme, sums
 from pipeline.export.redacted import redact
 from pipeline.export.redaction import read_steps
 from pipeline.products._documents import INDEX, MANIFEST, PORTFOLIO, PORTFOLIO_PACKAGE
-from pipeline.products._export_check import SUMS
+from pipeline.products.custody.export_check import SUMS
 from pipeline.products.finished import Finished
 from pipeline.products.index_page import write_index
 from pipeline.products.portfolio import publish_portfolio

@@ -11,12 +11,12 @@ from pipeline.evidence import RECORD
 from pipeline.export.entries import Entry, about_product, of_file
 from pipeline.export.redaction import Redacted
 from pipeline.products._documents import EVIDENCE, MANIFEST, RUN, RUNS, InputFile, Manifest, Run, read_document
-from pipeline.products._evidence_check import ARCHIVE, evidence_roots
-from pipeline.products._run_chain import Link, read_chain
+from pipeline.products.custody.evidence_check import ARCHIVE, evidence_roots
+from pipeline.products.custody.problems import make_hasher
+from pipeline.products.custody.run_chain import Link, read_chain
+from pipeline.products.custody.verify import verify
 from pipeline.products.finished import Finished
 from pipeline.products.manifest import read_manifest
-from pipeline.products.problems import make_hasher
-from pipeline.products.verify import verify
 
 _ROOTS = {"copy": EVIDENCE, "reference": ARCHIVE}
 """Folder of the archive by the kind of evidence: copies lie as in a store, referenced files as in their archive."""

@@ -2,7 +2,7 @@
 
 The manifest holds the hashes of inputs, code, settings and outputs and nothing that differs between two
 runs of the same inputs. :mod:`pipeline.products.runs` records each run, which vouches for its manifest;
-:mod:`pipeline.products.verify` checks all of it.
+:mod:`pipeline.products.custody.verify` checks all of it.
 """
 
 import importlib.metadata

@@ -18,7 +18,7 @@ from pipeline.evidence import sha256_file
 from pipeline.products._documents import COMPOSITES, INPUTS, MASKS, RUN, Run, read_document
 from pipeline.products._qgis import write_composite_styles
 from pipeline.products.atomic import write_error
-from pipeline.products.custody import expected
+from pipeline.products.custody.vouching import expected
 from pipeline.products.exports import write_exports
 from pipeline.products.finished import Finished
 from pipeline.products.geopackage import read_tables, write_geopackage

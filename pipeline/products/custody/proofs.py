@@ -10,12 +10,12 @@ from cryptography import x509
 
 from pipeline.errors import InputError, ProductError
 from pipeline.products._documents import RUNS, Custody, Proofs
-from pipeline.products._run_chain import Chain, Link, read_own
-from pipeline.products.custody import SIGNATURE, STAMP
-from pipeline.products.problems import Hasher, Problem, compared
+from pipeline.products.custody.problems import Hasher, Problem, compared
+from pipeline.products.custody.run_chain import Chain, Link, read_own
+from pipeline.products.custody.signatures import check_signature
+from pipeline.products.custody.stamps import check_stamp, read_authorities
+from pipeline.products.custody.vouching import SIGNATURE, STAMP
 from pipeline.products.runs import PROOFS_KEPT
-from pipeline.products.signatures import check_signature
-from pipeline.products.stamps import check_stamp, read_authorities
 
 
 @dataclass(frozen=True)

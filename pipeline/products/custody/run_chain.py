@@ -22,7 +22,7 @@ from pipeline.products._documents import (
     sha256_bytes,
     stays_inside,
 )
-from pipeline.products.problems import Hasher, Problem, compared
+from pipeline.products.custody.problems import Hasher, Problem, compared
 from pipeline.products.runs import MANIFEST_KEPT, NUMBERS_KEPT, PROOFS, number_of, run_records
 
 _D = TypeVar("_D", Run, Proofs, Portfolio)

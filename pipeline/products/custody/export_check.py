@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.products._documents import stays_inside
-from pipeline.products.problems import Hasher, Problem, compared
+from pipeline.products.custody.problems import Hasher, Problem, compared
 
 SUMS = "SHA256SUMS"
 """List of all other files of an export, as ``sha256sum -c`` reads it."""

@@ -20,10 +20,10 @@ from pipeline.products._documents import (
     read_document,
     stays_inside,
 )
-from pipeline.products._evidence_check import ARCHIVE, Place, check_evidence
-from pipeline.products._run_chain import Chain, read_chain
-from pipeline.products.problems import Hasher, Problem, compared, extra, files_below
-from pipeline.products.proofs import Trust, Vouched, check_proofs
+from pipeline.products.custody.evidence_check import ARCHIVE, Place, check_evidence
+from pipeline.products.custody.problems import Hasher, Problem, compared, extra, files_below
+from pipeline.products.custody.proofs import Trust, Vouched, check_proofs
+from pipeline.products.custody.run_chain import Chain, read_chain
 from pipeline.review.decisions import from_lines
 
 _WITH_COPIES = 2

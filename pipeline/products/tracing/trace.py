@@ -21,10 +21,15 @@ from pipeline.products._documents import (
     read_document,
     stays_inside,
 )
-from pipeline.products.chain import STOCK, Columns, Rows
-from pipeline.products.evidence_files import Evidence, bands_of
 from pipeline.products.geopackage import read_tables
-from pipeline.products.links import (
+from pipeline.products.manifest import read_manifest
+from pipeline.products.numbers import rows_of
+from pipeline.products.results import Results
+from pipeline.products.row_address import has_address, row_address
+from pipeline.products.statements import Statement, statements
+from pipeline.products.tracing.chain import STOCK, Columns, Rows
+from pipeline.products.tracing.evidence_files import Evidence, bands_of
+from pipeline.products.tracing.links import (
     Chain,
     MadeLink,
     MaskLink,
@@ -35,11 +40,6 @@ from pipeline.products.links import (
     SentenceLink,
     Vouched,
 )
-from pipeline.products.manifest import read_manifest
-from pipeline.products.numbers import rows_of
-from pipeline.products.results import Results
-from pipeline.products.row_address import has_address, row_address
-from pipeline.products.statements import Statement, statements
 from pipeline.records import ObservationRow, RunRow, Tables, ZoneRow
 
 FORMAT = 1

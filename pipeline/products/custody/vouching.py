@@ -16,11 +16,11 @@ from pipeline.errors import InputError, ProductError, SourceError
 from pipeline.evidence import sha256_file
 from pipeline.printable import unsigned
 from pipeline.products._documents import MANIFEST, RUNS, Custody, Proofs, own_sha256, read_document, write_document
-from pipeline.products._run_chain import read_record
 from pipeline.products.atomic import atomic_path
+from pipeline.products.custody.run_chain import read_record
+from pipeline.products.custody.signatures import fingerprint, sign
+from pipeline.products.custody.stamps import ask_stamp, read_authorities
 from pipeline.products.runs import PROOFS, PROOFS_KEPT, number_of, run_records
-from pipeline.products.signatures import fingerprint, sign
-from pipeline.products.stamps import ask_stamp, read_authorities
 
 SIGNATURE, STAMP = PROOFS
 

@@ -13,9 +13,9 @@ from pipeline.documents import parsed
 from pipeline.evidence import RECORD, sha256_file
 from pipeline.pixels import resampled_by
 from pipeline.products._documents import RUN, InputFile, Run, stays_inside
-from pipeline.products._evidence_check import evidence_roots
-from pipeline.products.links import FileLink, PlacedFile, State
+from pipeline.products.custody.evidence_check import evidence_roots
 from pipeline.products.runs import run_records
+from pipeline.products.tracing.links import FileLink, PlacedFile, State
 
 _CUTS = 5
 """A window is cut from a larger one, which was cut from another: followed this often."""

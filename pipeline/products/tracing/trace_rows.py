@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from pipeline.products.links import RowLink
+from pipeline.products.tracing.links import RowLink
 
 
 def row_lines(link: RowLink) -> Iterator[str]:

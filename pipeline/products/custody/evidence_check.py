@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 from pipeline.errors import EvidenceError
 from pipeline.evidence import RECORD, read_version
 from pipeline.products._documents import EVIDENCE, MANIFEST, InputFile, Manifest, Run, stays_inside
-from pipeline.products._run_chain import Link
-from pipeline.products.problems import Hasher, Problem, compared, extra, files_below
+from pipeline.products.custody.problems import Hasher, Problem, compared, extra, files_below
+from pipeline.products.custody.run_chain import Link
 
 ARCHIVE = "archive"
 """Folder in which an export holds the files of a local archive that were referenced."""

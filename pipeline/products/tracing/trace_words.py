@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pipeline.products.links import Chain, FileLink, PlacedFile, SceneLink
-from pipeline.products.trace_rows import row_lines
+from pipeline.products.tracing.links import Chain, FileLink, PlacedFile, SceneLink
+from pipeline.products.tracing.trace_rows import row_lines
 
 _SHOWN = 2
 """Of the things a row rests on, of scenes and of files, so many are shown unless all are asked for."""

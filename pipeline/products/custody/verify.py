@@ -27,14 +27,14 @@ from pipeline.products._documents import (
     json_text,
     stays_inside,
 )
-from pipeline.products._evidence_check import check_store
-from pipeline.products._export_check import check_exported, exported
-from pipeline.products._run_chain import kept_numbers, read_own
-from pipeline.products._site_check import Checked, check_site
+from pipeline.products.custody.evidence_check import check_store
+from pipeline.products.custody.export_check import check_exported, exported
+from pipeline.products.custody.problems import Hasher, Problem, compared, extra, files_below, make_hasher
+from pipeline.products.custody.proofs import Trust, Vouched, outside
+from pipeline.products.custody.run_chain import kept_numbers, read_own
+from pipeline.products.custody.site_check import Checked, check_site
 from pipeline.products.dependence import Dependence
 from pipeline.products.numbers import read_numbers
-from pipeline.products.problems import Hasher, Problem, compared, extra, files_below, make_hasher
-from pipeline.products.proofs import Trust, Vouched, outside
 
 _ASIDE = "state.sqlite.aside-"
 _SHOWN = 3

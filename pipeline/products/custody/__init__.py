@@ -1,0 +1,1 @@
+"""What holds a result together: hashes re-checked, what vouches for a run, what a difference touches."""

@@ -1,0 +1,1 @@
+"""One number or sentence followed to its pixels."""
