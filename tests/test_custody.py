@@ -318,3 +318,41 @@ def test_what_vouched_for_former_runs_is_in_the_next_record(vouched, settings):
     assert (SIG, "missing") in told(vouched)
     document = json.loads((vouched / "run.json").read_text())
     assert document["custody"]["signed_by"].startswith("SHA256:")
+
+
+def next_run(folder, custody=None):
+    """A newer run of the same site, as one would be forged: its hashes agree, nobody signs it."""
+    inputs = make_result(folder.parents[1] / "again")[1]
+    write_run(folder, facts_of(read_manifest(folder), inputs, WHEN, WHEN, custody=custody))
+
+
+def test_a_newest_run_that_nobody_on_the_readers_lists_vouches_for_is_a_problem(vouched, desk):
+    next_run(vouched)
+    signers, ca = desk["signers"], desk["authority"].certificates
+    signature, stamp = ("runs/0002.json.sig", "missing"), ("runs/0002.json.tsr", "missing")
+    assert told(vouched, signers=signers) == [signature]
+    assert told(vouched, tsa_ca=ca) == [stamp]
+    assert told(vouched, signers=signers, tsa_ca=ca) == [signature, stamp]
+    assert told(vouched.parent, signers=signers) == [("hoeryong/" + signature[0], "missing")]
+    lines = examine(vouched, Trust.of(vouched, signers, ca)).lines
+    assert "runs/0002.json.sig: is missing: runs/0002.json is not signed by any of the signers" in lines
+    assert "runs/0002.json.tsr: is missing: runs/0002.json has no time stamp of any of the authorities" in lines
+
+
+def test_a_newest_run_that_asks_for_less_than_one_before_is_said(vouched, desk):
+    assert examine(vouched).lines[-1] == f"{vouched}: every hash agrees"
+    next_run(vouched)
+    found = examine(vouched)
+    assert found.problems == ()
+    assert found.lines[-1] == (
+        f"{vouched}: every hash agrees; the newest run of hoeryong has no signature and no time stamp, earlier runs had"
+    )
+    assert found.document["vouched"]["hoeryong"]["lapsed"] == ["signature", "time stamp"]
+
+
+def test_the_proofs_of_each_run_are_checked_whatever_the_newest_has(vouched, tmp_path, desk):
+    next_run(vouched)
+    (tmp_path / "others").write_text(f"x@example.org {new_key(tmp_path / 'k').with_suffix('.pub').read_text()}")
+    assert (SIG, "differs") in told(vouched, signers=tmp_path / "others")
+    other = authority.Authority(tmp_path / "other")
+    assert (TSR, "differs") in told(vouched, tsa_ca=other.certificates)

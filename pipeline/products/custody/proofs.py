@@ -1,8 +1,8 @@
 """What vouches for a site's runs from outside, checked: signatures, time stamps, and those that are not there."""
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +47,8 @@ class Vouched:
     """What vouches for the newest run of a site; None where nothing does.
 
     ``signed`` and ``stamped`` tell whether a signature and a stamp are there, good or not; ``signer`` and ``trusted``
-    whether key and authority are on the reader's lists.
+    whether key and authority are on the reader's lists. ``lapsed`` names what an earlier run had, or was to have, and
+    the newest neither has nor asks for.
     """
 
     run: str
@@ -58,6 +59,7 @@ class Vouched:
     time: dt.datetime | None = None
     authority: str | None = None
     trusted: bool = False
+    lapsed: tuple[str, ...] = ()
 
     @property
     def by_key(self) -> str:
@@ -80,7 +82,7 @@ class Vouched:
     def document(self) -> dict[str, Any]:
         """The same as JSON."""
         at = None if self.time is None else _utc(self.time)
-        return asdict(self) | {"time": at}
+        return asdict(self) | {"time": at, "lapsed": list(self.lapsed)}
 
 
 def outside(vouched: Mapping[str, Vouched | None]) -> list[str]:
@@ -100,6 +102,19 @@ def outside(vouched: Mapping[str, Vouched | None]) -> list[str]:
     return lines
 
 
+def lapsed(vouched: Mapping[str, Vouched | None]) -> str:
+    """Say what the newest runs of sites lack and earlier ones had, to stand behind the outcome; empty if nothing."""
+    sites: dict[tuple[str, ...], list[str]] = {}
+    for site, found in vouched.items():
+        if found is not None and found.lapsed:
+            sites.setdefault(found.lapsed, []).append(site)
+    said = (
+        f"; the newest run of {', '.join(names)} has {' and '.join(f'no {what}' for what in lacks)}, earlier runs had"
+        for lacks, names in sites.items()
+    )
+    return "".join(said)
+
+
 def _utc(time: dt.datetime) -> str:
     return time.astimezone(dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
@@ -113,7 +128,34 @@ def check_proofs(folder: Path, chain: Chain, trust: Trust, hasher: Hasher) -> tu
         problems += found
         wrong, vouched = _check(folder, link, trust, {problem.path for problem in found})
         problems += wrong
-    return problems, vouched
+    if vouched is None:
+        return problems, None
+    named = {problem.path for problem in problems}
+    problems += [problem for problem in _unvouched(folder, vouched, trust) if problem.path not in named]
+    return problems, replace(vouched, lapsed=_lapsed(folder, chain.links))
+
+
+def _unvouched(folder: Path, newest: Vouched, trust: Trust) -> Iterator[Problem]:
+    """Tell a reader who names signers or authorities that the newest run is vouched for by none of them."""
+    if trust.signers is not None and newest.signer is None:
+        detail = f"is missing: {newest.run} is not signed by any of the signers"
+        yield Problem(str(folder / f"{newest.run}.{SIGNATURE}"), "missing", detail)
+    if trust.authorities and not newest.trusted:
+        detail = f"is missing: {newest.run} has no time stamp of any of the authorities"
+        yield Problem(str(folder / f"{newest.run}.{STAMP}"), "missing", detail)
+
+
+def _lapsed(folder: Path, links: Sequence[Link]) -> tuple[str, ...]:
+    """Name what an earlier run had, or was to have, and the newest neither has nor asks for."""
+    *earlier, newest = [_proofs_of(folder, link) for link in links]
+    had = set().union(*earlier)
+    return tuple(what for what in ("signature", "time stamp") if what in had - newest)
+
+
+def _proofs_of(folder: Path, link: Link) -> set[str]:
+    wanted = link.run.custody or Custody()
+    pairs = (("signature", wanted.signed_by, SIGNATURE), ("time stamp", wanted.stamped_by, STAMP))
+    return {what for what, asked, ending in pairs if asked or (folder / f"{link.name}.{ending}").exists()}
 
 
 def _kept(folder: Path, link: Link, chain: Chain, hasher: Hasher) -> Iterator[Problem]:

@@ -30,7 +30,7 @@ from pipeline.products._documents import (
 from pipeline.products.custody.evidence_check import check_store
 from pipeline.products.custody.export_check import check_exported, exported
 from pipeline.products.custody.problems import Hasher, Problem, compared, extra, files_below, make_hasher
-from pipeline.products.custody.proofs import Trust, Vouched, outside
+from pipeline.products.custody.proofs import Trust, Vouched, lapsed, outside
 from pipeline.products.custody.run_chain import kept_numbers, read_own
 from pipeline.products.custody.site_check import Checked, check_site
 from pipeline.products.dependence import Dependence
@@ -58,7 +58,7 @@ class Verification:
             if problem.rests:
                 lines.append(f"  {problem.rests}{_some(problem.numbers)}")
         outcome = f"{len(self.problems)} problems" if self.problems else "every hash agrees"
-        return [*lines, *outside(self.vouched), f"{self.folder}: {outcome}"]
+        return [*lines, *outside(self.vouched), f"{self.folder}: {outcome}{lapsed(self.vouched)}"]
 
     @property
     def document(self) -> dict[str, Any]:
