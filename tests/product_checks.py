@@ -93,7 +93,7 @@ def check_exports(folder, package, *, simulated):
     schema = json.loads((folder / "schema.json").read_text("utf-8"))
     jsonschema.Draft202012Validator.check_schema(schema)
     validator = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER)
-    expected = {"schema.json"}
+    expected = {"schema.json", "findings.json"}
     for layer, (columns, spatial) in layers_of(package).items():
         ending = "geojson" if spatial else "json"
         expected |= {f"{layer}.csv", f"{layer}.{ending}"}
