@@ -356,3 +356,16 @@ def test_the_proofs_of_each_run_are_checked_whatever_the_newest_has(vouched, tmp
     assert (SIG, "differs") in told(vouched, signers=tmp_path / "others")
     other = authority.Authority(tmp_path / "other")
     assert (TSR, "differs") in told(vouched, tsa_ca=other.certificates)
+
+
+def test_a_signed_result_does_not_pass_as_that_of_another_site(vouched, desk):
+    moved = vouched.rename(vouched.with_name("elsewhere"))
+    trust = Trust.of(moved, desk["signers"], desk["authority"].certificates)
+    alone = examine(moved, trust)
+    assert alone.problems == (), "a copy of one site may lie anywhere"
+    assert alone.lines[-2].startswith("runs/0001.json of hoeryong in folder elsewhere: signed with key")
+    assert alone.lines[-1] == f"{moved} (site hoeryong): every hash agrees"
+    gathered = examine(moved.parent, trust)
+    assert [(problem.path, problem.kind) for problem in gathered.problems] == [("elsewhere/manifest.json", "differs")]
+    assert "is of site hoeryong, not elsewhere" in gathered.lines[0]
+    assert "runs/0001.json of hoeryong in folder elsewhere" in gathered.lines[-2]
