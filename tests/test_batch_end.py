@@ -72,6 +72,7 @@ def test_verdicts_are_held_against_those_told_last_also_when_a_batch_between_was
     (site,) = second.sites
     assert site.outcome == "up_to_date"
     assert second.verdict_changes
+    assert site.moved >= len(second.verdict_changes)
     package = sqlite3.connect(out / "sim-port" / "sim-port.gpkg")
     with package:
         now = {

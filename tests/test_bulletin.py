@@ -57,6 +57,22 @@ def test_nothing_changed_is_one_line():
     assert subject_of(summary()) == "stockline batch 7: nothing changed"
 
 
+def test_numbers_that_moved_are_told_where_no_verdict_changed():
+    moved = site(outcome="finished", run=3, told_run=2, moved=12)
+    text = digest_of(summary(moved, site(site="camp-b", run=4, told_run=3, moved=0)))
+    assert "\n\nNo verdict changed; numbers that moved: camp-a 12.\n\nWhich numbers moved, asked in the" in text
+    assert "stockline compare camp-a@2 camp-a@3." in text
+    assert "Nothing changed" not in text
+    assert subject_of(summary(moved)) == "stockline batch 7: no verdict changed"
+
+
+def test_what_could_not_be_compared_is_not_called_nothing():
+    lost = site(outcome="finished", run=3, note="the verdicts told before are no longer there")
+    failed = site(site="b", outcome="failed", simulated=None, manifest_sha256=None, error="b: no answer", remedy="wait")
+    for one in (lost, failed):
+        assert "\n\nNo verdict is known to have changed.\n" in digest_of(summary(one, site()))
+
+
 def test_a_verdict_that_changed_stands_first_with_both_intervals_and_why():
     text = digest_of(summary(verdict_changes=(change(),)))
     assert (

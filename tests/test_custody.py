@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from pipeline.config import read_config
 from pipeline.custody_section import CustodyConfig
 from pipeline.errors import InputError
 from pipeline.products.custody.proofs import Trust
+from pipeline.products.custody.stamps import check_stamp, read_authorities
 from pipeline.products.custody.verify import examine, verify
 from pipeline.products.custody.vouching import expected, ready, vouch
 from pipeline.products.runs import write_run
@@ -100,7 +102,8 @@ def test_what_is_said_of_a_signature_says_what_it_was_not_compared_with(vouched,
     assert last == f"{vouched}: every hash agrees"
     assert line.startswith("runs/0001.json of hoeryong: signed with key SHA256:")
     assert "not compared with a list of signers" in line
-    assert "not compared with a certificate you trust" in line
+    assert re.search(r"; stamped 20\S+Z, by an authority not compared with a certificate you trust \(--tsa-ca\)", line)
+    assert "Test-Authority" not in line, "the token gives itself that name"
     trust = Trust.of(vouched, desk["signers"], desk["authority"].certificates)
     line = examine(vouched, trust).lines[-2]
     assert "by desk@example.org; stamped by CN=Test-Authority at 20" in line
@@ -131,7 +134,7 @@ def test_every_byte_of_what_vouches_is_checked_and_its_removal_named(vouched, na
 
 def test_a_signature_that_does_not_hold_is_not_called_none(vouched):
     flip(vouched / SIG, 60)
-    assert "runs/0001.json of hoeryong: its signature does not hold; stamped by" in examine(vouched).lines[-2]
+    assert "runs/0001.json of hoeryong: its signature does not hold; stamped 20" in examine(vouched).lines[-2]
     flip(vouched / TSR, 60)
     assert "its signature does not hold; its time stamp does not hold" in examine(vouched).lines[-2]
 
@@ -356,3 +359,27 @@ def test_the_proofs_of_each_run_are_checked_whatever_the_newest_has(vouched, tmp
     assert (SIG, "differs") in told(vouched, signers=tmp_path / "others")
     other = authority.Authority(tmp_path / "other")
     assert (TSR, "differs") in told(vouched, tsa_ca=other.certificates)
+
+
+def test_a_signed_result_does_not_pass_as_that_of_another_site(vouched, desk):
+    moved = vouched.rename(vouched.with_name("elsewhere"))
+    trust = Trust.of(moved, desk["signers"], desk["authority"].certificates)
+    alone = examine(moved, trust)
+    assert alone.problems == (), "a copy of one site may lie anywhere"
+    assert alone.lines[-2].startswith("runs/0001.json of hoeryong in folder elsewhere: signed with key")
+    assert alone.lines[-1] == f"{moved} (site hoeryong): every hash agrees"
+    gathered = examine(moved.parent, trust)
+    assert [(problem.path, problem.kind) for problem in gathered.problems] == [("elsewhere/manifest.json", "differs")]
+    assert "is of site hoeryong, not elsewhere" in gathered.lines[0]
+    assert "runs/0001.json of hoeryong in folder elsewhere" in gathered.lines[-2]
+
+
+def test_the_name_of_an_authority_is_that_of_its_certificate_and_none_where_nobody_compared_it(tmp_path):
+    made = authority.Authority(tmp_path / "nameless")
+    (made.folder / "settings").write_text(authority.SETTINGS.replace("tsa_name = yes", "tsa_name = no"))
+    record = tmp_path / "record"
+    record.write_bytes(b"a record")
+    stamp = made.stamp(record)
+    trusted = read_authorities(made.certificates, "--tsa-ca")
+    assert check_stamp(stamp, b"a record", trusted).authority == "CN=Test-Authority"
+    assert check_stamp(stamp, b"a record", ()).authority is None

@@ -41,7 +41,8 @@ def subject_of(summary: Summary) -> str:
     """One line to send it under, in plain letters."""
     changed, failed = len(summary.verdict_changes), _failed(summary)
     parts = [_counted(changed, "verdict") + " changed" if changed else "", f"{failed} failed" if failed else ""]
-    said = ", ".join(filter(None, parts)) or "nothing changed"
+    moved = any(site.moved for site in summary.sites)
+    said = ", ".join(filter(None, parts)) or ("no verdict changed" if moved else "nothing changed")
     return f"{_MARK if summary.simulated else ''}stockline batch {summary.batch}: {said}"
 
 
@@ -80,6 +81,12 @@ def _unchanged(summary: Summary) -> str:
     told = [site for site in summary.sites if site.manifest_sha256 is not None]
     if told and all(site.first for site in told):
         return "These are the first results; there is nothing to compare them with."
+    moved = [f"{_named(site)} {site.moved}" for site in summary.sites if site.moved]
+    if moved:
+        more = f" and {len(moved) - _MOST_LINES} more sites" if len(moved) > _MOST_LINES else ""
+        return f"No verdict changed; numbers that moved: {', '.join(moved[:_MOST_LINES])}{more}."
+    if any(site.note is not None or site.outcome in {"failed", "interrupted"} for site in summary.sites):
+        return "No verdict is known to have changed."
     return "Nothing changed."
 
 
@@ -187,7 +194,7 @@ def _room(summary: Summary) -> Iterator[str]:
 
 def _more(summary: Summary) -> list[str]:
     """Name the runs to compare, for who wants to know which numbers moved."""
-    changed = {change.site for change in summary.verdict_changes}
+    changed = {change.site for change in summary.verdict_changes} | {s.site for s in summary.sites if s.moved}
     runs = [f"{s.site}@{s.told_run} {s.site}@{s.run}" for s in summary.sites if s.site in changed]
     if not runs:
         return []

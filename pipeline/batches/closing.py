@@ -103,8 +103,9 @@ def _gathered(outcome: Outcome, known: SiteKnown, config: Config, books: Books) 
     if known.told not in {None, manifest}:
         try:
             before = read_run(f"{folder}@{_run_of(folder, known.told)}")
-            changes = verdict_changes(compare_runs(before, now))
-            said["told_run"] = before.number
+            comparison = compare_runs(before, now)
+            changes = verdict_changes(comparison)
+            said |= {"told_run": before.number, "moved": len(comparison.compared.moves)}
         except (ProductError, InputError) as error:
             said["note"] = f"the verdicts told before are no longer there to compare with ({error})"
     return _Site(_site_summary(outcome, config.out, manifest, **said), changes, waits, manifest)

@@ -78,6 +78,7 @@ class SiteSummary(_Part):
     simulated: bool | None = Field(description="null where there are no results")
     run: Count | None = Field(None, description="number of the run its results are of")
     told_run: Count | None = Field(None, description="run whose verdicts the digest before told")
+    moved: Count | None = Field(None, description="numbers that moved since that run; null where nothing was compared")
     first: bool = Field(False, description="no digest has told of its results before")
     seconds: float
     manifest_sha256: str | None

@@ -40,6 +40,8 @@ DATABASE_SIDES = ("-journal", "-wal", "-shm")
 """Endings of what SQLite keeps beside an open file; beside a finished GeoPackage they change what is read of it."""
 _LONGEST_NAME = 255
 """Bytes a file system takes."""
+_LONGEST_PATH = 1000
+"""Bytes of a path; Linux takes 4096 together with the folder, those of the program have below 300."""
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Size = Annotated[int, Field(ge=0)]
@@ -202,10 +204,11 @@ def read_document(path: Path, kind: type[_D]) -> _D:
 
 
 def stays_inside(path: str) -> bool:
-    """Whether a relative path, read as of any system, cannot leave the folder it is joined to."""
+    """Whether a relative path, read as of any system, cannot leave the folder it is joined to, and can be a file's."""
     parsed = PureWindowsPath(path)  # knows both separators, and drives
     plain_parts = all(plain(part) == part and len(part.encode()) <= _LONGEST_NAME for part in parsed.parts)
-    return bool(parsed.parts) and not parsed.anchor and ".." not in parsed.parts and plain_parts
+    fits = plain_parts and len(path.encode()) <= _LONGEST_PATH
+    return bool(parsed.parts) and not parsed.anchor and ".." not in parsed.parts and fits
 
 
 def json_text(value: Any) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from pipeline.errors import EvidenceError
 from pipeline.evidence import RECORD, read_version
 from pipeline.products._documents import EVIDENCE, MANIFEST, InputFile, Manifest, Run, stays_inside
-from pipeline.products.custody.problems import Hasher, Problem, compared, extra, files_below
+from pipeline.products.custody.problems import Hasher, Problem, compared, extra, files_below, outside_of
 from pipeline.products.custody.run_chain import Link
 
 ARCHIVE = "archive"
@@ -57,7 +57,7 @@ def check_evidence(manifest: Manifest, place: Place) -> Iterator[Problem]:
 
 def _check_file(file: InputFile, place: Place, recorded: set[str], windows: set[Path], where: str) -> Iterator[Problem]:
     if not stays_inside(file.path):
-        yield Problem(str(place.folder / MANIFEST), "unsafe", f"names {file.path!r}, which is outside its archive")
+        yield outside_of(str(place.folder / MANIFEST), file.path, "its archive")
         return
     roots = evidence_roots(place.folder, file, place.run)
     found = next((root / file.path for root in roots if (root / file.path).is_file()), None)
@@ -114,7 +114,7 @@ def _check_records(place: Place) -> Iterator[Problem]:
     run = place.run
     for path, (digest, link) in sorted(named.items()):
         if not stays_inside(path):
-            yield Problem(str(place.folder / link.name), "unsafe", f"names {path!r}, which is outside the evidence")
+            yield outside_of(str(place.folder / link.name), path, "the evidence")
             continue
         roots = [place.folder / EVIDENCE, place.folder.parent / EVIDENCE, *([Path(run.evidence_root)] if run else [])]
         # Of a file that is gone, where its neighbours are.

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline.products._documents import stays_inside
-from pipeline.products.custody.problems import Hasher, Problem, compared
+from pipeline.products.custody.problems import Hasher, Problem, compared, outside_of
 
 SUMS = "SHA256SUMS"
 """List of all other files of an export, as ``sha256sum -c`` reads it."""
@@ -30,4 +30,4 @@ def check_exported(folder: Path, listed: dict[str, str], hasher: Hasher) -> Iter
         if stays_inside(name):
             yield from compared(folder / name, digest, None, hasher, SUMS)
         else:
-            yield Problem(str(folder / SUMS), "unsafe", f"names {name!r}, which is outside the folder")
+            yield outside_of(str(folder / SUMS), name, "the folder")

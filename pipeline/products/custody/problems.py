@@ -11,6 +11,8 @@ from typing import Literal, TypeAlias
 from pipeline.evidence import sha256_file
 
 UNREADABLE = "unreadable"
+_SHOWN = 160
+"""Characters of a path that somebody else wrote."""
 
 Hasher: TypeAlias = Callable[[Path], str]
 
@@ -44,6 +46,12 @@ def compared(path: Path, sha256: str, size_bytes: int | None, hasher: Hasher, wh
         yield Problem(str(path), "missing", "cannot be read")
     elif digest != sha256 or (size_bytes is not None and path.stat().st_size != size_bytes):
         yield Problem(str(path), "differs", f"differs from the hash in {where}")
+
+
+def outside_of(where: str, names: str, place: str) -> Problem:
+    """Return the problem of a document ``where`` that names a path which :func:`stays_inside` refuses."""
+    shown = repr(names) if len(names) <= _SHOWN else f"{names[:_SHOWN]!r}... ({len(names)} characters)"
+    return Problem(where, "unsafe", f"names {shown}, which is outside {place} or is too long")
 
 
 def make_hasher() -> Hasher:

@@ -70,13 +70,13 @@ class Vouched:
             f"by {self.signer}" if self.signer else "not compared with a list of signers (--signers)"
         )
 
-    @property
-    def by_authority(self) -> str:
-        """Who stamped it, in words."""
+    def by_authority(self, when: str) -> str:
+        """Who stamped it, in words, and ``when``, as it is given; no name where nobody compared it."""
         if self.time is None:
             return "its time stamp does not hold" if self.stamped else "no time stamp"
-        compared_with = "" if self.trusted else ", not compared with a certificate you trust (--tsa-ca)"
-        return f"stamped by {self.authority}{compared_with}"
+        if not self.trusted:
+            return f"stamped {when}, by an authority not compared with a certificate you trust (--tsa-ca)"
+        return f"stamped by {self.authority} at {when}"
 
     @property
     def document(self) -> dict[str, Any]:
@@ -90,15 +90,15 @@ def outside(vouched: Mapping[str, Vouched | None]) -> list[str]:
     alike: dict[tuple[str, str], list[tuple[str, Vouched]]] = {}
     for site, found in vouched.items():
         if found is not None:
-            alike.setdefault((found.by_key, found.by_authority), []).append((site, found))
+            alike.setdefault((found.by_key, found.by_authority("")), []).append((site, found))
     lines = []
-    for (key, authority), found_there in alike.items():
+    for (key, _), found_there in alike.items():
         names = [site for site, _ in found_there]
         times = sorted(_utc(one.time) for _, one in found_there if one.time is not None)
-        when = f" at {times[0]}" + (f" to {times[-1]}" if times[-1] != times[0] else "") if times else ""
+        authority = found_there[0][1].by_authority(" to ".join(dict.fromkeys((*times[:1], *times[-1:]))))
         who = f"{found_there[0][1].run} of {names[0]}" if len(names) == 1 else f"newest runs of {len(names)} sites"
         alone = "; nothing outside this folder vouches for it" if key == "not signed" and not times else ""
-        lines.append(f"{who}: {key}; {authority}{when}{alone}")
+        lines.append(f"{who}: {key}; {authority}{alone}")
     return lines
 
 

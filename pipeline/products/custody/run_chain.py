@@ -22,7 +22,7 @@ from pipeline.products._documents import (
     sha256_bytes,
     stays_inside,
 )
-from pipeline.products.custody.problems import Hasher, Problem, compared
+from pipeline.products.custody.problems import Hasher, Problem, compared, outside_of
 from pipeline.products.runs import MANIFEST_KEPT, NUMBERS_KEPT, PROOFS, number_of, run_records
 
 _D = TypeVar("_D", Run, Proofs, Portfolio)
@@ -179,7 +179,7 @@ def _beside(folder: Path, number: int, run: Run, hasher: Hasher) -> Iterator[Pro
     name = f"{RUNS}/{number:04d}.json"
     for path, digest in (*run.archives.items(), *run.proofs.items()):
         if not stays_inside(path) or not path.startswith(f"{RUNS}/"):
-            yield Problem(str(folder / name), "unsafe", f"names {path!r}, which is no file beside it")
+            yield outside_of(str(folder / name), path, f"{RUNS}/")
         else:
             yield from compared(folder / path, digest, None, hasher, name)
     for ending, told in ((MANIFEST_KEPT, run.manifest_sha256), (NUMBERS_KEPT, run.numbers_sha256)):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import ProductError
+from pipeline.printable import plain
 from pipeline.products._documents import (
     CLAIMS_COPY,
     DATABASE_SIDES,
@@ -21,7 +22,7 @@ from pipeline.products._documents import (
     stays_inside,
 )
 from pipeline.products.custody.evidence_check import ARCHIVE, Place, check_evidence
-from pipeline.products.custody.problems import Hasher, Problem, compared, extra, files_below
+from pipeline.products.custody.problems import Hasher, Problem, compared, extra, files_below, outside_of
 from pipeline.products.custody.proofs import Trust, Vouched, check_proofs
 from pipeline.products.custody.run_chain import Chain, read_chain
 from pipeline.review.decisions import from_lines
@@ -43,6 +44,16 @@ class Checked:
     problems: tuple[Problem, ...]
     vouched: Vouched | None
 
+    @property
+    def site(self) -> str:
+        """Id of the site, by its manifest; the name of the folder where no manifest can be read."""
+        return self.folder.name if self.manifest is None else plain(self.manifest.site)
+
+    @property
+    def named(self) -> str:
+        """The site in words, with the folder where that has another name."""
+        return self.site if self.site == self.folder.name else f"{self.site} in folder {self.folder.name}"
+
 
 def check_site(folder: Path, hasher: Hasher, held: set[Path], trust: Trust) -> Checked:
     """Check a site's folder and its evidence; paths of problems are absolute.
@@ -63,6 +74,7 @@ def check_site(folder: Path, hasher: Hasher, held: set[Path], trust: Trust) -> C
     problems += wrong
     if manifest is not None:
         problems += _outputs(folder, manifest, hasher)
+        problems += _package(folder, manifest)
         problems += _copies(folder, manifest, hasher)
         problems += check_evidence(manifest, Place(folder, chain.links, hasher, held))
         problems += _extras(folder, chain, manifest)
@@ -98,10 +110,20 @@ def _outputs(folder: Path, manifest: Manifest, hasher: Hasher) -> Iterator[Probl
     for output in manifest.outputs:
         path = folder / output.path
         if not stays_inside(output.path) or not path.parent.resolve().is_relative_to(folder.resolve()):
-            detail = f"names {output.path!r}, which is outside the site's folder"
-            yield Problem(str(folder / MANIFEST), "unsafe", detail)
+            yield outside_of(str(folder / MANIFEST), output.path, "the site's folder")
         else:
             yield from compared(path, output.sha256, output.size_bytes, hasher, "the manifest")
+
+
+def _package(folder: Path, manifest: Manifest) -> Iterator[Problem]:
+    """Hold the name of the GeoPackage to the site the manifest is of."""
+    wanted = f"{manifest.site}.gpkg"
+    packages = {output.path for output in manifest.outputs if "/" not in output.path and output.path.endswith(".gpkg")}
+    for name in sorted(packages - {wanted}):
+        detail = f"is not of site {plain(manifest.site)}, which the manifest is of"
+        yield Problem(str(folder / plain(name)), "differs", detail)
+    if wanted not in packages:
+        yield Problem(str(folder / MANIFEST), "differs", f"names no {plain(wanted)}")
 
 
 def _copies(folder: Path, manifest: Manifest, hasher: Hasher) -> Iterator[Problem]:

@@ -27,11 +27,18 @@ _CHECK_S = 60.0
 
 @dataclass(frozen=True)
 class Stamp:
-    """A stamp that fits what it is of: when, and the name its authority gives itself; ``trusted``: up to a given CA."""
+    """A stamp that fits what it is of: when, and the subject of the certificate that signed it, up to a given CA.
+
+    ``authority`` is None where no CA was given: anybody can write any name into a certificate.
+    """
 
     time: dt.datetime
-    authority: str
-    trusted: bool
+    authority: str | None
+
+    @property
+    def trusted(self) -> bool:
+        """Whether it leads up to a given CA."""
+        return self.authority is not None
 
 
 def read_authorities(path: Path, named: str) -> tuple[x509.Certificate, ...]:
@@ -122,11 +129,18 @@ def _checked(answer: bytes, content: bytes, authorities: Sequence[x509.Certifica
             builder.build().verify_message(response, content)
         else:
             _by_itself(response, content)
+        authority = plain(_signer(response)) if authorities else None
     except (ValueError, rfc3161.VerificationError) as error:
         raise ProductError(f"does not fit ({_short(error)})") from error
-    name = told.name.value if told.name is not None else None
-    authority = name.rfc4514_string() if isinstance(name, x509.Name) else "an authority that gives no name"
-    return Stamp(time.replace(tzinfo=time.tzinfo or dt.UTC), plain(authority), bool(authorities))
+    return Stamp(time.replace(tzinfo=time.tzinfo or dt.UTC), authority)
+
+
+def _signer(response: rfc3161.TimeStampResponse) -> str:
+    """Return the subject of the certificate that signed a stamp which holds; the token may name anybody."""
+    [signer] = response.signed_data.signer_infos
+    certificates = map(x509.load_der_x509_certificate, response.signed_data.certificates)
+    named = (c for c in certificates if (c.issuer, c.serial_number) == (signer.issuer, signer.serial_number))
+    return next(named).subject.rfc4514_string()
 
 
 def _by_itself(response: rfc3161.TimeStampResponse, content: bytes) -> None:

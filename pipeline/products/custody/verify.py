@@ -29,7 +29,7 @@ from pipeline.products._documents import (
 )
 from pipeline.products.custody.evidence_check import check_store
 from pipeline.products.custody.export_check import check_exported, exported
-from pipeline.products.custody.problems import Hasher, Problem, compared, extra, files_below, make_hasher
+from pipeline.products.custody.problems import Hasher, Problem, compared, extra, files_below, make_hasher, outside_of
 from pipeline.products.custody.proofs import Trust, Vouched, lapsed, outside
 from pipeline.products.custody.run_chain import kept_numbers, read_own
 from pipeline.products.custody.site_check import Checked, check_site
@@ -43,11 +43,15 @@ _SHOWN = 3
 
 @dataclass(frozen=True)
 class Verification:
-    """What became of a check: problems by site, and what vouches for each site from outside."""
+    """What became of a check: problems by site, and what vouches for each site from outside.
+
+    ``site`` is the id of the one site of a folder whose name is another.
+    """
 
     folder: Path
     problems: tuple[Problem, ...]
     vouched: Mapping[str, Vouched | None]
+    site: str = ""
 
     @property
     def lines(self) -> list[str]:
@@ -58,7 +62,8 @@ class Verification:
             if problem.rests:
                 lines.append(f"  {problem.rests}{_some(problem.numbers)}")
         outcome = f"{len(self.problems)} problems" if self.problems else "every hash agrees"
-        return [*lines, *outside(self.vouched), f"{self.folder}: {outcome}{lapsed(self.vouched)}"]
+        name = f"{self.folder} (site {self.site})" if self.site else str(self.folder)
+        return [*lines, *outside(self.vouched), f"{name}: {outcome}{lapsed(self.vouched)}"]
 
     @property
     def document(self) -> dict[str, Any]:
@@ -114,7 +119,13 @@ def examine(folder: Path, trust: Trust | None = None) -> Verification:
     problems, sites = _found(folder, trust or Trust())
     dependences = [(site.folder, _dependence(site)) for site in sites] if problems else []
     told = tuple(_told(problem, folder, dependences) for problem in problems)
-    return Verification(folder, told, {site.folder.name: site.vouched for site in sites})
+    return Verification(folder, told, {site.named: site.vouched for site in sites}, _renamed(folder, sites))
+
+
+def _renamed(folder: Path, sites: Sequence[Checked]) -> str:
+    """Return the id of the one site a folder of another name is of; empty where the name says it."""
+    [site, *others] = sites
+    return site.site if not others and site.folder == folder.absolute() and site.site != site.folder.name else ""
 
 
 def _found(folder: Path, trust: Trust) -> tuple[list[Problem], list[Checked]]:
@@ -127,7 +138,7 @@ def _found(folder: Path, trust: Trust) -> tuple[list[Problem], list[Checked]]:
     hasher, held = make_hasher(), set[Path]()
     sites = [check_site(here / name, hasher, held, trust) for name in names]
     problems = [problem for site in sites for problem in site.problems]
-    problems += [] if names == [""] else _check_all(here, sites, hasher, held)
+    problems += [] if names == [""] else [*_misplaced(sites), *_check_all(here, sites, hasher, held)]
     once: dict[tuple[str, str], Problem] = {}
     for problem in problems:
         path = Path(problem.path)
@@ -136,6 +147,14 @@ def _found(folder: Path, trust: Trust) -> tuple[list[Problem], list[Checked]]:
         key = told, problem.detail if problem.kind in {"unsafe", "incomplete"} else ""
         once.setdefault(key, replace(problem, path=told))
     return list(once.values()), sites
+
+
+def _misplaced(sites: Sequence[Checked]) -> Iterator[Problem]:
+    """Name folders that bear another name than that of the site their manifest is of."""
+    for site in sites:
+        if site.site != site.folder.name:
+            detail = f"is of site {site.site}, not {site.folder.name}: the folder bears the name of another"
+            yield Problem(str(site.folder / MANIFEST), "differs", detail)
 
 
 def _sites(folder: Path) -> list[str]:
@@ -205,8 +224,7 @@ def _gathered(folder: Path, portfolio: Portfolio, sites: Sequence[Checked], hash
         if stays_inside(output.path):
             yield from compared(folder / output.path, output.sha256, output.size_bytes, hasher, PORTFOLIO)
         else:
-            detail = f"names {output.path!r}, which is outside the folder"
-            yield Problem(str(folder / PORTFOLIO), "unsafe", detail)
+            yield outside_of(str(folder / PORTFOLIO), output.path, "the folder")
     gathered = {site.site: site.manifest_sha256 for site in portfolio.sites}
     present = {s.folder.name: hasher(s.folder / MANIFEST) for s in sites if (s.folder / MANIFEST).is_file()}
     changed = {Path(p.path).parent.name for s in sites for p in s.problems if Path(p.path) == s.folder / MANIFEST}
