@@ -34,6 +34,7 @@ from pipeline.types import Grid
 
 RECORD = "record.json"
 _FILE = re.compile(r"[a-z0-9]+\.tif", re.ASCII)
+_VERSION = re.compile(r"v[1-9]\d*", re.ASCII)
 _STALE_S = 7 * 86_400.0
 """A fetch that nobody went on with for a week is given up."""
 
@@ -129,7 +130,7 @@ def other_windows(folder: Path, epsg: int) -> list[Path]:
 
 def version_folders(folder: Path) -> list[Path]:
     """Folders of the versions of a window, oldest first."""
-    return sorted((p for p in folder.glob("v*") if p.name[1:].isdigit()), key=lambda path: int(path.name[1:]))
+    return sorted((p for p in folder.glob("v*") if _VERSION.fullmatch(p.name)), key=lambda path: int(path.name[1:]))
 
 
 def read_version(folder: Path) -> Version:
@@ -157,12 +158,12 @@ def _name(text: str) -> str:
     return text
 
 
-def described(folder: Path, known_as: str, known: Sequence[Version]) -> Version | None:
-    """Return the version a description stands for; None when it has not been seen."""
+def described(folder: Path, known_as: str, known: Sequence[Version]) -> list[Version]:
+    """Return the versions a description stands for, in the order of ``known``; none when it has not been seen."""
     number = 0
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         number = int(parsed((folder / "described" / f"{known_as}.json").read_text(encoding="utf-8"))["version"])
-    return next((v for v in reversed(known) if v.identity == known_as or v.number == number), None)
+    return [v for v in known if v.identity == known_as or v.number == number]
 
 
 def describe(folder: Path, known_as: str, number: int, item: Item) -> None:
@@ -217,7 +218,7 @@ class Fetching:
         """Make what came a version, or find that it is one that is kept already; mends that one's files."""
         files = self.came([path.stem for path in sorted((self.part / "records").glob("*.json"))])
         hashes = {band: record["sha256"] for band, record in files.items()}
-        for version in reversed(known):
+        for version in known:
             if hashes == {band: kept.sha256 for band, kept in version.files.items()}:
                 for band in files:
                     (self.part / f"{band}.tif").replace(version.folder / f"{band}.tif")

@@ -118,11 +118,11 @@ class StoredScene:
     scene : Scene
     bands : tuple of tuple of StoredBand
     version : int
-        Of the pixels, as the store counts: above 1 the provider has changed them since they were first fetched.
+        Of the pixels, as the store counts: above 1 the provider has changed them, or an earlier copy is broken.
     fetched : int
         Files that came from the provider now, in ``requests`` and ``received_bytes``.
     notes : tuple of str
-        What was wrong in the store and was mended.
+        What was wrong in the store and was mended, and why a later version is used.
     scratch : Scratch or None
         Where decoded pixels are kept through the run; None: every read decodes.
     """

@@ -113,7 +113,7 @@ class SceneRow:
         Told(
             "Version of the pixels",
             technical=True,
-            meaning="Above 1: the provider has changed them since first fetched",
+            meaning="Above 1: not the first; the provider has changed them, or an earlier copy is broken",
         ),
     ] = None
     scale: Annotated[

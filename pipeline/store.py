@@ -56,7 +56,7 @@ class Store:
 
 @dataclass(frozen=True)
 class _Found:
-    """Bands of one item, which version of its pixels they are, how many came now and how, and what was mended."""
+    """Bands of one item, which version of its pixels they are, how many came now and how, and what to tell."""
 
     bands: tuple[StoredBand, ...]
     version: int = 1
@@ -120,13 +120,13 @@ def held(store: Store, item: Item, grid: Grid, bands: Sequence[str]) -> bool:
         kept = replace(item, assets=_assets(item, bands, store.line.source))
         folder = _folder(store, kept, grid)
         known = [read_version(path) for path in version_folders(folder)]
-        return described(folder, identity(kept, list(kept.assets)), known) is not None
+        return bool(described(folder, identity(kept, list(kept.assets)), known))
     except (SceneRefusedError, EvidenceError):
         return False
 
 
 def fetch_facts(stored: Sequence[StoredScene]) -> list[str]:
-    """Say what was fetched for a site, what it took a scene, what was mended, and where a later version is used."""
+    """Say what was fetched for a site, what it took a scene, and what is noted of the versions that are used."""
     new = [scene for scene in stored if scene.fetched]
     lines = [f"{sum(s.fetched for s in stored)} files fetched, {sum(len(s.sha256s) for s in stored)} in use"]
     if any(scene.requests for scene in new):
@@ -135,13 +135,7 @@ def fetch_facts(stored: Sequence[StoredScene]) -> list[str]:
             f"; {asked} requests, {megabytes:.1f} MB ({asked / len(new):.1f} requests, {megabytes / len(new):.2f} MB "
             "a scene)"
         )
-    lines += [note for scene in stored for note in scene.notes]
-    lines += [
-        f"{scene.scene.scene_id}: version {scene.version} of its pixels is used; the provider has changed them"
-        for scene in stored
-        if scene.version > 1
-    ]
-    return lines
+    return lines + [note for scene in stored for note in scene.notes]
 
 
 def refusal(scene: Scene, reason: str) -> Refusal:
@@ -167,21 +161,21 @@ def _fetch_item(store: Store, item: Item, grid: Grid, bands: Sequence[str]) -> _
 
 def _kept(store: Store, item: Item, grid: Grid, folder: Path) -> _Found:
     """Find an item's pixels in the store, or bring them there; what is broken is fetched again and told."""
-    bands, notes = list(item.assets), []
+    bands = list(item.assets)
+    broken: list[str] = []
     known_as = identity(item, bands)
-    known = []
-    for path in version_folders(folder):
-        try:
-            known.append(read_version(path))
-        except EvidenceError as error:
-            notes.append(f"{error}; it was set aside and the scene fetched again")
-            set_aside(path)
-    version = described(folder, known_as, known)
-    if version is not None:
-        broken = version.broken(bands)
-        if broken is None:
-            return _Found(_bands(version, item), version.number)
-        notes.append(f"{broken}; it was fetched again")
+    known, aside = _known(folder)
+    same = described(folder, known_as, known)
+    for version in same:
+        wrong = version.broken(bands)
+        if wrong is None:
+            notes = [*aside, *(f"{w}; version {version.number} of the same description is used" for w in broken)]
+            return _Found(_bands(version, item), version.number, notes=(*notes, *_later(item, version, known, same)))
+        broken.append(wrong)
+    notes = [
+        *(f"{note} and the scene fetched again" for note in aside),
+        *(f"{w}; it was fetched again" for w in broken),
+    ]
     fetching = Fetching(folder, known_as)
     came = fetching.came(bands)
     for delivered in _from_other_window(item, grid, folder, [band for band in bands if band not in came]):
@@ -193,7 +187,30 @@ def _kept(store: Store, item: Item, grid: Grid, folder: Path) -> _Found:
     version = fetching.finish(item, grid, item.licence or store.licence, known)
     if version.identity != known_as:
         describe(folder, known_as, version.number, item)
-    return _Found(_bands(version, item), version.number, fetched, traffic, tuple(notes))
+    return _Found(
+        _bands(version, item), version.number, fetched, traffic, (*notes, *_later(item, version, known, same))
+    )
+
+
+def _known(folder: Path) -> tuple[list[Version], list[str]]:
+    """Read the versions of a window, oldest first; one whose record cannot be read is set aside and told."""
+    known, notes = [], []
+    for path in version_folders(folder):
+        try:
+            known.append(read_version(path))
+        except EvidenceError as error:
+            notes.append(f"{error}; it was set aside")
+            set_aside(path)
+    return known, notes
+
+
+def _later(item: Item, used: Version, known: Sequence[Version], same: Sequence[Version]) -> list[str]:
+    """Say that a later version is used; the provider changed them only where an earlier one is not among ``same``."""
+    if used.number == 1:
+        return []
+    changed = any(version not in same for version in known if version.number < used.number)
+    why = "the provider has changed them" if changed else "an earlier one is broken, set aside or gone"
+    return [f"{item.id}: version {used.number} of its pixels is used; {why}"]
 
 
 def _bands(version: Version, item: Item) -> tuple[StoredBand, ...]:
@@ -209,8 +226,10 @@ def _from_other_window(item: Item, grid: Grid, folder: Path, bands: Sequence[str
     known_as = identity(item, list(item.assets))
     for other in other_windows(folder, grid.epsg) if bands else ():
         with contextlib.suppress(EvidenceError):
-            version = described(other, known_as, [read_version(path) for path in version_folders(other)])
-            if version is None or not _contains(version.bounds_m, grid.bounds) or version.broken(bands):
+            same = described(other, known_as, [read_version(path) for path in version_folders(other)])
+            whole = (v for v in same if _contains(v.bounds_m, grid.bounds) and not v.broken(bands))
+            version = next(whole, None)
+            if version is None:
                 continue
             for band in bands:
                 kept = version.files[band]

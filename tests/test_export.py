@@ -10,6 +10,7 @@ from pathlib import Path
 
 import prov
 import pytest
+import rasterio
 import yaml
 from conftest import PORT_YEARS, call, command_line, environment, hashes
 from rocrate.rocrate import ROCrate
@@ -86,6 +87,30 @@ def test_it_holds_products_evidence_and_records_and_nothing_else(results, unpack
     assert rest == {
         "README.md", "LICENCE.md", "SHA256SUMS", "ro-crate-metadata.json", "prov.json", "prov.provn"
     }  # fmt: skip
+
+
+def test_a_version_that_was_planted_is_named_moves_nothing_and_is_in_no_archive(copied, tmp_path):
+    """It lies beside each version that was used, with the same description and a record that agrees with it."""
+    out = copied / "results"
+    before = hashes(out / SITE)
+    for version in sorted((out / "evidence").glob("*/*/*/v1")):
+        made = Path(shutil.copytree(version, version.with_name("v2")))
+        record = json.loads((made / "record.json").read_text()) | {"version": 2}
+        for name, file in record["files"].items():
+            with rasterio.open(made / name, "r+") as dataset:
+                dataset.write(dataset.read(1)[::-1], 1)
+            content = (made / name).read_bytes()
+            file |= {"sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)}
+        (made / "record.json").write_text(json.dumps(record))
+    done = call("verify", out)
+    assert (done.returncode, "/v2: is in no record of a run" in done.stdout) == (1, True)
+    done = call("run", "--config", copied / "config.yaml")
+    assert done.returncode == 0, done.stderr
+    assert "provider has changed" not in done.stdout + done.stderr
+    assert hashes(out / SITE) == before
+    export(copied, tmp_path / "x.zip")
+    with zipfile.ZipFile(tmp_path / "x.zip") as archive:
+        assert not [name for name in archive.namelist() if "/v2/" in name]
 
 
 def test_verify_needs_nothing_but_the_archive(copied, tmp_path):

@@ -497,6 +497,52 @@ def test_a_version_that_only_a_former_run_used_is_still_checked(tmp_path):
             path.write_bytes(content)
 
 
+@pytest.mark.parametrize("name", ["v2", "v10"])
+def test_a_version_that_no_run_tells_of_is_named_with_its_files(tmp_path, name):
+    folder, inputs = make_result(tmp_path)
+    out = folder.parent
+    copy = put(out / f"evidence/l2a/S2A_1/window/{name}/red.tif", b"other pixels")
+    record_of(copy)
+    where = f"evidence/l2a/S2A_1/window/{name}"
+    named = [(where, "extra"), (f"{where}/record.json", "extra"), (f"{where}/red.tif", "extra")]
+    assert told(out) == named
+    assert {problem.detail for problem in verify(out)} == {"is in no record of a run"}
+    # A run of before records were kept names a version by its manifest; also where the one it rests on is gone.
+    (folder / "run.json").unlink()
+    shutil.rmtree(folder / "runs")
+    write_run(folder, dataclasses.replace(facts_of(read_manifest(folder), inputs, WHEN, WHEN), records={}))
+    assert told(out) == named
+    # The evidence of a site's own is known to be so; beside a site alone others may write.
+    assert told(folder) == []
+    shutil.move(out / "evidence", folder / "evidence")
+    assert told(folder) == named
+    # The run that rests on it is finished.
+    shutil.move(folder / "evidence", out / "evidence")
+    later = dataclasses.replace(inputs, scenes=(inputs.scenes[0], scene("S2A_1", stored(copy, REMOTE, "copy"))))
+    made = build_manifest(later, folder, [folder / output.path for output in read_manifest(folder).outputs])
+    write_manifest(folder, made)
+    write_run(folder, facts_of(made, later, WHEN, WHEN))
+    assert told(out) == []
+
+
+def test_a_version_beside_one_that_is_gone_is_named(tmp_path):
+    folder, _ = make_result(tmp_path)
+    window = folder.parent / "evidence/l2a/S2A_1/window"
+    (window / "v1").rename(window / "v2")
+    assert {path for path, kind in told(folder.parent) if kind == "extra"} == {
+        f"evidence/l2a/S2A_1/window/v2{name}" for name in ("", "/red.tif", "/record.json")
+    }
+
+
+def test_a_window_that_no_run_uses_yet_is_checked_by_its_own_records(tmp_path):
+    folder, _ = make_result(tmp_path)
+    copy = put(folder.parent / "evidence/l2a/S2A_2/window/v1/red.tif", b"of an interrupted batch")
+    record_of(copy)
+    assert told(folder.parent) == []
+    flip(copy)
+    assert told(folder.parent) == [("evidence/l2a/S2A_2/window/v1/red.tif", "differs")]
+
+
 def test_what_lies_about_in_a_result_is_named_and_working_records_are_not(tmp_path):
     folder, _ = make_result(tmp_path)
     out = folder.parent
@@ -504,10 +550,11 @@ def test_what_lies_about_in_a_result_is_named_and_working_records_are_not(tmp_pa
         "batch.json", "state.sqlite", "state.sqlite-wal", "state.sqlite.aside-1", "summary.json", "digest.md",
         "logs/0001.jsonl", ".lock", ".memory/hoeryong/x", ".work/y", "hoeryong/review.gpkg", "hoeryong/review.gpkg-wal",
         "hoeryong/.report.html.part/report.html", "evidence/l2a/S2A_1/window/.lock",
-        "evidence/l2a/S2A_1/window/.part-0123/records/red.json",
+        "evidence/l2a/S2A_1/window/.part-0123/records/red.json", "hoeryong/.rebuilt/x",
     )  # fmt: skip
     for name in working:
         put(out / name, b"x")
+    put(folder / ".lock", b"")
     assert told(out) == []
     strange = (
         "notes.txt", "logs/notes.txt", "logs/deeper/0001.jsonl", ".hidden", "elsewhere/manifest.json.bak",
@@ -515,11 +562,12 @@ def test_what_lies_about_in_a_result_is_named_and_working_records_are_not(tmp_pa
         "hoeryong/masks/a.tif", "hoeryong/inputs/claims.yaml", "hoeryong/tables/deeper/x.csv", "hoeryong/.DS_Store",
         "evidence/x.tif", "evidence/l2a/x.tif", "evidence/l2a/S2A_1/x.tif", "evidence/l2a/S2A_1/window/x.tif",
         "evidence/l2a/S2A_1/window/v1/swir16.tif", "evidence/l2a/S2A_1/window/v1/deeper/x.tif",
-        "evidence/l2a/S2A_1/window/described/x.json",
+        "evidence/l2a/S2A_1/window/described/x.json", "evidence/l2a/S2A_1/window/v0/red.tif",
+        "hoeryong/.work/x", "hoeryong/.memory/x", "hoeryong/.lock", "hoeryong/.gathered/x",
     )  # fmt: skip
     for name in strange:
         path = put(out / name, b"x")
-        assert told(out) == [(name, "extra")]
+        assert told(out) == [(name, "extra")], name
         path.unlink()
     for name in ("hoeryong/link", "link", "evidence/l2a/link", "evidence/l2a/S2A_1/window/v1/link"):
         (out / name).symlink_to(tmp_path)

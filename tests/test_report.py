@@ -408,7 +408,7 @@ def test_comparisons_without_data_share_a_line_with_every_year_and_reason():
     assert listing.rows[0][-1].text == "2016: 2 dates; 2017: 3 dates; 2019: 1 date"
 
 
-def test_scenes_whose_pixels_the_provider_has_changed_are_named():
+def test_scenes_of_which_a_later_version_of_the_pixels_is_used_are_named():
     when = dt.datetime(2020, 5, 1, tzinfo=dt.UTC)
     row = SceneRow(None, "S2A_x", when, None, None, None, True, None, 1.0, None, 0, 0, "ab")
     plain, later, refused = (
@@ -417,7 +417,7 @@ def test_scenes_whose_pixels_the_provider_has_changed_are_named():
     )
     used, _ = scenes_listings(Results({"scenes": [plain, later, refused]}, None))
     assert used.note.endswith(
-        "The provider has changed the pixels of 1 of these scenes since they were first fetched; both are kept, and "
-        "the version named here is used: two (version 2)."
+        "Of 1 of these scenes the pixels used are not the first that were fetched, since the provider has changed them "
+        "or an earlier copy is broken; every version is kept, and this one is used: two (version 2)."
     )
     assert "changed" not in scenes_listings(Results({"scenes": [plain]}, None))[0].note

@@ -5,6 +5,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -763,3 +764,77 @@ def test_a_store_that_may_not_be_written_is_told(archive, tmp_path):
     (tmp_path / "evidence").write_text("a file where the folder should be")
     with pytest.raises(ProductError, match=r"cannot be written \(.*\); free disk space, make it writable or choose"):
         from_files(archive, tmp_path)
+
+
+# --- versions of one description ---------------------------------------------------------------------------------
+
+
+def planted(version, name="v2", **more):
+    """Put a version beside another: the same description, other pixels, and a record that agrees with them."""
+    made = version.with_name(name)
+    shutil.copytree(version, made)
+    with rasterio.open(made / "red.tif", "r+") as dataset:
+        dataset.write(dataset.read(1) + 500, 1)
+    record = json.loads((made / "record.json").read_text()) | more
+    record["files"]["red.tif"]["sha256"] = evidence.sha256_file(made / "red.tif")
+    record["files"]["red.tif"]["size_bytes"] = (made / "red.tif").stat().st_size
+    (made / "record.json").write_text(json.dumps(record))
+    return made
+
+
+@pytest.mark.parametrize("name", ["v2", "v0", "v00", "v01"])
+def test_of_versions_with_one_description_the_first_is_used(server, tmp_path, name):
+    first = from_server(server, tmp_path)
+    planted(Path(first.bands[0][0].path).parent, name)
+    again = from_server(server, tmp_path)
+    assert (again.version, again.bands, again.fetched, again.notes) == (1, first.bands, 0, ())
+    small = Grid(EPSG, LEFT + 500, TOP - 460, 12, 9)
+    where = store_in(tmp_path, config_of(f"{server.url}/catalog.json"))
+    cut = fetch(where, scene_of(server.root, 0, server.url), small, BANDS)
+    record = json.loads((Path(cut.bands[0][0].path).parent / "record.json").read_text())
+    assert "/v1/" in record["files"]["red.tif"]["request"]["cut_from"]
+
+
+def test_the_next_of_one_description_is_used_where_the_first_is_broken_and_only_that_is_told(server, tmp_path):
+    first = from_server(server, tmp_path)
+    second = planted(Path(first.bands[0][0].path).parent)
+    path = Path(first.bands[0][1].path)
+    path.write_bytes(path.read_bytes()[:-40] + bytes(40))
+    again = from_server(server, tmp_path)
+    assert (again.version, Path(again.bands[0][1].path).parent, again.fetched) == (2, second, 0)
+    told = store.fetch_facts([again])[1:]
+    assert told == [
+        f"{path}: differs from the hash recorded when it was fetched; version 2 of the same description is used",
+        f"{first.scene.scene_id}: version 2 of its pixels is used; an earlier one is broken, set aside or gone",
+    ]
+    # What comes again for both mends the first.
+    (second / "red.tif").write_bytes(b"")
+    mended = from_server(server, tmp_path)
+    assert (mended.version, mended.bands) == (1, first.bands)
+    assert [note.rsplit("; ", 1)[1] for note in mended.notes] == ["it was fetched again"] * 2
+
+
+def test_a_change_by_the_provider_is_told_where_the_description_differs(local, tmp_path):
+    with FileServer(local) as server:
+        where = store_in(tmp_path, config_of(f"{server.url}/catalog.json"))
+        fetch(where, scene_of(server.root, 0, server.url), GRID, BANDS)
+        write_band(band_file(local, "B04"), np.full((120, 120), 777, np.uint16))
+        for _ in range(2):
+            second = fetch(where, changed(server, 0, updated="2026-01-01T00:00:00Z"), GRID, BANDS)
+            (told,) = store.fetch_facts([second])[1:]
+            assert told.endswith(": version 2 of its pixels is used; the provider has changed them")
+
+
+def test_a_later_version_that_is_set_aside_is_told_and_nothing_is_said_to_be_fetched(server, tmp_path):
+    first = from_server(server, tmp_path)
+    (planted(Path(first.bands[0][0].path).parent) / "record.json").write_text("{")
+    again = from_server(server, tmp_path)
+    assert (again.version, again.bands, again.fetched) == (1, first.bands, 0)
+    assert [note.rsplit("; ", 1)[1] for note in again.notes] == ["it was set aside"]
+
+
+def test_a_version_in_place_of_one_set_aside_is_no_change_by_the_provider(archive, tmp_path):
+    (Path(from_files(archive, tmp_path).bands[0][0].path).parent / "record.json").write_text("{")
+    for _ in range(2):
+        again = from_files(archive, tmp_path)
+        assert again.notes[-1].endswith("version 2 of its pixels is used; an earlier one is broken, set aside or gone")

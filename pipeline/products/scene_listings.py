@@ -75,13 +75,13 @@ def scenes_listings(results: Results) -> tuple[Listing, ...]:
 
 
 def _later_versions(scenes: Sequence[SceneRow]) -> str:
-    """Name the scenes whose pixels the provider has changed since they were first fetched."""
+    """Name the scenes of which another version of the pixels is used than the first."""
     later = [f"{s.scene_id} (version {s.evidence_version})" for s in scenes if s.used and (s.evidence_version or 1) > 1]
     if not later:
         return ""
     return (
-        f" The provider has changed the pixels of {len(later)} of these scenes since they were first fetched; both are "
-        f"kept, and the version named here is used: {', '.join(later)}."
+        f" Of {len(later)} of these scenes the pixels used are not the first that were fetched, since the provider has "
+        f"changed them or an earlier copy is broken; every version is kept, and this one is used: {', '.join(later)}."
     )
 
 

@@ -13,11 +13,25 @@ from pipeline.products.custody.run_chain import Link
 
 ARCHIVE = "archive"
 """Folder in which an export holds the files of a local archive that were referenced."""
-_VERSION = re.compile(r"v\d+", re.ASCII)
+_VERSION = re.compile(r"v[1-9]\d*", re.ASCII)
 _SET_ASIDE = re.compile(r"v\d+\.unreadable-\d{8}T\d{6}", re.ASCII)
 _DESCRIBED = re.compile(r"described/[0-9a-f]{16}\.json", re.ASCII)
 _LEVELS = 3
 """Collection, item and window: what lies higher up is a folder."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What records of runs tell of a store: files that came with pixels, by path below it, and windows they are of."""
+
+    files: frozenset[str]
+    windows: frozenset[str]
+
+    @classmethod
+    def of(cls, names: Iterable[str]) -> "Told":
+        """Make it of the paths that records name."""
+        files = frozenset(names)
+        return cls(files, frozenset(str(PurePosixPath(name).parent.parent) for name in files))
 
 
 @dataclass(frozen=True)
@@ -45,17 +59,19 @@ def evidence_roots(folder: Path, file: InputFile, run: Run | None) -> list[Path]
 def check_evidence(manifest: Manifest, place: Place) -> Iterator[Problem]:
     """Check the pixels of the present result, the copies of former ones, what came with them, and what lies beside."""
     windows: set[Path] = set()
-    recorded = {name for link in place.links for name in link.run.records}
+    told = Told.of(name for link in place.links for name in link.run.records)
     for file in manifest.inputs:
-        yield from _check_file(file, place, recorded, windows, "the manifest")
-    yield from _check_former(manifest, place, recorded, windows)
+        yield from _check_file(file, place, told.files, windows, "the manifest")
+    yield from _check_former(manifest, place, told.files, windows)
     yield from _check_records(place)
     for window in sorted(windows):
         root = window.parents[_LEVELS - 1]
-        yield from check_window(window, place.hasher, place.held, recorded if root.parent == place.folder else None)
+        yield from check_window(window, place.hasher, place.held, told if root.parent == place.folder else None)
 
 
-def _check_file(file: InputFile, place: Place, recorded: set[str], windows: set[Path], where: str) -> Iterator[Problem]:
+def _check_file(
+    file: InputFile, place: Place, recorded: frozenset[str], windows: set[Path], where: str
+) -> Iterator[Problem]:
     if not stays_inside(file.path):
         yield outside_of(str(place.folder / MANIFEST), file.path, "its archive")
         return
@@ -88,7 +104,7 @@ def _said(path: Path, file: InputFile) -> Iterator[Problem]:
         yield Problem(str(path), "differs", "has another hash in the record beside it than in the manifest")
 
 
-def _check_former(manifest: Manifest, place: Place, recorded: set[str], windows: set[Path]) -> Iterator[Problem]:
+def _check_former(manifest: Manifest, place: Place, recorded: frozenset[str], windows: set[Path]) -> Iterator[Problem]:
     """Check copies that former results rest on and the present one does not: no version is ever changed or removed."""
     known = {file.path: file.sha256 for file in manifest.inputs}
     for link in reversed(place.links):
@@ -123,8 +139,10 @@ def _check_records(place: Place) -> Iterator[Problem]:
         yield from compared(root / path, digest, None, place.hasher, link.name)
 
 
-def check_window(window: Path, hasher: Hasher, held: set[Path], recorded: set[str] | None) -> Iterator[Problem]:
+def check_window(window: Path, hasher: Hasher, held: set[Path], told: Told | None) -> Iterator[Problem]:
     """Check what one window of an item holds: its versions by their own records, and nothing else.
+
+    In a window that a result uses, a version of which no run tells is one too many.
 
     Parameters
     ----------
@@ -132,21 +150,37 @@ def check_window(window: Path, hasher: Hasher, held: set[Path], recorded: set[st
     hasher : Hasher
     held : set of Path
         Files that a manifest vouches for.
-    recorded : set of str or None
-        What runs noted of later descriptions, by path below the store; None where others may write there too.
+    told : Told or None
+        What the runs tell; None where others may write there too.
     """
-    root = window.parents[_LEVELS - 1]
+    below = window.relative_to(window.parents[_LEVELS - 1])
     versions = {path.name for path in window.glob("v*") if path.is_dir() and _VERSION.fullmatch(path.name)}
+    unnamed = set() if told is None else _unnamed(window, versions, held, told)
     for name in sorted(versions):
-        yield from _check_version(window / name, hasher, held)
+        if name in unnamed:
+            paths = (window / name, *files_below(window / name))
+            yield from (extra(path, "is in no record of a run") for path in paths)
+        else:
+            yield from _check_version(window / name, hasher, held)
     for path in files_below(window):
         first, *_ = inside = path.relative_to(window).parts
         noted = _DESCRIBED.fullmatch("/".join(inside)) and not path.is_symlink()
-        if noted and (recorded is None or path.relative_to(root).as_posix() in recorded):
+        if noted and (told is None or (below / Path(*inside)).as_posix() in told.files):
             continue
         of_store = first.startswith(".part-") or _SET_ASIDE.fullmatch(first) or (first in versions and len(inside) > 1)
         if inside != (".lock",) and not of_store:
             yield extra(path, "is not of the evidence: no run names it")
+
+
+def _unnamed(window: Path, versions: set[str], held: set[Path], told: Told) -> set[str]:
+    """Return the versions of a window that is used which neither records nor manifests of runs name."""
+    below = window.relative_to(window.parents[_LEVELS - 1])
+    named = {
+        name
+        for name in versions
+        if (below / name / RECORD).as_posix() in told.files or not held.isdisjoint((window / name).iterdir())
+    }
+    return versions - named if named or below.as_posix() in told.windows else set()
 
 
 def _check_version(folder: Path, hasher: Hasher, held: set[Path]) -> Iterator[Problem]:
@@ -167,12 +201,12 @@ def _check_version(folder: Path, hasher: Hasher, held: set[Path]) -> Iterator[Pr
 
 def check_store(root: Path, hasher: Hasher, held: set[Path], recorded: Iterable[str]) -> Iterator[Problem]:
     """Check a whole store that belongs to a folder of results: also what no result rests on, by its own records."""
-    known = set(recorded)
+    told = Told.of(recorded)
     found = (path for path in root.glob("/".join("*" * _LEVELS)) if path.is_dir())
     # What is behind a link is not looked at: the link itself is named below.
     windows = sorted(p for p in found if not any(part.is_symlink() for part in (p, *p.parents[: _LEVELS - 1])))
     for window in windows:
-        yield from check_window(window, hasher, held, known)
+        yield from check_window(window, hasher, held, told)
     inside = set(windows)
     for path in files_below(root):
         if inside.isdisjoint(path.parents):

@@ -10,7 +10,6 @@ from pipeline.products._documents import (
     CLAIMS_COPY,
     DATABASE_SIDES,
     EVIDENCE,
-    HIDDEN,
     MANIFEST,
     PLACING,
     REDACTION,
@@ -27,6 +26,9 @@ from pipeline.products.custody.proofs import Trust, Vouched, check_proofs
 from pipeline.products.custody.run_chain import Chain, read_chain
 from pipeline.review.decisions import from_lines
 
+_LOCK = ".lock"
+_UNDER_WAY = (".rebuilt", PLACING)
+"""Folders of a site in which work is under way; locks and other working folders lie in the folder of all sites."""
 _WITH_COPIES = 2
 """Format of manifests beside which copies of inputs lie."""
 
@@ -154,7 +156,9 @@ def _extras(folder: Path, chain: Chain, manifest: Manifest) -> Iterator[Problem]
     for path in files_below(folder):
         name = path.relative_to(folder).as_posix()
         first = name.split("/", 1)[0]
-        if first in HIDDEN or (first in {EVIDENCE, ARCHIVE} and first != name) or _under_way(name, known):
+        if first in _UNDER_WAY or (first in {EVIDENCE, ARCHIVE} and first != name) or _under_way(name, known):
+            continue
+        if name == _LOCK and not path.is_symlink() and path.is_file() and not path.stat().st_size:
             continue
         if name not in known:
             yield extra(path, "is in no manifest and no record")
