@@ -81,16 +81,21 @@ def receipt(archive: Path, closed: Closed) -> Iterator[Path]:
         ) from error
     except OSError as error:
         raise ProductError(f"{path}: cannot be written ({error.strerror}); name another folder with --to") from error
-    done = False
+    written = False
+    try:
+        _write(path, handle, text)
+        yield path
+        written = True
+    finally:
+        if not written:
+            path.unlink(missing_ok=True)
+
+
+def _write(path: Path, handle: int, text: str) -> None:
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        yield path
-        done = True
     except OSError as error:
         raise ProductError(f"{path}: cannot be written ({error.strerror}); free disk space") from error
-    finally:
-        if not done:
-            path.unlink(missing_ok=True)

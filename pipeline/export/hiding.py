@@ -15,7 +15,7 @@ from typing import Any
 from shapely.geometry import MultiPolygon
 
 from pipeline.export.commitments import Closed
-from pipeline.export.redaction import LOCATION, Step
+from pipeline.export.redaction import LOCATION, RUNS, Step
 from pipeline.products._columns import GEOMETRY_FIELD, Layer
 from pipeline.records import Row, RunRow, SceneRow, StockpileChangeRow, StockpileRow, Tables, ZoneRow
 from pipeline.review_records import ReviewRow
@@ -76,6 +76,12 @@ def hidden_values(tables: Tables, steps: Sequence[Step], sites: Mapping[str, str
             mark = f"{row.zone_id.partition(':')[0]}:{slug}"
             found[row.zone_id] = Hidden(row.zone_id, mark, found[row.name].step)
     return tuple(found.values())
+
+
+def holds_nothing(tables: Tables, step: Step) -> bool:
+    """Whether the column a step names is empty here; values another step hides too are not nothing."""
+    is_column = step.left_out is None and step.what not in {LOCATION, RUNS}
+    return is_column and not any(value.strip() for value in _values(tables, step))
 
 
 def _values(tables: Tables, step: Step) -> Iterator[str]:

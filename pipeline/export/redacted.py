@@ -18,8 +18,8 @@ from pipeline.errors import InputError, ProductError
 from pipeline.export.chains import lend_evidence
 from pipeline.export.commitments import Closed
 from pipeline.export.contents import SitePart, read_part
-from pipeline.export.hiding import Hidden, hidden_values, hide, without_hashes
-from pipeline.export.redaction import LOCATION, RUNS, Redacted, Step
+from pipeline.export.hiding import Hidden, hidden_values, hide, holds_nothing, without_hashes
+from pipeline.export.redaction import LOCATION, Redacted, Step
 from pipeline.products._documents import (
     CLAIMS_COPY,
     COMPOSITES,
@@ -78,7 +78,7 @@ def redact(
     """
     tables = read_tables(part.finished.path)
     hidden = hidden_values(tables, steps, left)
-    if void := next((s for s in steps if s.what not in {RUNS, LOCATION} and all(h.step != s for h in hidden)), None):
+    if void := next((step for step in steps if holds_nothing(tables, step)), None):
         raise InputError(f"{void.what}: holds nothing in the results of {part.site}; take it out of the redactions")
     location = any(step.what == LOCATION for step in steps)
     tables, counts = hide(tables, hidden, location=location)
