@@ -160,6 +160,72 @@ def test_what_is_hidden_stands_nowhere(reviewed, tmp_path, what, hidden):
     subprocess.run(["sha256sum", "-c", "SHA256SUMS", "--quiet"], cwd=folder, check=True)
 
 
+def digests_in(folder):
+    """Everything in an archive that may be a SHA-256."""
+    texts = (text for path in folder.rglob("*") if path.is_file() and path.suffix != ".tif" for text in texts_of(path))
+    return {found.decode() for text in texts for found in re.findall(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])", text)}
+
+
+def sizes_in(folder):
+    """Sizes ``redaction.json`` and the provenance tell."""
+    told = [folder / SITE / "redaction.json", folder / "prov.json", folder / "prov.provn"]
+    return {size for path in told for size in re.findall(rb"\b\d{4,}\b", path.read_bytes())}
+
+
+def over_hidden(reviewed):
+    """Hashes of the original that were made over names of reviewers, directly or through another of them."""
+    site = reviewed / "results" / SITE
+    files = [*site.glob("*.json"), *(site / "runs").iterdir(), site / "inputs" / "reviews.jsonl", site / f"{SITE}.gpkg"]
+    files += [site / "report.html", site / "report.pdf", site / "tables" / "reviews.csv"]
+    found = {hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    for path in (site / "runs").glob("*.manifest.json.gz"):
+        content = gzip.decompress(path.read_bytes())
+        found |= {hashlib.sha256(content).hexdigest(), json.loads(content)["key"]}
+    lines = (site / "inputs" / "reviews.jsonl").read_text(encoding="utf-8").splitlines()
+    return found | {hashlib.sha256(line.encode()).hexdigest() for line in lines} | {manifest(site)["key"]}
+
+
+def test_no_hash_over_what_is_hidden_can_be_guessed_against(reviewed, tmp_path):
+    folder = done(reviewed, tmp_path, {"what": "reviews.analyst"})
+    assert not over_hidden(reviewed) & digests_in(folder)
+    assert manifest(folder / SITE)["site_sha256"] == manifest(reviewed / "results" / SITE)["site_sha256"]
+    assert call("verify", folder).returncode == 0
+
+
+def test_the_receipt_opens_every_commitment(reviewed, tmp_path):
+    said = redacted(reviewed, tmp_path, {"what": "reviews.analyst"})
+    path = tmp_path / "x.zip.receipt.json"
+    assert f"{path}: keep it" in said.stderr
+    assert path.stat().st_mode & 0o777 == 0o600
+    receipt = json.loads(path.read_text(encoding="utf-8"))
+    assert receipt["salt"].encode() not in (tmp_path / "x.zip").read_bytes()
+    opened = {}
+    for one in receipt["commitments"]:
+        command = 'printf "%s%s" "$1" "$2" | sha256sum'
+        ran = subprocess.run(
+            ["sh", "-c", command, "sh", receipt["salt"], one["sha256"]], capture_output=True, text=True, check=True
+        )
+        assert ran.stdout.split()[0] == one["commitment"]
+        opened[one["commitment"]] = one["sha256"]
+    with zipfile.ZipFile(tmp_path / "x.zip") as archive:
+        told = json.loads(archive.read(f"{SITE}/redaction.json"))
+        now = json.loads(archive.read(f"{SITE}/manifest.json"))
+    original = reviewed / "results" / SITE
+    assert opened[now["reviews_sha256"]] == manifest(original)["reviews_sha256"]
+    assert opened[told["original"]["run"]] == hashlib.sha256((original / "run.json").read_bytes()).hexdigest()
+    (tmp_path / "x.zip").unlink()
+    again = redacted(reviewed, tmp_path, {"what": "reviews.analyst"})
+    assert again.returncode == 2
+    assert "a receipt is never written over" in again.stderr
+    assert not (tmp_path / "x.zip").exists()
+
+
+def test_two_steps_may_hide_the_same_words(reviewed, tmp_path):
+    folder = done(reviewed, tmp_path, {"what": "sites.name"}, {"what": "zones.name"})
+    assert holding(folder, VILLAGE) == []
+    assert "Only whole values were\nlooked for" in (folder / "README.md").read_text(encoding="utf-8")
+
+
 def test_two_reviewers_stay_two(reviewed, tmp_path):
     folder = done(reviewed, tmp_path, {"what": "reviews.analyst"})
     rows = read_tables(folder / SITE / f"{SITE}.gpkg", ["reviews", "analyst_outlines"])
@@ -219,7 +285,13 @@ def test_where_a_site_is_stands_nowhere(reviewed, tmp_path):
     assert "cannot be checked against pixels" in text
     withheld = json.loads((folder / SITE / "redaction.json").read_text(encoding="utf-8"))["withheld_evidence"]
     told = manifest(reviewed / "results" / SITE)["inputs"]
-    assert {file["sha256"] for file in withheld} == {file["sha256"] for file in told}
+    assert {(file["scene_id"], file["band"]) for file in withheld} == {(f["scene_id"], f["band"]) for f in told}
+    assert all(set(file) == {"scene_id", "band", "commitment"} for file in withheld)
+    # A window of a public image with the hash of the pixels, or of all of a scene's, is where the site is.
+    pixels = {f["sha256"] for f in told} | {scene.sha256 for scene in tables["scenes"]}
+    assert not pixels & digests_in(folder)
+    assert "also of those not used, hold tiles of 110 km\n(52SEH)" in text
+    assert not {str(f["size_bytes"]).encode() for f in told} & sizes_in(folder)
 
 
 def test_the_step_and_the_original_are_told(reviewed, tmp_path):
@@ -227,8 +299,13 @@ def test_the_step_and_the_original_are_told(reviewed, tmp_path):
     original = reviewed / "results" / SITE
     digest = hashlib.sha256((original / "manifest.json").read_bytes()).hexdigest()
     told = json.loads((folder / SITE / "redaction.json").read_text(encoding="utf-8"))
-    assert told["original"]["manifest_sha256"] == digest
-    assert told["original"]["run_sha256"] == hashlib.sha256((original / "run.json").read_bytes()).hexdigest()
+    salt = json.loads((tmp_path / "x.zip.receipt.json").read_text(encoding="utf-8"))["salt"]
+
+    def closed(one):
+        return hashlib.sha256((salt + one).encode()).hexdigest()
+
+    assert told["original"]["manifest"] == closed(digest)
+    assert told["original"]["run"] == closed(hashlib.sha256((original / "run.json").read_bytes()).hexdigest())
     assert [step["what"] for step in told["steps"]] == ["sites.source", "reviews.reason"]
     assert told["steps"][0] | {"hides": ""} == {
         "what": "sites.source", "why": "Persons would be at risk.", "by": "Legal desk", "date": "2026-11-20",
@@ -236,26 +313,34 @@ def test_the_step_and_the_original_are_told(reviewed, tmp_path):
     }  # fmt: skip
     former = {output["path"]: output["sha256"] for output in manifest(original)["outputs"]}
     now = {output["path"]: output["sha256"] for output in manifest(folder / SITE)["outputs"]}
-    assert told["replaced"] == {path: digest for path, digest in former.items() if now.get(path, digest) != digest}
+    assert told["replaced"] == {path: closed(one) for path, one in former.items() if now.get(path, one) != one}
     assert f"{SITE}.gpkg" in told["replaced"]
-    assert told["left_out"] == sorted(digest for path, digest in former.items() if path not in now)
+    assert told["left_out"] == sorted(closed(one) for path, one in former.items() if path not in now)
     text = (folder / "README.md").read_text(encoding="utf-8")
-    assert digest in text
+    assert closed(digest) in text
     assert "Legal desk, 2026-11-20" in text
     reader = pypdf.PdfReader(folder / SITE / "report.pdf")
     assert "Redacted copy" in "".join(page.extract_text() for page in reader.pages)
     provenance = json.loads((folder / "prov.json").read_text(encoding="utf-8"))
-    assert provenance["entity"][f"in:#original/{SITE}/manifest.json"]["schema:sha256"] == digest
+    assert provenance["entity"][f"in:#original/{SITE}/manifest.json"]["schema:identifier"].endswith(closed(digest))
     assert f"in:#redaction/{SITE}" in provenance["activity"]
 
 
-def test_the_same_redaction_gives_the_same_bytes(reviewed, tmp_path):
+def test_the_same_redaction_differs_by_its_salt_alone(reviewed, tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     for name in "ab":
         assert redacted(reviewed, tmp_path / name, {"what": "sites.name"}).returncode == 0
-    assert (tmp_path / "a" / "x.zip").read_bytes() == (tmp_path / "b" / "x.zip").read_bytes()
-    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["redaction.yaml", "x.zip"]
+    read = []
+    for name in "ab":
+        with zipfile.ZipFile(tmp_path / name / "x.zip") as archive:
+            read.append({one: archive.read(one) for one in archive.namelist()})
+    other = {path.removeprefix(f"{SITE}/") for path in read[0] if read[0][path] != read[1][path]}
+    assert "redaction.json" in other
+    assert not {path for path in other if path.startswith(("tables/mea", "masks/", "composites/", "inputs/"))}
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == [
+        "redaction.yaml", "x.zip", "x.zip.receipt.json",
+    ]  # fmt: skip
 
 
 def test_a_value_that_stands_elsewhere_ends_the_export_unless_it_may(reviewed, tmp_path):

@@ -9,13 +9,14 @@ from pathlib import Path
 from pipeline.errors import InputError, ProductError
 from pipeline.export.archive import write_archive
 from pipeline.export.chains import chain_entries
+from pipeline.export.commitments import Closed, new_salt, receipt
 from pipeline.export.contents import SitePart, joined, read_part, refuse_unsound
 from pipeline.export.crate import CRATE, crate_of
 from pipeline.export.documents import METHOD, method_documents
 from pipeline.export.entries import Entry, of_bytes, of_file, of_text
 from pipeline.export.facts import LICENCE, facts_of
 from pipeline.export.hiding import Hidden
-from pipeline.export.leaks import leaks, refuse_leaks, told_apart
+from pipeline.export.leaks import leaks, refuse_hashes, refuse_leaks, told_apart
 from pipeline.export.provenance import PROV_JSON, PROV_N, provenance_of
 from pipeline.export.readme import README, licence, readme, sums
 from pipeline.export.redacted import redact
@@ -84,10 +85,11 @@ def export(out: Path, sites: Sequence[str], to: Path | None = None, redaction: P
     with _workshop(Path.cwd() if to is None else to.parent) as root:
         parts: list[SitePart] = []
         hidden: list[Hidden] = []
+        closed = Closed(new_salt())
         for site in wanted:
             part = read_part(out / site)
             if steps:
-                part, values = redact(part, steps, left, root)
+                part, values = redact(part, steps, left, root, closed)
                 hidden += values
             else:
                 (root / site).symlink_to((out / site).resolve())
@@ -97,7 +99,13 @@ def export(out: Path, sites: Sequence[str], to: Path | None = None, redaction: P
         entries = entries_of(parts, list(_gathered(root)) if parts[1:] else ())
         sought, remarks = told_apart((entry for entry in entries if entry.path.startswith(METHOD)), hidden)
         remarks += refuse_leaks(leaks(entries, sought))
-        write_archive(path, entries)
+        refuse_hashes(entries, closed.digests)
+        if steps:
+            with receipt(path, closed) as kept:
+                write_archive(path, entries)
+            remarks.append(f"{kept}: keep it, apart from the archive; shown to a court it opens the commitments")
+        else:
+            write_archive(path, entries)
     simulated = any(part.finished.simulated for part in parts)
     return Exported(path, len(entries), path.stat().st_size, simulated, tuple(remarks))
 

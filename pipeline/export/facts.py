@@ -1,5 +1,6 @@
 """What an archive says of itself: its title, what was found at each site, whose data it is made of."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ from pipeline.products.wording import VERDICTS, attribution, listed
 from pipeline.records import ClaimRow, RunRow, SceneRow
 
 LICENCE = "LICENCE.md"
+_TILE = re.compile(r"_T(\d{2}[A-Z]{3})(?=_|$)")
 _TABLES = ("zones", "measurements", "changes", "claims", "scenes", "reviews", "agreement", "year_scenes", "run")
 
 
@@ -47,6 +49,8 @@ class SiteFacts:
         Considered, and used.
     terms : tuple of str
         Licences and addresses of terms, as the records of the pixels name them.
+    tiles : tuple of str
+        Named in the ids of all scenes, also of those that were refused.
     """
 
     site: str
@@ -58,6 +62,7 @@ class SiteFacts:
     n_scenes: int
     n_used: int
     terms: tuple[str, ...]
+    tiles: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -120,7 +125,13 @@ def _site(part: SitePart) -> SiteFacts:
         n_scenes=len(scenes),
         n_used=sum(scene.used for scene in scenes),
         terms=tuple(_terms(part)),
+        tiles=tiles_of([*(scene.scene_id for scene in scenes), *(scene.scene_id for scene in part.manifest.refused)]),
     )
+
+
+def tiles_of(scene_ids: Iterable[str]) -> tuple[str, ...]:
+    """Return the tiles scene ids name, as ``52SEH``, sorted."""
+    return tuple(sorted({tile for name in scene_ids for tile in _TILE.findall(name)}))
 
 
 def _claim(row: ClaimRow, results: Results) -> ClaimFound:

@@ -14,9 +14,11 @@ from typing import Any
 
 from shapely.geometry import MultiPolygon
 
-from pipeline.export.redaction import LOCATION, Step
+from pipeline.export.commitments import Closed
+from pipeline.export.redaction import LOCATION, RUNS, Step
 from pipeline.products._columns import GEOMETRY_FIELD, Layer
-from pipeline.records import Row, RunRow, StockpileChangeRow, StockpileRow, Tables, ZoneRow
+from pipeline.records import Row, RunRow, SceneRow, StockpileChangeRow, StockpileRow, Tables, ZoneRow
+from pipeline.review_records import ReviewRow
 
 _SHORT = 5
 """Letters of a word that may be a part of many others: of fewer, only the whole word is meant."""
@@ -76,6 +78,12 @@ def hidden_values(tables: Tables, steps: Sequence[Step], sites: Mapping[str, str
     return tuple(found.values())
 
 
+def holds_nothing(tables: Tables, step: Step) -> bool:
+    """Whether the column a step names is empty here; values another step hides too are not nothing."""
+    is_column = step.left_out is None and step.what not in {LOCATION, RUNS}
+    return is_column and not any(value.strip() for value in _values(tables, step))
+
+
 def _values(tables: Tables, step: Step) -> Iterator[str]:
     """Give the texts of a column; the note of a site stands in the layer of facts."""
     layer, _, column = step.what.partition(".")
@@ -133,6 +141,31 @@ def hide(tables: Tables, hidden: Sequence[Hidden], *, location: bool) -> tuple[T
                 counts[f"{name}.{GEOMETRY_FIELD}"] = counts.get(f"{name}.{GEOMETRY_FIELD}", 0) + 1
             made[name].append(_changed(row, changes))
     return made, counts
+
+
+def without_hashes(tables: Tables, closed: Closed, *, location: bool) -> Tables:
+    """Close hashes in rows that were made over something hidden.
+
+    Parameters
+    ----------
+    tables : Tables
+    closed : Closed
+        Takes the hashes of manifests reviewers decided upon: those name the site file and former decisions.
+    location : bool
+        True: hashes of pixels are taken away. A window of a public image with that hash would show where the site is.
+    """
+    made = dict(tables)
+    made["reviews"] = [
+        dataclasses.replace(row, manifest_sha256=closed.close("a former manifest.json", row.manifest_sha256))
+        if isinstance(row, ReviewRow) and row.manifest_sha256
+        else row
+        for row in tables["reviews"]
+    ]
+    if location:
+        made["scenes"] = [
+            dataclasses.replace(row, sha256=None) if isinstance(row, SceneRow) else row for row in tables["scenes"]
+        ]
+    return made
 
 
 def _changed(row: Row, changes: Mapping[str, Any]) -> Row:

@@ -3,9 +3,11 @@
 import gzip
 import html
 import json
+import re
 import sqlite3
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import closing
 from pathlib import Path
 
@@ -13,6 +15,10 @@ from pipeline.errors import ProductError
 from pipeline.export.documents import METHOD
 from pipeline.export.entries import Entry
 from pipeline.export.hiding import Hidden
+
+_DIGITS = 12
+"""Digits by which a hash that is cut short is known."""
+_HASH = re.compile(rf"(?<![0-9a-f])[0-9a-f]{{{_DIGITS},64}}(?![0-9a-f])")
 
 
 def told_apart(documents: Iterable[Entry], hidden: Iterable[Hidden]) -> tuple[list[Hidden], list[str]]:
@@ -84,6 +90,24 @@ def refuse_leaks(found: dict[Hidden, list[str]]) -> list[str]:
             )
         told.append(f"{one.step.what}: {one.mark} also stands in {where}, as may_remain allows")
     return told
+
+
+def refuse_hashes(entries: Sequence[Entry], digests: AbstractSet[str]) -> None:
+    """Refuse an archive in which a hash over something hidden still stands, or its first digits.
+
+    A hash that a file of the archive has is over nothing hidden.
+
+    Raises
+    ------
+    ProductError
+        Names the file.
+    """
+    starts = {digest[:_DIGITS] for digest in digests - {entry.sha256 for entry in entries}}
+    for entry in entries if starts else ():
+        if entry.role == "evidence" or entry.path.endswith(".tif"):
+            continue
+        if any(match[:_DIGITS] in starts for text in (entry.path, *_texts(entry)) for match in _HASH.findall(text)):
+            raise ProductError(f"{entry.path}: holds a hash over something hidden; nothing is exported: report this")
 
 
 def _texts(entry: Entry) -> Iterator[str]:

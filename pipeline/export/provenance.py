@@ -143,12 +143,12 @@ class _Writer:
                 found[kept.file.scene_id] = self.entity(f"#scene/{part.site}/{kept.file.scene_id}", attributes)
             self.document.hadMember(found[kept.file.scene_id], self.file(kept.entry))
             self.delivered(kept)
-        for file in part.redacted.withheld if part.redacted is not None else ():
-            collection = {"prov:type": _prov("Collection"), "prov:label": f"Scene {file.scene_id}"}
-            found[file.scene_id] = self.entity(f"#scene/{part.site}/{file.scene_id}", collection)
-            about = {"prov:label": f"Band {file.band}, not in this archive", "schema:sha256": file.sha256}
-            name = f"#withheld/{part.site}/{file.scene_id}/{file.band}/{file.sha256[:12]}"
-            self.document.hadMember(found[file.scene_id], self.entity(name, about))
+        for scene, band, closed in part.redacted.withheld if part.redacted is not None else ():
+            collection = {"prov:type": _prov("Collection"), "prov:label": f"Scene {scene}"}
+            found[scene] = self.entity(f"#scene/{part.site}/{scene}", collection)
+            about = {"prov:label": f"Band {band}, not in this archive", "schema:identifier": f"commitment {closed}"}
+            name = f"#withheld/{part.site}/{scene}/{band}/{closed[:12]}"
+            self.document.hadMember(found[scene], self.entity(name, about))
         return found
 
     def redaction(self, part: SitePart, by_path: Mapping[str, Entry]) -> None:
@@ -157,7 +157,7 @@ class _Writer:
         if redacted is None:
             return
         step = self.activity(f"#redaction/{part.site}", f"Redaction of the results of {part.site}")
-        original = {"prov:label": "Manifest of the original", "schema:sha256": redacted.manifest_sha256}
+        original = {"prov:label": "Manifest of the original", "schema:identifier": f"commitment {redacted.manifest}"}
         self.document.used(step, self.entity(f"#original/{part.site}/manifest.json", original))
         self.document.wasAssociatedWith(step, self.at("#stockline"))
         for number, said in enumerate(redacted.steps):
@@ -165,8 +165,8 @@ class _Writer:
             self.document.agent(agent, {"prov:label": said.by})
             reason = {"prov:label": said.told, "schema:description": said.why, "schema:datePublished": said.date or ""}
             self.document.wasAssociatedWith(step, agent, other_attributes=reason)
-        for path, digest in sorted(redacted.replaced.items()):
-            about = {"prov:label": "As it was before", "schema:sha256": digest}
+        for path, closed in sorted(redacted.replaced.items()):
+            about = {"prov:label": "As it was before", "schema:identifier": f"commitment {closed}"}
             former = self.entity(f"#original/{part.site}/{path}", about)
             self.document.used(step, former)
             self.document.wasRevisionOf(self.at(by_path[path].path), former)

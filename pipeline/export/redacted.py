@@ -2,23 +2,37 @@
 
 The GeoPackage is written from the original's rows with marks in the place of what is hidden; report, tables and
 outlines are made of it by the code that makes them of any GeoPackage; a manifest of its own lists them, and
-``redaction.json`` says what was hidden, why and by whom, with the hash of the original manifest and of each file that
-was replaced or left out: who holds the original can show that both belong together.
+``redaction.json`` says what was hidden, why and by whom, with commitments to the hash of the original manifest and of
+each file that was replaced or left out: who holds the original and the receipt can show that both belong together.
 """
 
 import datetime as dt
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import InputError, ProductError
 from pipeline.export.chains import lend_evidence
+from pipeline.export.commitments import Closed
 from pipeline.export.contents import SitePart, read_part
-from pipeline.export.hiding import Hidden, hidden_values, hide
-from pipeline.export.redaction import LOCATION, RUNS, Redacted, Step
-from pipeline.products._documents import COMPOSITES, EVIDENCE, REDACTION, RUN, InputFile, OutputFile, json_text
+from pipeline.export.hiding import Hidden, hidden_values, hide, holds_nothing, without_hashes
+from pipeline.export.redaction import LOCATION, Redacted, Step
+from pipeline.products._documents import (
+    CLAIMS_COPY,
+    COMPOSITES,
+    EVIDENCE,
+    REDACTION,
+    REVIEWS_COPY,
+    RUN,
+    SITE_COPY,
+    InputFile,
+    Manifest,
+    OutputFile,
+    json_text,
+)
 from pipeline.products.geopackage import read_tables, write_geopackage
 from pipeline.products.manifest import describe
 from pipeline.products.numbers import numbers_of
@@ -34,7 +48,7 @@ _SHOW_PLACE = (COMPOSITES, "masks/", f"{_INPUTS}site.geojson", f"{_INPUTS}review
 
 
 def redact(
-    part: SitePart, steps: Sequence[Step], left: Mapping[str, str], root: Path
+    part: SitePart, steps: Sequence[Step], left: Mapping[str, str], root: Path, closed: Closed
 ) -> tuple[SitePart, tuple[Hidden, ...]]:
     """Make a site's results anew with something hidden.
 
@@ -47,6 +61,8 @@ def redact(
         Id and name of each site that is left out of the archive.
     root : Path
         Folder in which the site's folder is made.
+    closed : Closed
+        Takes every hash over something hidden.
 
     Returns
     -------
@@ -62,41 +78,62 @@ def redact(
     """
     tables = read_tables(part.finished.path)
     hidden = hidden_values(tables, steps, left)
-    if void := next((s for s in steps if s.what not in {RUNS, LOCATION} and all(h.step != s for h in hidden)), None):
+    if void := next((step for step in steps if holds_nothing(tables, step)), None):
         raise InputError(f"{void.what}: holds nothing in the results of {part.site}; take it out of the redactions")
     location = any(step.what == LOCATION for step in steps)
     tables, counts = hide(tables, hidden, location=location)
+    tables = without_hashes(tables, closed, location=location)
     folder, stage = root / part.site, root / f".{part.site}.stage"
     stage.mkdir(parents=True)
     kept = list(_kept_products(part, hidden, location=location))
     _copy(part.folder, stage, kept)
-    package = _write_package(part, tables, steps, stage)
+    original = closed.close(f"{part.site}/manifest.json of the original", part.manifest_sha256)
+    package = _write_package(part, tables, steps, stage, original)
     made = [package, *write_readings(stage, package), *(stage / output.path for output in kept)]
     files = describe(stage, made)
-    told = _told(part, steps, files, part.manifest.inputs if location else ())
+    told = _told(part, steps, files, part.manifest.inputs if location else (), closed)
     record = stage / REDACTION
-    record.write_text(json_text(_document(part, told, counts)), encoding="utf-8")
+    record.write_text(json_text(_document(part, told, counts, closed)), encoding="utf-8")
     listed = tuple(sorted([*files, *describe(stage, [record])], key=lambda output: output.path))
     inputs = () if location else part.manifest.inputs
-    manifest = part.manifest.model_copy(update={"outputs": listed, "inputs": inputs})
-    seal(stage, folder, manifest, _facts(part, numbers_of(package), {} if location else part.run.records))
+    manifest = _closed_manifest(part.manifest, {output.path for output in kept}, closed)
+    manifest = manifest.model_copy(update={"outputs": listed, "inputs": inputs})
+    seal(stage, folder, manifest, _facts(part, original, numbers_of(package), {} if location else part.run.records))
     made_anew = replace(read_part(folder, _lent(part, location=location)), redacted=told)
     lend_evidence(made_anew, folder)
     return made_anew, hidden
 
 
+def _closed_manifest(manifest: Manifest, kept: AbstractSet[str], closed: Closed) -> Manifest:
+    """Close the hashes of inputs whose copies are not in the archive, and the key, which was made of them too."""
+    copies = {"site_sha256": SITE_COPY, "claims_sha256": CLAIMS_COPY, "reviews_sha256": REVIEWS_COPY}
+    named = {name: getattr(manifest, name) for name, path in copies.items() if path not in kept}
+    named["key"] = manifest.key
+    update = {
+        name: closed.close(f"{manifest.site}/manifest.json of the original: {name}", digest)
+        for name, digest in named.items()
+        if digest is not None
+    }
+    return manifest.model_copy(update=update)
+
+
 def _told(
-    part: SitePart, steps: Sequence[Step], files: Sequence[OutputFile], withheld: tuple[InputFile, ...]
+    part: SitePart,
+    steps: Sequence[Step],
+    files: Sequence[OutputFile],
+    withheld: tuple[InputFile, ...],
+    closed: Closed,
 ) -> Redacted:
-    """Compare what was made with the original, file by file."""
+    """Compare what was made with the original, file by file; hashes of the original are closed."""
     made = {file.path: file.sha256 for file in files}
     former = {output.path: output.sha256 for output in part.manifest.outputs}
+    at = f"{part.site}/"
     return Redacted(
         tuple(steps),
-        part.manifest_sha256,
-        tuple(sorted(digest for path, digest in former.items() if path not in made)),
-        withheld,
-        {path: digest for path, digest in former.items() if made.get(path, digest) != digest},
+        closed.close(f"{at}manifest.json of the original", part.manifest_sha256),
+        tuple(sorted(closed.close(at + path, digest) for path, digest in former.items() if path not in made)),
+        tuple((f.scene_id, f.band, closed.close(f"{f.evidence} {f.path}", f.sha256)) for f in withheld),
+        {path: closed.close(at + path, one) for path, one in former.items() if made.get(path, one) != one},
     )
 
 
@@ -133,11 +170,11 @@ def _copy(folder: Path, stage: Path, outputs: Sequence[OutputFile]) -> None:
             raise ProductError(f"{target}: cannot be written ({error.strerror}); free disk space") from error
 
 
-def _write_package(part: SitePart, tables: Tables, steps: Sequence[Step], stage: Path) -> Path:
+def _write_package(part: SitePart, tables: Tables, steps: Sequence[Step], stage: Path, original: str) -> Path:
     """Write the GeoPackage; a note in it says that something is hidden, so that every reading says it too."""
     notes = sum(isinstance(row, RunRow) and row.key.startswith("note_") for row in tables["run"])
     said = "; ".join(f"{step.told} ({step.why.rstrip('.')}; {step.by})" for step in steps)
-    note = f"Redacted copy. Hidden: {said}. The manifest of the original has SHA-256 {part.manifest_sha256}."
+    note = f"Redacted copy. Hidden: {said}. Commitment to the SHA-256 of the original's manifest: {original}."
     facts = {row.key: row.value for row in tables["run"] if isinstance(row, RunRow)}
     facts[f"note_{notes + 1}"] = note
     tables = {**tables, "run": [RunRow(key, facts[key]) for key in sorted(facts)]}
@@ -149,28 +186,29 @@ def _write_package(part: SitePart, tables: Tables, steps: Sequence[Step], stage:
     return package
 
 
-def _facts(part: SitePart, numbers: Mapping[str, Any], records: Mapping[str, str]) -> RunFacts:
+def _facts(part: SitePart, original: str, numbers: Mapping[str, Any], records: Mapping[str, str]) -> RunFacts:
     """Return the facts of the run that stays: its times, not the folders of the computer it ran on."""
     started, finished = (dt.datetime.fromisoformat(time) for time in (part.run.started, part.run.finished))
-    said = (f"redacted copy of the result whose manifest has SHA-256 {part.manifest_sha256}",)
+    said = (f"redacted copy; commitment to the SHA-256 of the original's manifest: {original}",)
     roots = Path("evidence"), Path("archive")
     return RunFacts(started, finished, part.run.workers, said, *roots, records, numbers)
 
 
-def _document(part: SitePart, told: Redacted, counts: Mapping[str, int]) -> dict[str, Any]:
+def _document(part: SitePart, told: Redacted, counts: Mapping[str, int], closed: Closed) -> dict[str, Any]:
     return {
-        "format": 1,
+        "format": 2,
         "site": part.site,
         "simulated": part.finished.simulated,
-        "original": {"manifest_sha256": part.manifest_sha256, "run_sha256": _newest_run(part)},
+        "commitments": "SHA-256 of a salt followed by the hash, both as text; the salt is in the receipt",
+        "original": {
+            "manifest": told.manifest,
+            "run": closed.close(f"{part.site}/{RUN} of the original", _newest_run(part)),
+        },
         "steps": [step.document() for step in told.steps],
         "cells": dict(sorted(counts.items())),
         "replaced": dict(sorted(told.replaced.items())),
         "left_out": list(told.left_out),
-        "withheld_evidence": [
-            {"scene_id": f.scene_id, "band": f.band, "sha256": f.sha256, "size_bytes": f.size_bytes}
-            for f in told.withheld
-        ],
+        "withheld_evidence": [{"scene_id": s, "band": band, "commitment": c} for s, band, c in told.withheld],
     }
 
 

@@ -16,7 +16,6 @@ from pipeline.documents import MOST_YAML, parsed_yaml
 from pipeline.errors import InputError
 from pipeline.printable import plain, shown
 from pipeline.products._columns import Layer
-from pipeline.products._documents import InputFile
 from pipeline.records import LAYERS
 
 LOCATION = "location"
@@ -87,20 +86,20 @@ class Redacted:
     Attributes
     ----------
     steps : tuple of Step
-    manifest_sha256 : str
-        Of the original.
+    manifest : str
+        Commitment to the hash of the original's (:mod:`pipeline.export.commitments`), as all that follow.
     left_out : tuple of str
-        Hashes of products of the original that have no counterpart; their names may tell what is hidden.
-    withheld : tuple of InputFile
-        Evidence that is not in the archive.
+        Products of the original that have no counterpart; their names may tell what is hidden.
+    withheld : tuple of (str, str, str)
+        Scene, band and commitment of evidence that is not in the archive.
     replaced : Mapping
-        Path to hash of each product of the original that was replaced.
+        By path, each product of the original that was replaced.
     """
 
     steps: tuple[Step, ...]
-    manifest_sha256: str
+    manifest: str
     left_out: tuple[str, ...]
-    withheld: tuple[InputFile, ...]
+    withheld: tuple[tuple[str, str, str], ...]
     replaced: Mapping[str, str]
 
 
