@@ -9,6 +9,7 @@ nothing that rests on it. A record is written last and trusted only while every 
 and may be removed at any time.
 """
 
+import contextlib
 import hashlib
 import io
 import json
@@ -26,6 +27,7 @@ from pipeline.evidence import sha256_file
 from pipeline.findings import PreparedScene
 from pipeline.imagery import StoredScene
 from pipeline.parallel import Pool
+from pipeline.places import forget, remembered
 from pipeline.products.manifest import settings_of
 
 Out = TypeVar("Out")
@@ -142,11 +144,12 @@ class Memory:
 
     def forget(self) -> None:
         """Remove everything."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            forget(self.folder)
 
     def prune(self) -> None:
         """Remove what this run did not need; to be called when it is finished."""
-        for path in self.folder.glob("*/*"):
+        for path in remembered(self.folder):
             if path.with_name(path.name.removesuffix(_RESULT)) in self._needed:
                 continue
             if path.is_dir():

@@ -32,6 +32,7 @@ from pipeline.passes.pile import judge_piles, measure_piles, pile_jobs
 from pipeline.passes.scene import BANDS, calibrate, choose_reference, draw, inspect, register, survey
 from pipeline.passes.seen import seen_shares
 from pipeline.pile_measures import as_candidates, pile_measurements, stock_covariance
+from pipeline.places import MEMORY, traffic_folder, work_folder
 from pipeline.plan import open_store, plan_site
 from pipeline.products.inputs import input_copies
 from pipeline.products.manifest import ManifestInputs, archive_root, is_current
@@ -66,7 +67,7 @@ class Batch:
     @property
     def line(self) -> Line:
         """How the source is asked; all sites and workers of a run share its counts."""
-        return line_to(self.config.source, self.config.out / ".work" / "traffic")
+        return line_to(self.config.source, traffic_folder(self.config.out))
 
 
 def run_site(site: Site, batch: Batch, log: Log) -> Published:
@@ -79,7 +80,7 @@ def run_site(site: Site, batch: Batch, log: Log) -> Published:
     """
     started = dt.datetime.now(dt.UTC)
     config, pool, out = batch.config, batch.pool, batch.config.out
-    memory = Memory(out / ".memory" / site.id, made_with())
+    memory = Memory(out / MEMORY / site.id, made_with())
     if batch.force:
         memory.forget()
     ledger = ledger_of(site, config, log)
@@ -236,8 +237,7 @@ def _find_ground(
     memory: Memory,
 ) -> _Land:
     """Zones, which rest on the ground of the baseline year; occupied ground and its change."""
-    config, pool = batch.config, batch.pool
-    _, dates, maps, _ = found
+    config, pool, (_, dates, maps, _) = batch.config, batch.pool, found
     # A year with too few dates draws no boundary and confirms none, whatever of it was seen.
     enough = [d.year for d in dates if d.year in maps and len(d.ground_days) >= config.min_dates]
     years = look_back(maps, enough, config, pool, memory)
@@ -289,7 +289,7 @@ def _need_scenes(site: Site, stored: Sequence[StoredScene], refused: Sequence[Re
 @contextmanager
 def _work_folder(out: Path, site: Site) -> Iterator[Path]:
     """Give a folder for intermediate maps beside the results, where all workers see it; removed at the end."""
-    work = out / ".work" / site.id
+    work = work_folder(out, site.id)
     try:
         shutil.rmtree(work, ignore_errors=True)
         work.mkdir(parents=True)

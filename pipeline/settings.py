@@ -8,6 +8,7 @@ from pathlib import Path
 from pipeline.config import Config, overridden
 from pipeline.errors import InputError
 from pipeline.learned import check_installed
+from pipeline.places import check_places
 from pipeline.sites import read_claims, read_sites
 from pipeline.types import Claim, Site
 
@@ -34,9 +35,10 @@ class Settings:
         Raises
         ------
         InputError
-            A choice, a site file or the claims file is refused, or what ``clear`` names is not there.
+            A choice, a place, a site file or the claims file is refused, or what ``clear`` names is not there.
         """
         config = overridden(config, out, years)
+        check_places(config)
         if config.clear.without_scl == "csmask":
             check_installed()
         if config.clear.dem is not None and not Path(config.clear.dem).is_file():

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pipeline.config import Config
 from pipeline.errors import ProductError
+from pipeline.places import shared_mark
 from pipeline.products.software import code_sha256, libraries
 
 _LOOKS, _BETWEEN_S = 4, 0.5
@@ -70,7 +71,7 @@ def alike(config: Config) -> Iterator[Agreement]:
         The results folder cannot be written.
     """
     token = secrets.token_hex(8)
-    mark = config.out / ".work" / f"shared-{token}"
+    mark = shared_mark(config.out, token)
     url = config.source.url
     local = [url if "://" not in url else None, config.source.root, config.store, config.clear.dem]
     paths = tuple(str(path) for path in local if path is not None and Path(path).exists())

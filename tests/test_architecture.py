@@ -33,7 +33,7 @@ FILES = {
     "sources", "store", "evidence", "addresses", "ledger", "exchange", "remote", "ranges", "delivery", "pixels",
     "rasters", "decoded", "maps",
     "resample", "learned", "sites", "drawn", "settings", "parallel", "tasks", "threads", "progress", "readable",
-    "decision_ledger",
+    "decision_ledger", "places",
 }  # fmt: skip
 LAYERS: list[set[str]] = [
     set(NOUNS),
@@ -60,7 +60,7 @@ MAY_OPEN = {
     "pipeline/sources", "pipeline/products", "pipeline/evidence.py", "pipeline/exchange.py", "pipeline/ledger.py",
     "pipeline/ranges.py", "pipeline/remote.py", "pipeline/decoded.py", "pipeline/addresses.py", "pipeline/rasters.py",
     "pipeline/maps.py",
-    "pipeline/sites.py", "pipeline/settings.py", "pipeline/config.py", "pipeline/validation",
+    "pipeline/sites.py", "pipeline/settings.py", "pipeline/places.py", "pipeline/config.py", "pipeline/validation",
     "pipeline/memory.py", "pipeline/decision_ledger.py", "pipeline/schedule", "pipeline/export",
     "pipeline/batches/batch.py", "pipeline/batches/lock.py", "pipeline/batches/state.py", "pipeline/batches/past.py",
     "pipeline/batches/journal.py", "pipeline/batches/status.py", "pipeline/batches/working_copies.py",

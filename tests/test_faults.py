@@ -41,7 +41,7 @@ PHASES = {
     "publishing": r"\.work/[^/]+/products/",
     "measuring": r"\.work/|\.memory/",
     "sealing": rf"{SITE}/",
-    "gathering": r"\.gathered|\.placing|portfolio|index\.html",
+    "gathering": r"\.stockline-gathered|\.placing|portfolio|index\.html",
     "closing": r"state|batch|logs|summary|digest|\.state|\.batch|\.summary|\.digest",
 }
 """What a batch is doing while it changes files of these names."""
@@ -351,8 +351,8 @@ def test_a_machine_that_restarts(world, tmp_path):
     process.communicate()
     (window,) = [path.parents[1] for path in (out / "evidence").rglob("record.json") if CHANGED in str(path)]
     for half in (
-        out / ".gathered/portfolio.gpkg", out / ".batch.json.part/batch.json", out / f"{SITE}/.rebuilt/report.html",
-        out / f"{SITE}/.review.gpkg.part/review.gpkg", out / ".work/gone/decoded/0.npy", window / ".part-00/blue.tif",
+        out / ".stockline-gathered/portfolio.gpkg", out / ".batch.json.part/batch.json", out / f"{SITE}/.stockline-rebuilt/report.html",
+        out / f"{SITE}/.review.gpkg.part/review.gpkg", out / ".work/stockline-site-gone/decoded/0.npy", window / ".part-00/blue.tif",
     ):  # fmt: skip
         half.parent.mkdir(parents=True, exist_ok=True)
         half.write_bytes(b"half")

@@ -208,7 +208,7 @@ def test_a_file_that_cannot_be_written_is_one_error_and_the_former_stays(tmp_pat
     with pytest.raises(ProductError, match=r"portfolio\.gpkg: cannot be written \(No space left"):
         publish_portfolio(out, (), pages)
     assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
-    assert not list(out.glob(".gathered"))
+    assert not list(out.glob(".stockline-gathered"))
 
 
 @pytest.mark.slow

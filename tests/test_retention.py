@@ -15,11 +15,16 @@ from hypothesis import strategies as st
 
 from pipeline import cli
 from pipeline.batches import working_copies
+from pipeline.batches.past import read_past
 from pipeline.batches.retention import KEPT_LOGS, Copy, going, old_logs
+from pipeline.batches.status import status_at
 from pipeline.batches.working_copies import disk_use, find, make_room, tidy
-from pipeline.config import Config, SourceConfig
-from pipeline.errors import ProductError
+from pipeline.config import Config, SourceConfig, read_config
+from pipeline.errors import InputError, ProductError
+from pipeline.memory import Memory
+from pipeline.places import check_places
 from pipeline.retention_section import RetentionConfig
+from pipeline.settings import Settings
 
 DAY = 86_400
 copies = st.lists(
@@ -100,15 +105,17 @@ def out(tmp_path):
         "evidence/l2a/item/32652_0_0_1_1/described/ab.json",
     ]  # fmt: skip
     left = [
-        ".work/site-a/maps/score.npy", ".work/traffic/counts.json", ".gathered/index.html",
+        ".work/stockline-site-site-a/maps/score.npy", ".work/stockline-traffic/counts.json",
+        ".stockline-gathered/index.html",
         ".batch.json.part/batch.json",
-        "site-a/.rebuilt/report.html", "site-a/.review.gpkg.part/review.gpkg", "site-a/runs/.0002.json.part/0002.json",
-        ".memory/site-a/join/.part-ab/score.npy", "evidence/l2a/item/32652_0_0_1_1/.part-cd.records/blue.json",
+        "site-a/.stockline-rebuilt/report.html", "site-a/.review.gpkg.part/review.gpkg",
+        "site-a/runs/.0002.json.part/0002.json",
+        f".memory/site-a/join/.part-{32 * 'a'}/score.npy", "evidence/l2a/item/32652_0_0_1_1/.part-cd.records/blue.json",
     ]  # fmt: skip
     for name in keep + left:
         put(out / name)
     for age, site in enumerate(("site-c", "site-a", "site-b")):
-        put(out / ".memory" / site / "join" / "cd.result", 1000)
+        put(out / ".memory" / site / "join" / f"{64 * 'c'}.result", 1000)
         os.utime(out / ".memory" / site, (1e9 - age, 1e9 - age))
     put(out / "evidence/l2a/item/32652_0_0_1_1/.part-ab/green.tif", 100)
     return out, sorted(keep)
@@ -164,12 +171,12 @@ def test_links_are_neither_followed_nor_removed(out, tmp_path):
     (out / ".memory" / "linked").symlink_to(theirs)
     (out / ".memory" / "site-a" / "linked").symlink_to(theirs)
     (out / ".work" / "linked").symlink_to(theirs)
-    (out / "site-a" / ".rebuilt" / "linked").symlink_to(theirs)
+    (out / "site-a" / ".stockline-rebuilt" / "linked").symlink_to(theirs)
     (out / "evidence/l2a/item/linked").symlink_to(theirs)
     (out / "linked").symlink_to(theirs)
-    shutil.rmtree(out / ".gathered")
-    (out / ".gathered").symlink_to(theirs)
-    for link in (out / ".memory" / "linked", out / ".work" / "linked", out / ".gathered"):
+    shutil.rmtree(out / ".stockline-gathered")
+    (out / ".stockline-gathered").symlink_to(theirs)
+    for link in (out / ".memory" / "linked", out / ".work" / "linked", out / ".stockline-gathered"):
         assert str(link) not in {copy.path for copy in find(out, out / "evidence")}
     make_room(config_of(out, min_free_gb=0))
     tidy(config_of(out, max_working_gb=0), [])
@@ -260,18 +267,173 @@ def test_a_refused_batch_is_one_line_and_in_the_books(small, tmp_path, capsys):
     assert "min_free_gb" in json.loads(last[-2])["text"]
 
 
+KEPT = ("c/i/w/v1/blue.tif", "site.jsonl", "site/a.gpkg", "site.geojson", "f/k.result")
+STRANGE = (
+    ".work", ".work/mine", ".work/site", ".memory", ".memory/site", ".memory/mine/f", ".gathered", ".rebuilt",
+    "notes/.rebuilt", "notes/.stockline-rebuilt", "site/.rebuilt", "site/.mine.part", "notes/.mine.part",
+)  # fmt: skip
+"""Where somebody may have put what is theirs."""
+OURS = (
+    f".memory/site/f/{64 * 'a'}.result", ".work/stockline-site-x/x", "evidence/c/i/w/.part-x/b.tif", "site/.x.part/x",
+    ".stockline-gathered/x",
+)  # fmt: skip
+
+
 @given(st.lists(st.sampled_from([
     "site/a.gpkg", "evidence/c/i/w/v1/blue.tif", "evidence/c/i/w/v1.unreadable-x/blue.tif", "site/runs/0001.json",
     "site/runs/0001.manifest.json.gz", "site/masks/p.tif", "site/inputs/site.geojson", "site/manifest.json",
     "reviews/site.jsonl", "evidence/c/i/w/described/x.json", "evidence/c/i/w/v1/record.json", "site/my.part",
-    ".memory/site/f/k.result", ".work/site/x", "evidence/c/i/w/.part-x/b.tif", "site/.x.part/x", ".gathered/x",
+    *OURS, *(f"{folder}/{name}" for folder in STRANGE for name in KEPT),
 ]), unique=True))  # fmt: skip
 def test_whatever_lies_there_only_working_copies_go(tmp_path_factory, names):
     out = tmp_path_factory.mktemp("any") / "out"
     for name in names:
         put(out / name)
     out.mkdir(exist_ok=True)
-    working = {name for name in names if Path(name).parts[0].startswith(".") or "/." in name}
     make_room(config_of(out, min_free_gb=0))
     tidy(config_of(out, max_working_gb=0, keep_log_days=1), [])
-    assert set(hashes(out, without=())) - {".lock"} == set(names) - working
+    assert set(hashes(out, without=())) - {".lock"} == set(names) - set(OURS)
+
+
+@pytest.mark.parametrize(
+    "key", ["store", "reviews", "sites", "claims", "source.url", "source.root", "clear.dem", "custody.sign_key"]
+)
+@pytest.mark.parametrize(
+    "place", [".work/x", ".memory", ".gathered/x", "logs", "site/.rebuilt/x", "site/runs/.stockline-rebuilt", ".x.part"]
+)
+@pytest.mark.parametrize("linked", [None, "path", "out"])
+def test_nothing_is_kept_where_working_copies_are(key, place, linked, small, tmp_path):
+    home = Path(shutil.copytree(small, tmp_path / "home"))
+    at = home / "results" / place
+    at.mkdir(parents=True, exist_ok=True)
+    document = yaml.safe_load((home / "config.yaml").read_text()) | {"out": "results"}
+    if linked == "path":
+        (home / "link").symlink_to(at)
+        at = home / "link"
+    if linked == "out":
+        (home / "elsewhere").symlink_to(home / "results")
+        document["out"] = "elsewhere"
+    section, _, name = key.rpartition(".")
+    if section:
+        document[section] = {**document.get(section, {}), name: str(at)}
+    else:
+        document[name] = str(at)
+    (home / "config.yaml").write_text(yaml.safe_dump(document))
+    with pytest.raises(InputError) as refused:
+        Settings.make(read_config(home / "config.yaml"), [])
+    said = str(refused.value)
+    assert f"{key} = " in said
+    assert str(home / "results" / place).startswith(said.partition("lies in ")[2].partition(",")[0])
+    assert "name another place" in said
+    with pytest.raises(InputError, match="name another place"):
+        status_at(home / "config.yaml", None, None, [])
+
+
+@pytest.mark.parametrize("command", ["run", "plan", "report", "status", "review", "export", "schedule"])
+def test_every_command_refuses_them_and_touches_nothing(command, small, tmp_path, capsys):
+    home = Path(shutil.copytree(small, tmp_path / "home"))
+    config = yaml.safe_load((home / "config.yaml").read_text())
+    (home / "config.yaml").write_text(yaml.safe_dump(config | {"reviews": "results/.work/reviews"}))
+    put(home / "results/.work/reviews/sim-port.jsonl")
+    before = hashes(home)
+    more = {"export": ["--to", str(tmp_path / "to")], "schedule": ["--to", str(tmp_path / "to")], "review": ["sim-port"]}.get(command, [])
+    assert cli.main([command, "--config", str(home / "config.yaml"), *more]) == 2
+    assert "reviews = " in capsys.readouterr().err
+    assert hashes(home) == before
+
+
+def test_a_link_to_what_is_kept_is_no_working_folder(tmp_path):
+    out = tmp_path / "out"
+    put(tmp_path / "store/l2a/site-a/w/v1/blue.tif")
+    out.mkdir()
+    for target in ("store", "store/l2a"):
+        (out / ".memory").symlink_to(tmp_path / target)
+        with pytest.raises(InputError, match=r"store = .*lies in .*\.memory"):
+            check_places(config_of(out).model_copy(update={"store": tmp_path / "store"}))
+        (out / ".memory").unlink()
+    (tmp_path / "scratch").mkdir()
+    (out / ".memory").symlink_to(tmp_path / "scratch")
+    check_places(config_of(out).model_copy(update={"store": tmp_path / "store"}))
+
+
+@pytest.mark.parametrize("key", ["store", "reviews", "sites", "claims"])
+@pytest.mark.parametrize("place", ["results", "results/evidence", "other/.work/x", "home/.config/x", "results/site/x"])
+def test_other_places_are_taken(key, place, tmp_path):
+    check_places(config_of(tmp_path / "results").model_copy(update={key: tmp_path / place}))
+
+
+def test_what_a_site_remembers_goes_without_what_others_put_there(tmp_path):
+    own = [f"join/{64 * 'a'}.result", f"join/{64 * 'b'}/score.npy", f"join/.part-{32 * 'c'}.record"]
+    theirs = ["join/mine.jsonl", "notes.txt", "l2a/item/w/v1/blue.tif"]
+    for name in own + theirs:
+        put(tmp_path / "site" / name)
+    Memory(tmp_path / "site", "code").prune()
+    assert sorted(hashes(tmp_path / "site")) == sorted(theirs)
+    for name in own:
+        put(tmp_path / "site" / name)
+    Memory(tmp_path / "site", "code").forget()
+    assert sorted(hashes(tmp_path / "site")) == sorted(theirs)
+
+
+def test_a_run_removes_no_folder_of_others(small, tmp_path):
+    home = Path(shutil.copytree(small, tmp_path / "home"))
+    theirs = [
+        *(f"{folder}/notes.jsonl" for folder in (".work/sim-port", ".work/traffic", ".gathered", "sim-port/.rebuilt")),
+        ".memory/sim-port/notes.jsonl",
+    ]
+    for name in theirs:
+        put(home / "results" / name)
+    assert cli.main(["run", "--config", str(home / "config.yaml"), "--force"]) == 0
+    assert cli.main(["report", "--config", str(home / "config.yaml")]) == 0
+    assert [name for name in theirs if not (home / "results" / name).is_file()] == []
+
+
+@pytest.mark.parametrize("full", ["out", "store"])
+def test_room_is_made_on_the_disk_that_lacks_it(full, out, tmp_path, monkeypatch):
+    """Two disks: that of the store is full, or that of the results."""
+    out, keep = out
+    store = tmp_path / "store"
+    (out / "evidence").rename(store)
+    config = config_of(out, min_free_gb=2_500 / 1e9).model_copy(update={"store": store})
+
+    def of_store(path):
+        return Path(path).is_relative_to(store)
+
+    def usage(folder):
+        if of_store(folder) != (full == "store"):
+            return shutil._ntuple_diskusage(10_000, 0, 9_000)
+        held = sum(copy.size_bytes for copy in find(out, store) if of_store(copy.path) == of_store(folder))
+        return shutil._ntuple_diskusage(10_000, 0, 2_600 - held)
+
+    monkeypatch.setattr(working_copies.shutil, "disk_usage", usage)
+    monkeypatch.setattr(working_copies, "_disk", lambda path: int(of_store(path)), raising=False)
+    part = store / "l2a/item/32652_0_0_1_1/.part-ab"
+    memories = out / ".memory"
+    make_room(config).needed()  # 2600 - 100 is what is asked for, once memories or nothing have gone
+    assert part.exists()
+    assert sorted(path.name for path in memories.iterdir()) == ([] if full == "out" else ["site-a", "site-b", "site-c"])
+    with pytest.raises(ProductError) as refused:
+        make_room(config.model_copy(update={"retention": RetentionConfig(min_free_gb=5_000 / 1e9)})).needed()
+    assert str(refused.value).startswith(f"{store if full == 'store' else out}: a batch begins with ")
+    assert part.exists() == (full == "out")
+    assert len(list(memories.iterdir())) == (0 if full == "out" else 3)
+    assert kept_of(out) == sorted(name for name in keep if not name.startswith("evidence/"))
+
+
+def test_a_log_that_cannot_be_made_is_told_as_what_it_is(small, tmp_path, capsys):
+    home = Path(shutil.copytree(small, tmp_path / "home"))
+    logs = home / "results" / "logs"
+    shutil.rmtree(logs)
+    logs.write_text("mine")
+    assert cli.main(["run", "--config", str(home / "config.yaml")]) == 1
+    said = capsys.readouterr().err
+    assert f"{logs} is no folder; move it away, then run again" in said
+    assert "disk space" not in said
+    assert logs.read_text() == "mine"
+    failed = read_past(home / "results").batch
+    assert failed.exit_status == 1
+    assert failed.finished is not None
+    logs.unlink()
+    assert cli.main(["run", "--config", str(home / "config.yaml")]) == 0
+    assert "interrupted" not in capsys.readouterr().err
+    assert read_past(home / "results").batch.number == failed.number + 1

@@ -136,8 +136,7 @@ def open_books(out: Path, sites: Sequence[Site], say: Say, show: Show) -> Iterat
     started = dt.datetime.now(dt.UTC)
     with open_state(out, partial(say, _ABOUT)) as state:
         left = state.begin(started, __version__, len(sites))
-        write_ended(out, past_of(state))
-        with Journal(out, state.number) as journal:
+        with _opened(out, state) as journal:
             books = Books(state, journal, started, (say, show))
             journal.write("batch_started", f"stockline {__version__}", sites=len(sites))
             if left:
@@ -154,6 +153,17 @@ def open_books(out: Path, sites: Sequence[Site], say: Say, show: Show) -> Iterat
             if not books.ended:
                 books.end(0)
             write_ended(out, past_of(state))
+
+
+def _opened(out: Path, state: State) -> Journal:
+    """Open the log of a batch that has begun; without one the batch ends at once."""
+    try:
+        write_ended(out, past_of(state))
+        return Journal(out, state.number)
+    except ProductError as error:
+        with contextlib.suppress(ProductError):  # what ended the batch is told, not that it cannot be noted
+            state.end(dt.datetime.now(dt.UTC), error.exit_status, {})
+        raise
 
 
 def _exit_status(error: BaseException) -> int:

@@ -52,9 +52,7 @@ class Journal:
             self.path.parent.mkdir(exist_ok=True)
             self._file: TextIO = self.path.open("x", encoding="utf-8", buffering=1, newline="\n")
         except OSError as error:
-            raise ProductError(
-                f"{self.path}: cannot be written ({error.strerror}); free disk space, then run again"
-            ) from error
+            raise ProductError(f"{self.path}: {_remedy(self.path.parent, error)}") from error
 
     def __enter__(self) -> Self:
         return self
@@ -125,6 +123,15 @@ def read_log(path: Path) -> Iterator[dict[str, Any]]:
             raise ProductError(f"{path}: line {number}: is not of a log ({error})") from error
         if isinstance(entry, dict):
             yield entry
+
+
+def _remedy(folder: Path, error: OSError) -> str:
+    """Say why a log cannot be made, and what to do."""
+    if folder.exists() and not folder.is_dir():
+        return f"cannot be made, since {folder} is no folder; move it away, then run again"
+    if isinstance(error, PermissionError):
+        return f"cannot be written ({error.strerror}); allow writing in {folder}, then run again"
+    return f"cannot be written ({error.strerror}); free disk space, then run again"
 
 
 def _why(path: Path, error: Exception) -> str:

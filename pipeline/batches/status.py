@@ -15,6 +15,7 @@ from pipeline.batches.past import Past, read_past
 from pipeline.batches.seasons import next_open
 from pipeline.config import Config, content_of, overridden, read_config
 from pipeline.errors import InputError
+from pipeline.places import check_places
 from pipeline.printable import plain
 
 _LONGEST = 400
@@ -37,6 +38,7 @@ def status_at(config: Path, out: Path | None, years: tuple[int, int] | None, wan
     if out is not None and not config.exists():
         return status_of(None, out.resolve(), time, wanted)
     read = overridden(read_config(config), out, years)
+    check_places(read)
     return status_of(read, read.out, time, wanted)
 
 

@@ -1,9 +1,10 @@
 """Working copies on the disk: found, measured, removed; how much space everything takes.
 
-Working copies are, below the folder of results, ``.work/`` and ``.memory/``, and hidden folders and files with which a
-process that was killed wrote beside; in the store, fetches that have not ended (``.part-*``). Nothing else is ever
-removed here but logs of batches: a version of evidence, also one set aside, a product, a run, a ledger is none. Links
-are neither followed nor removed.
+Working copies are, below the folder of results, what the program itself made in ``.work/`` and ``.memory/``, told by
+its names (:mod:`pipeline.places`), and hidden folders with which a process that was killed wrote beside; in the store,
+fetches that have not ended (``.part-*``). Nothing else is ever removed here but logs of batches: a version of evidence,
+also one set aside, a product, a run, a ledger is none, nor what somebody else put into these folders. Links are neither
+followed nor removed.
 """
 
 import contextlib
@@ -18,10 +19,11 @@ from pipeline.batches.retention import Copy, Kind, going, old_logs
 from pipeline.batches.state_records import LOGS
 from pipeline.config import Config
 from pipeline.errors import ProductError
+from pipeline.places import MADE, MEMORY, WORK, forget, remembered
+from pipeline.products._documents import GATHERED, MANIFEST, REBUILT
 from pipeline.products.placing import go_on
 
 _GB = 1e9
-_WORK, _MEMORY = ".work", ".memory"
 _RECORDS = ".records"
 """Of a fetch that has become a version."""
 _SHOWN = 4
@@ -88,15 +90,19 @@ def make_room(config: Config) -> Room:
         ]
     except OSError as error:
         raise ProductError(f"{out}: {error.strerror or error}; free disk space or choose another --out") from error
-    lacking = max(0, round(least * _GB) - _free(out, store))
-    lines += _removed(going(find(out, store), None, lacking))
-    lacking_still = None
-    if _free(out, store) < least * _GB:
-        lacking_still = (
-            f"{out}: a batch begins with retention.min_free_gb = {least:g}, not with less: {disk_use(out, store)}; "
-            "free disk space, or lower the setting"
-        )
-    return Room(tuple(lines), lacking_still)
+    lines += _removed(going(find(out, store), None))
+    lacking = None
+    for folder in (out, store):
+        there = _there(folder)
+        # What lies on another disk makes no room on this one.
+        near = [copy for copy in find(out, store) if _disk(Path(copy.path)) == _disk(there)]
+        lines += _removed(going(near, None, max(0, round(least * _GB) - _free(folder))))
+        if lacking is None and _free(folder) < least * _GB:
+            lacking = (
+                f"{folder}: a batch begins with retention.min_free_gb = {least:g}, not with less: "
+                f"{disk_use(out, store)}; free disk space there, or lower the setting"
+            )
+    return Room(tuple(lines), lacking)
 
 
 def tidy(config: Config, used: Iterable[str]) -> list[str]:
@@ -111,7 +117,7 @@ def tidy(config: Config, used: Iterable[str]) -> list[str]:
     out, store, limits = config.out, store_of(config), config.retention
     for site in used:
         with contextlib.suppress(OSError):
-            os.utime(out / _MEMORY / site)
+            os.utime(out / MEMORY / site)
     most = None if limits.max_working_gb is None else round(limits.max_working_gb * _GB)
     lines = _removed(going(find(out, store), most))
     left = sum(copy.size_bytes for copy in find(out, store))
@@ -136,22 +142,33 @@ def _logs_removed(out: Path, keep_days: int) -> list[str]:
 def find(out: Path, store: Path) -> list[Copy]:
     """Find all working copies; nobody else may be at work in ``out``."""
     left = [
-        *_plain(out, f"{_WORK}/*"),
-        *_plain(out, ".gathered"),
-        *_plain(out, f"{_MEMORY}/*/*/.part-*"),
-        *(path for folder in (out, *_folders(out)) for path in _plain(folder, ".*.part")),
-        *(path for folder in _folders(out) for path in _plain(folder, ".rebuilt")),
+        *_plain(out, f"{WORK}/{MADE}*"),
+        *_plain(out, GATHERED),
+        *(path for path in _kept(out) if path.name.startswith(".part-")),
+        *(path for folder in (out, *_folders(out)) for path in _plain(folder, ".*.part") if _is_beside(path)),
+        *(path for folder in _folders(out) if (folder / MANIFEST).is_file() for path in _plain(folder, REBUILT)),
     ]
-    remembered = [path for path in _plain(out, f"{_MEMORY}/*") if path.is_dir()]
+    memories = [path for path in _plain(out, f"{MEMORY}/*") if remembered(path)]
     # However old: age would be told by a clock, and a fetch that goes on may save what was paid for.
     fetches = _plain(store, "*/*/*/.part-*")
     ended = [path for path in fetches if path.suffix == _RECORDS and not path.with_suffix("").exists()]
     kinds: tuple[tuple[Kind, list[Path]], ...] = (
         ("leftover", [*left, *ended]),
-        ("memory", remembered),
+        ("memory", memories),
         ("fetch", fetches),
     )
     return [_copy(path, kind) for kind, paths in kinds for path in paths if kind == "leftover" or path not in ended]
+
+
+def _kept(out: Path) -> list[Path]:
+    """Return what sites remember."""
+    return [path for site in _plain(out, f"{MEMORY}/*") for path in remembered(site)]
+
+
+def _is_beside(folder: Path) -> bool:
+    """Whether in a folder ``.NAME.part`` there is only what is written in one: NAME, and files drivers put beside."""
+    name = folder.name.removeprefix(".").removesuffix(".part")
+    return folder.is_dir() and all(path.name.startswith(name) and path.is_file() for path in folder.iterdir())
 
 
 def disk_use(out: Path, store: Path) -> DiskUse:
@@ -159,11 +176,11 @@ def disk_use(out: Path, store: Path) -> DiskUse:
     working = find(out, store)
     kept = {path: _size(path) for path in _children(out) if path not in {store, out / LOGS} and path.name[0] != "."}
     pixels = {path: _size(path) for path in _children(store)}
-    hidden = {path: _size(path) for path in (out / _WORK, out / _MEMORY)}
+    hidden = {path: _size(path) for path in (out / WORK, out / MEMORY)}
     fetches = sum(copy.size_bytes for copy in working if Path(copy.path).is_relative_to(store))
     largest = sorted((kept | pixels | hidden).items(), key=lambda item: (-item[1], item[0]))[:_SHOWN]
     return DiskUse(
-        free=_free(out, store),
+        free=min(_free(out), _free(store)),
         evidence=sum(pixels.values()) - fetches,
         results=sum(kept.values()),
         working=sum(hidden.values()) + fetches,
@@ -182,7 +199,9 @@ def _removed(copies: Sequence[Copy]) -> list[str]:
             with _held(path) as free:
                 if not free:
                     continue
-                if path.is_dir():
+                if copy.kind == "memory":
+                    forget(path)
+                elif path.is_dir():
                     shutil.rmtree(path)
                 else:
                     path.unlink(missing_ok=True)
@@ -223,7 +242,8 @@ def _copy(path: Path, kind: Kind) -> Copy:
     used = 0.0
     with contextlib.suppress(OSError):
         used = path.stat(follow_symlinks=False).st_mtime
-    return Copy(str(path), kind, _size(path), used)
+    size = sum(map(_size, remembered(path))) if kind == "memory" else _size(path)
+    return Copy(str(path), kind, size, used)
 
 
 def _plain(folder: Path, pattern: str) -> list[Path]:
@@ -262,6 +282,15 @@ def _size(path: Path) -> int:
     return total
 
 
-def _free(out: Path, store: Path) -> int:
-    there = [next(p for p in (folder, *folder.parents) if p.is_dir()) for folder in (out, store)]
-    return min(shutil.disk_usage(folder).free for folder in there)
+def _there(folder: Path) -> Path:
+    """Return a folder, or the one it will be made in."""
+    return next(path for path in (folder, *folder.parents) if path.is_dir())
+
+
+def _free(folder: Path) -> int:
+    return shutil.disk_usage(_there(folder)).free
+
+
+def _disk(path: Path) -> int:
+    """Which disk something lies on."""
+    return path.stat(follow_symlinks=False).st_dev

@@ -34,7 +34,9 @@ LOGS = "logs"
 """Folder of the logs of batches, ``*.jsonl``, beside them."""
 PLACING = ".placing"
 """Folder of finished products under way to their place: one that is there belongs to a process that was killed."""
-HIDDEN = (".lock", ".work", ".memory", ".gathered", ".rebuilt", PLACING)
+GATHERED, REBUILT = ".stockline-gathered", ".stockline-rebuilt"
+"""Folders in which what is gathered, and reports written again, are finished: removed when found."""
+HIDDEN = (".lock", ".work", ".memory", GATHERED, REBUILT, PLACING)
 """Locks and folders in which work is under way."""
 DATABASE_SIDES = ("-journal", "-wal", "-shm")
 """Endings of what SQLite keeps beside an open file; beside a finished GeoPackage they change what is read of it."""

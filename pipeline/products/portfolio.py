@@ -20,6 +20,7 @@ from pipeline.evidence import sha256_file
 from pipeline.products import styles
 from pipeline.products._columns import SIMULATED, Layer
 from pipeline.products._documents import (
+    GATHERED,
     MANIFEST,
     PORTFOLIO,
     PORTFOLIO_PACKAGE,
@@ -44,7 +45,6 @@ from pipeline.told import SiteId, Told
 
 _LONLAT = 4326
 _RESTS_ON = "The results it gathers are named in portfolio.json beside this file, each by the hash of its manifest."
-_STAGE = ".gathered"
 _STATES = (("finished", "Finished"), ("failed_since", "Finished before; the last run failed"))
 
 Pages: TypeAlias = Callable[[Path], Iterable[Path]]
@@ -138,7 +138,7 @@ def publish_portfolio(out: Path, failed: Collection[str], pages: Pages = _no_pag
 @contextmanager
 def _stage(out: Path) -> Iterator[Path]:
     """Give a folder in which the files are finished; removed at the end."""
-    stage = out / _STAGE
+    stage = out / GATHERED
     shutil.rmtree(stage, ignore_errors=True)
     try:
         stage.mkdir()

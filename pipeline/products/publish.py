@@ -15,7 +15,7 @@ from pipeline import __version__
 from pipeline.config import Config
 from pipeline.drift import annual, drift_note
 from pipeline.evidence import sha256_file
-from pipeline.products._documents import COMPOSITES, INPUTS, MASKS, RUN, Run, read_document
+from pipeline.products._documents import COMPOSITES, INPUTS, MASKS, REBUILT, RUN, Run, read_document
 from pipeline.products._qgis import write_composite_styles
 from pipeline.products.atomic import write_error
 from pipeline.products.custody.vouching import expected
@@ -43,9 +43,6 @@ from pipeline.review.outcome import review_note
 from pipeline.rules import UNASSESSED_RANKS
 from pipeline.tables import Findings, make_tables
 from pipeline.threads import hand_back
-
-_REBUILT = ".rebuilt"
-"""Folder in which a site's reports are written again, before they take the place of the former."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +137,7 @@ def rebuild_report(folder: Path) -> None:
     with _writing(folder):
         go_on(folder)
     manifest = read_manifest(folder)
-    stage = folder / _REBUILT
+    stage = folder / REBUILT
     with _writing(folder):
         shutil.rmtree(stage, ignore_errors=True)
         try:
