@@ -3,6 +3,7 @@
 import pytest
 
 from pipeline import errors
+from pipeline.batches import bulletin
 from pipeline.batches.bulletin import REMEDIES, digest_of, subject_of
 from pipeline.batches.summary import (
     Delivery,
@@ -55,6 +56,45 @@ def test_nothing_changed_is_one_line():
         "# Batch 7, 5 June 2026\n\n1 site: 1 up to date, in 12 min. A window is open.\n\nNothing changed.\n"
     )
     assert subject_of(summary()) == "stockline batch 7: nothing changed"
+
+
+FAILED = {"outcome": "failed", "manifest_sha256": None, "error": "no answer", "remedy": "wait"}
+FIRST = {"outcome": "finished", "first": True}
+
+
+@pytest.mark.parametrize(
+    ("sites", "line", "subject", "news"),
+    [
+        ([FAILED], "No site was finished.", "1 failed", False),
+        ([{}, FAILED], "At 1 site: nothing changed.", "1 failed", False),
+        ([FIRST, FAILED], "These are the first results; there is nothing", "1 first result, 1 failed", True),
+        ([{"outcome": "up_to_date", "first": True}], "These are the first results;", "1 first result", True),
+        ([{}, FIRST], "1 first result, compared with nothing. At 1 site: nothing changed.", "1 first result", True),
+        ([{"moved": 4, "compared_run": 1}], "No verdict changed; 4 numbers moved.", "no verdict changed", False),
+        ([{"note": "broken"}], "1 site could not be compared.", "1 not compared", True),
+        ([{"told_known": False}], "1 site could not be compared.", "1 not compared", True),
+        ([{"told_known": False, "compared_run": 3}], "Nothing changed.", "nothing changed", True),
+    ],
+)
+def test_nothing_changed_is_said_only_of_what_was_compared(sites, line, subject, news):
+    told = summary(*(site(**more) for more in sites))
+    text = digest_of(told)
+    assert f"\n\n{line}" in text
+    assert text.lower().count("nothing changed") == line.lower().count("nothing changed")
+    assert subject_of(told) == f"stockline batch 7: {subject}"
+    assert bulletin.is_news(told) == news
+
+
+def test_first_results_of_a_batch_that_was_cut_off_are_listed():
+    text = digest_of(summary(site(outcome="up_to_date", first=True)))
+    assert "## Finished\n\n- camp-a (first result), 3 s:" in text
+
+
+def test_it_is_said_where_it_is_not_known_what_was_told():
+    text = digest_of(summary(site(told_known=False, compared_run=3, run=4), site(site="mine", told_known=False, run=1)))
+    assert "## What was told before is not known\n\n- camp-a: compared with run 3, the one before its newest\n" in text
+    assert "- mine: it has no other run to compare with\n" in text
+    assert "first result" not in text
 
 
 def test_a_verdict_that_changed_stands_first_with_both_intervals_and_why():
