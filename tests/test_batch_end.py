@@ -18,6 +18,7 @@ from pipeline.batches.summary import Summary
 from pipeline.products import _documents
 
 pytestmark = pytest.mark.slow
+LATER = {"first": 2030, "last": 2030}
 
 
 @pytest.fixture
@@ -98,6 +99,75 @@ def test_verdicts_are_held_against_those_told_last_also_when_a_batch_between_was
     monkeypatch.chdir(out)
     assert cli.main(["compare", f"sim-port@{site.told_run}", f"sim-port@{site.run}"]) == 0
     assert f"{len(second.verdict_changes)} verdict" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("lost", [True, False], ids=["lost", "damaged"])
+def test_a_lost_database_makes_no_first_results_of_what_was_told(lost, two_years):
+    folder, document = two_years
+    out = folder / "results"
+    assert run(folder, document) == 0
+    told = 1
+    state = out / "state.sqlite"
+    _ = state.unlink() if lost else state.write_bytes(b"no database at all")
+    assert run(folder, document, min_dates=9) == 0
+    summary, text = summary_of(out), (out / "digest.md").read_text(encoding="utf-8")
+    (site,) = summary.sites
+    assert (site.first, site.told_known, site.told_run, site.compared_run) == (False, False, None, told)
+    assert summary.verdict_changes
+    assert "first result" not in text
+    assert f"sim-port: compared with run {told}, the one before its newest" in text
+    assert run(folder, document, min_dates=9) == 0
+    assert (out / "digest.md").read_text(encoding="utf-8").count("\n\nNothing changed.\n") == 1
+
+
+def test_a_run_that_cannot_be_compared_with_is_compared_with_once_it_is_back(two_years):
+    folder, document = two_years
+    out = folder / "results"
+    assert run(folder, document) == 0
+    (kept,) = (out / "sim-port" / "runs").glob("0001.numbers.json.gz")
+    shutil.move(kept, folder / "kept")
+    assert run(folder, document, min_dates=9) == 0
+    assert "1 site could not be compared." in (out / "digest.md").read_text(encoding="utf-8")
+    shutil.move(folder / "kept", kept)
+    assert run(folder, document, min_dates=9) == 0
+    assert summary_of(out).verdict_changes
+
+
+def test_first_results_of_a_batch_that_was_cut_off_are_told_by_the_next(mine, monkeypatch):
+    out = mine / "results"
+    shutil.rmtree(out / "sim-port")
+    for name in ("state.sqlite", "batch.json"):
+        (out / name).unlink()
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(batch, "close_batch", interrupted)
+        assert run(mine) == 130
+    with Smtp().running() as server:
+        mail = by_mail(server).mail.model_dump(by_alias=True, mode="json")
+        assert run(mine, notify={"mail": mail, "when": "changes"}) == 0
+    (site,) = summary_of(out).sites
+    assert (site.outcome, site.first) == ("up_to_date", True)
+    assert "- SIMULATED sim-port (first result), " in (out / "digest.md").read_text(encoding="utf-8")
+    assert [message["Subject"].partition(": ")[2] for message in server.mails] == ["1 first result"]
+
+
+def test_a_failed_site_is_simulated_still_and_a_local_archive_is_not_the_network(mine):
+    out = mine / "results"
+    source = yaml.safe_load((mine / "config.yaml").read_text())["source"]
+    for kind, former in (("simulated", True), ("stac", True), ("stac", False)):
+        if not former:
+            shutil.rmtree(out / "sim-port")
+        assert run(mine, source=source | {"kind": kind}, years=LATER) == 1
+        told, text = summary_of(out), (out / "digest.md").read_text(encoding="utf-8")
+        marked = kind == "simulated" or former
+        assert (told.simulated, told.sites[0].simulated) == (marked, True if marked else None)
+        assert text.startswith("# SIMULATED Batch") == marked
+        assert "No site was finished." in text
+        assert "check the network" not in text
+        assert "see that the files it names" in told.sites[0].remedy
 
 
 def test_a_site_that_fails_is_told_with_what_to_do_and_all_of_it_is_in_the_log(mine, capsys):

@@ -3,6 +3,7 @@
 import pytest
 
 from pipeline import errors
+from pipeline.batches import bulletin
 from pipeline.batches.bulletin import REMEDIES, digest_of, subject_of
 from pipeline.batches.summary import (
     Delivery,
@@ -57,20 +58,43 @@ def test_nothing_changed_is_one_line():
     assert subject_of(summary()) == "stockline batch 7: nothing changed"
 
 
-def test_numbers_that_moved_are_told_where_no_verdict_changed():
-    moved = site(outcome="finished", run=3, told_run=2, moved=12)
-    text = digest_of(summary(moved, site(site="camp-b", run=4, told_run=3, moved=0)))
-    assert "\n\nNo verdict changed; numbers that moved: camp-a 12.\n\nWhich numbers moved, asked in the" in text
-    assert "stockline compare camp-a@2 camp-a@3." in text
-    assert "Nothing changed" not in text
-    assert subject_of(summary(moved)) == "stockline batch 7: no verdict changed"
+FAILED = {"outcome": "failed", "manifest_sha256": None, "error": "no answer", "remedy": "wait"}
+FIRST = {"outcome": "finished", "first": True}
 
 
-def test_what_could_not_be_compared_is_not_called_nothing():
-    lost = site(outcome="finished", run=3, note="the verdicts told before are no longer there")
-    failed = site(site="b", outcome="failed", simulated=None, manifest_sha256=None, error="b: no answer", remedy="wait")
-    for one in (lost, failed):
-        assert "\n\nNo verdict is known to have changed.\n" in digest_of(summary(one, site()))
+@pytest.mark.parametrize(
+    ("sites", "line", "subject", "news"),
+    [
+        ([FAILED], "No site was finished.", "1 failed", False),
+        ([{}, FAILED], "At 1 site: nothing changed.", "1 failed", False),
+        ([FIRST, FAILED], "These are the first results; there is nothing", "1 first result, 1 failed", True),
+        ([{"outcome": "up_to_date", "first": True}], "These are the first results;", "1 first result", True),
+        ([{}, FIRST], "1 first result, compared with nothing. At 1 site: nothing changed.", "1 first result", True),
+        ([{"moved": 4, "compared_run": 1}], "No verdict changed; 4 numbers moved.", "no verdict changed", False),
+        ([{"note": "broken"}], "1 site could not be compared.", "1 not compared", True),
+        ([{"told_known": False}], "1 site could not be compared.", "1 not compared", True),
+        ([{"told_known": False, "compared_run": 3}], "Nothing changed.", "nothing changed", True),
+    ],
+)
+def test_nothing_changed_is_said_only_of_what_was_compared(sites, line, subject, news):
+    told = summary(*(site(**more) for more in sites))
+    text = digest_of(told)
+    assert f"\n\n{line}" in text
+    assert text.lower().count("nothing changed") == line.lower().count("nothing changed")
+    assert subject_of(told) == f"stockline batch 7: {subject}"
+    assert bulletin.is_news(told) == news
+
+
+def test_first_results_of_a_batch_that_was_cut_off_are_listed():
+    text = digest_of(summary(site(outcome="up_to_date", first=True)))
+    assert "## Finished\n\n- camp-a (first result), 3 s:" in text
+
+
+def test_it_is_said_where_it_is_not_known_what_was_told():
+    text = digest_of(summary(site(told_known=False, compared_run=3, run=4), site(site="mine", told_known=False, run=1)))
+    assert "## What was told before is not known\n\n- camp-a: compared with run 3, the one before its newest\n" in text
+    assert "- mine: it has no other run to compare with\n" in text
+    assert "first result" not in text
 
 
 def test_a_verdict_that_changed_stands_first_with_both_intervals_and_why():

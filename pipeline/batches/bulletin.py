@@ -7,6 +7,7 @@ waits. What is observed is said, never what it means.
 import datetime as dt
 from collections.abc import Iterator, Sequence
 
+from pipeline.batches.state_records import GOOD
 from pipeline.batches.summary import Headline, SiteSummary, Summary, Verdict, VerdictChange, Waiting
 from pipeline.printable import plain
 from pipeline.products.results import SITE_ZONE
@@ -34,16 +35,33 @@ REMEDIES = {
     "Exception": "this is a defect of the program: report it with the log of the batch; other sites are not touched",
 }
 """Class of an error to what helps."""
+LOCAL_REMEDY = (
+    "see that the files it names, or else those below source.url, are there, whole and can be read; the next batch "
+    "tries again"
+)
+"""What helps where pixels could not be had from an archive on this machine."""
 OTHER_REMEDY = "do what the line says, then run the site again"
 
 
 def subject_of(summary: Summary) -> str:
     """One line to send it under, in plain letters."""
     changed, failed = len(summary.verdict_changes), _failed(summary)
-    parts = [_counted(changed, "verdict") + " changed" if changed else "", f"{failed} failed" if failed else ""]
-    moved = any(site.moved for site in summary.sites)
-    said = ", ".join(filter(None, parts)) or ("no verdict changed" if moved else "nothing changed")
+    first, apart = sum(site.first for site in summary.sites), sum(map(_uncompared, summary.sites))
+    parts = [
+        _counted(changed, "verdict") + " changed" if changed else "",
+        _counted(first, "first result") if first else "",
+        f"{apart} not compared" if apart else "",
+        f"{failed} failed" if failed else "",
+    ]
+    still = "no verdict changed" if any(site.moved for site in summary.sites) else "nothing changed"
+    said = ", ".join(filter(None, parts)) or (still if summary.sites else "no site finished")
     return f"{_MARK if summary.simulated else ''}stockline batch {summary.batch}: {said}"
+
+
+def is_news(summary: Summary) -> bool:
+    """Whether a verdict changed, or results are told that are compared with none, or not with what was told."""
+    apart = (site.first or _uncompared(site) or not site.told_known for site in summary.sites)
+    return bool(summary.verdict_changes) or any(apart)
 
 
 def digest_of(summary: Summary) -> str:
@@ -54,8 +72,12 @@ def digest_of(summary: Summary) -> str:
         _more(summary),
         _section("Failed, and what to do", list(_failures(summary))),
         _section("Waiting for clear sky", [_waits(w) for w in summary.waiting]),
-        _section("Finished", [_finished(site) for site in summary.sites if site.outcome == "finished"]),
+        _section("Finished", [_finished(site) for site in summary.sites if _is_listed(site)]),
         _section("Not compared", [f"{_named(s)}: {s.note}" for s in summary.sites if s.note is not None]),
+        _section(
+            "What was told before is not known",
+            [_unknown(s) for s in summary.sites if not s.told_known and s.note is None],
+        ),
         _section("Not signed or stamped", list(_custody(summary))),
         _section("Room", list(_room(summary))),
     ]
@@ -78,16 +100,38 @@ def _first(summary: Summary) -> str:
 
 
 def _unchanged(summary: Summary) -> str:
-    told = [site for site in summary.sites if site.manifest_sha256 is not None]
-    if told and all(site.first for site in told):
+    """Say what there is where no verdict changed: nothing is said of a site that was compared with nothing."""
+    done = [site for site in summary.sites if site.outcome in GOOD]
+    if not done:
+        return "No site was finished."
+    first, apart = sum(site.first for site in done), sum(map(_uncompared, done))
+    if first == len(done):
         return "These are the first results; there is nothing to compare them with."
-    moved = [f"{_named(site)} {site.moved}" for site in summary.sites if site.moved]
-    if moved:
-        more = f" and {len(moved) - _MOST_LINES} more sites" if len(moved) > _MOST_LINES else ""
-        return f"No verdict changed; numbers that moved: {', '.join(moved[:_MOST_LINES])}{more}."
-    if any(site.note is not None or site.outcome in {"failed", "interrupted"} for site in summary.sites):
-        return "No verdict is known to have changed."
-    return "Nothing changed."
+    rest, moved = len(done) - first - apart, sum(site.moved for site in done)
+    parts = [
+        f"{_counted(first, 'first result')}, compared with nothing." if first else "",
+        f"{_counted(apart, 'site')} could not be compared." if apart else "",
+    ]
+    still = f"No verdict changed; {_counted(moved, 'number')} moved." if moved else "Nothing changed."
+    if 0 < rest < len(summary.sites):
+        still = f"At {_counted(rest, 'site')}: {still[0].lower()}{still[1:]}"
+    return " ".join(filter(None, [*parts, still if rest else ""]))
+
+
+def _uncompared(site: SiteSummary) -> bool:
+    """Whether a site has results that could be compared with none, and are no first ones."""
+    return site.note is not None or (not site.told_known and site.compared_run is None)
+
+
+def _is_listed(site: SiteSummary) -> bool:
+    """Whether verdicts of a site are told: new ones, and those of a former batch that may never have been told."""
+    return site.outcome == "finished" or site.first or not site.told_known
+
+
+def _unknown(site: SiteSummary) -> str:
+    if site.compared_run is None:
+        return f"{_named(site)}: it has no other run to compare with"
+    return f"{_named(site)}: compared with run {site.compared_run}, the one before its newest"
 
 
 def _section(title: str, lines: Sequence[str]) -> list[str]:
@@ -194,8 +238,8 @@ def _room(summary: Summary) -> Iterator[str]:
 
 def _more(summary: Summary) -> list[str]:
     """Name the runs to compare, for who wants to know which numbers moved."""
-    changed = {change.site for change in summary.verdict_changes} | {s.site for s in summary.sites if s.moved}
-    runs = [f"{s.site}@{s.told_run} {s.site}@{s.run}" for s in summary.sites if s.site in changed]
+    changed = {change.site for change in summary.verdict_changes}
+    runs = [f"{s.site}@{s.compared_run} {s.site}@{s.run}" for s in summary.sites if s.moved or s.site in changed]
     if not runs:
         return []
     more = f" and {len(runs) - _MOST_LINES} more sites" if len(runs) > _MOST_LINES else ""

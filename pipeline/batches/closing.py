@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import __version__
+from pipeline.batches.basis import basis_of
 from pipeline.batches.books import Books, Outcome
-from pipeline.batches.bulletin import OTHER_REMEDY, REMEDIES, digest_of, subject_of
+from pipeline.batches.bulletin import LOCAL_REMEDY, OTHER_REMEDY, REMEDIES, digest_of, is_news, subject_of
 from pipeline.batches.notify import Channel, channels, send
 from pipeline.batches.seasons import next_open
 from pipeline.batches.state import utc_text
@@ -21,11 +22,11 @@ from pipeline.config import Config
 from pipeline.errors import InputError, ProductError
 from pipeline.evidence import sha256_file
 from pipeline.printable import unplaced
-from pipeline.products._documents import MANIFEST, RUNS, Run, json_text, read_document
+from pipeline.products._documents import MANIFEST, Manifest, Run, json_text, read_document
 from pipeline.products.atomic import atomic_path
 from pipeline.products.difference.command import compare_runs
 from pipeline.products.difference.kept import read_run
-from pipeline.products.runs import number_of, run_records
+from pipeline.products.runs import run_records
 
 SUMMARY = "summary.json"
 DIGEST = "digest.md"
@@ -35,7 +36,7 @@ _MOST_LETTERS = 20
 
 @dataclass(frozen=True)
 class _Site:
-    """What is told of one site, and the manifest whose verdicts that tells; None where there are no results."""
+    """What is told of one site, and the manifest whose verdicts that tells; None where that is not known to be told."""
 
     summary: SiteSummary
     changes: Sequence[VerdictChange] = ()
@@ -59,10 +60,13 @@ def close_batch(outcomes: Sequence[Outcome], config: Config, books: Books) -> li
         What failed here; a digest that could not be delivered is told and waits for the next batch, and is no failure.
     """
     failed = _journal_failed(books)
-    known = books.past().sites
+    past = books.past()
+    known = past.sites
     # A site has an entry in the books; what is not one of them is the portfolio.
     sites = [
-        _gathered(outcome, known[outcome.site_id], config, books) for outcome in outcomes if outcome.site_id in known
+        _gathered(outcome, known[outcome.site_id], config, books, past.since)
+        for outcome in outcomes
+        if outcome.site_id in known
     ]
     others = [*(outcome for outcome in outcomes if outcome.site_id not in known), *failed]
     summary = _summed(sites, others, config, books)
@@ -83,55 +87,74 @@ def _journal_failed(books: Books) -> list[Outcome]:
     return [] if reason is None else [Outcome("log", None, reason, 0.0, "ProductError")]
 
 
-def _gathered(outcome: Outcome, known: SiteKnown, config: Config, books: Books) -> _Site:
+def _gathered(outcome: Outcome, known: SiteKnown, config: Config, books: Books, since: str | None) -> _Site:
     """Say how a site ended, which of its verdicts changed since a digest last told them, and what it waits for."""
     if outcome.published is None:
-        return _Site(_site_summary(outcome, config.out))
+        return _Site(_site_summary(outcome, config))
     folder, site = outcome.published.folder, outcome.site_id
     manifest = sha256_file(folder / MANIFEST)
     is_open = season_open(config, books.started.date())
     if known.told == manifest and not is_open and outcome.published.skipped:
-        return _Site(_site_summary(outcome, config.out, manifest))
+        return _Site(_site_summary(outcome, config, manifest))
     try:
         now = read_run(str(folder))
         rows = now.rows("measurements").values()
         waits = waiting(site, rows, config, books.started.date(), simulated=outcome.published.simulated)
     except (ProductError, InputError) as error:
-        return _Site(_site_summary(outcome, config.out, manifest, note=f"its numbers cannot be read ({error})"))
-    said: dict[str, Any] = {"run": now.number, "first": known.told is None, "headlines": headlines_of(now)}
-    changes: list[VerdictChange] = []
-    if known.told not in {None, manifest}:
-        try:
-            before = read_run(f"{folder}@{_run_of(folder, known.told)}")
-            comparison = compare_runs(before, now)
+        return _Site(_site_summary(outcome, config, manifest, note=f"its numbers cannot be read ({error})"))
+    said: dict[str, Any] = {"run": now.number, "headlines": headlines_of(now)}
+    if known.told == manifest:
+        return _Site(_site_summary(outcome, config, manifest, **said), (), waits, manifest)
+    changes, told = [], None
+    try:
+        basis = basis_of(folder, known.told, since)
+        said |= {"first": basis.first, "told_known": basis.known}
+        if basis.run is not None:
+            comparison = compare_runs(read_run(f"{folder}@{basis.run}"), now)
             changes = verdict_changes(comparison)
-            said |= {"told_run": before.number, "moved": len(comparison.compared.moves)}
-        except (ProductError, InputError) as error:
-            said["note"] = f"the verdicts told before are no longer there to compare with ({error})"
-    return _Site(_site_summary(outcome, config.out, manifest, **said), changes, waits, manifest)
+            said |= {"compared_run": basis.run, "moved": len(comparison.compared.moves)}
+            said |= {"told_run": basis.run} if basis.known else {}
+        told = manifest
+    except ProductError as error:
+        # It may be restored: what is told now is not taken for told.
+        said["note"] = f"the run to compare it with cannot be read ({error})"
+    except InputError as error:
+        told = manifest  # no later batch could compare with a run of which nothing was kept
+        said["note"] = f"the run to compare it with was not kept ({error})"
+    return _Site(_site_summary(outcome, config, manifest, **said), changes, waits, told)
 
 
-def _run_of(folder: Path, manifest: str | None) -> int:
-    """Return the newest run that made a manifest; :class:`ProductError` when none of its records names it."""
-    for path in reversed(run_records(folder)):
-        if read_document(path, Run).manifest_sha256 == manifest:
-            return number_of(path)
-    raise ProductError(f"{folder / RUNS}: no run is recorded that made manifest {str(manifest)[:12]}...")
-
-
-def _site_summary(outcome: Outcome, out: Path, manifest: str | None = None, **said: Any) -> SiteSummary:
+def _site_summary(outcome: Outcome, config: Config, manifest: str | None = None, **said: Any) -> SiteSummary:
     """Say how a site ended; others read it, so paths are as below the folder of results."""
-    done, told = outcome.published, {name: unplaced(text, str(out)) for name, text in said.items() if name == "note"}
+    done, out = outcome.published, str(config.out)
+    told = {name: unplaced(text, out) for name, text in said.items() if name == "note"}
     return SiteSummary(
         site=outcome.site_id,
         outcome="failed" if done is None else "up_to_date" if done.skipped else "finished",
-        simulated=None if done is None else done.simulated,
+        simulated=_simulated(config.out / outcome.site_id, config) if done is None else done.simulated,
         seconds=outcome.seconds,
         manifest_sha256=manifest,
-        error=None if outcome.error is None else unplaced(outcome.error, str(out)),
-        remedy=None if outcome.error is None else REMEDIES.get(outcome.kind or "", OTHER_REMEDY),
+        error=None if outcome.error is None else unplaced(outcome.error, out),
+        remedy=None if outcome.error is None else _remedy(outcome, config),
         **{**said, **told},
     )
+
+
+def _simulated(folder: Path, config: Config) -> bool | None:
+    """Whether a site that failed is simulated, by its source or its former results; None where neither says so."""
+    if config.source.kind == "simulated":
+        return True
+    try:
+        return read_document(folder / MANIFEST, Manifest).simulated
+    except ProductError:
+        return None  # it has no results; verify says what is wrong with any that are there
+
+
+def _remedy(outcome: Outcome, config: Config) -> str:
+    """Say what helps; an archive on this machine is not mended by waiting."""
+    if outcome.kind == "SourceError" and not config.source.url.startswith(("http://", "https://")):
+        return LOCAL_REMEDY
+    return REMEDIES.get(outcome.kind or "", OTHER_REMEDY)
 
 
 def _summed(sites: Sequence[_Site], others: Sequence[Outcome], config: Config, books: Books) -> Summary:
@@ -142,7 +165,7 @@ def _summed(sites: Sequence[_Site], others: Sequence[Outcome], config: Config, b
     return Summary(
         batch=books.number,
         version=__version__,
-        simulated=any(site.summary.simulated for site in sites),
+        simulated=config.source.kind == "simulated" or any(site.summary.simulated for site in sites),
         started=utc_text(books.started),
         finished=utc_text(dt.datetime.now(dt.UTC)),
         exit_status=int(failed),
@@ -151,7 +174,7 @@ def _summed(sites: Sequence[_Site], others: Sequence[Outcome], config: Config, b
             Failure(
                 what=o.site_id,
                 error=unplaced(o.error or "", str(config.out)),
-                remedy=REMEDIES.get(o.kind or "", OTHER_REMEDY),
+                remedy=_remedy(o, config),
             )
             for o in others
         ),
@@ -187,7 +210,7 @@ def _lacking(folder: Path) -> list[str]:
 def _letters(summary: Summary, config: Config, books: Books) -> list[Letter]:
     """Return what goes out of this batch, by the ways that are configured, when it is one to be told of."""
     failed = summary.exit_status != 0
-    tell = {"always": True, "changes": failed or bool(summary.verdict_changes), "failures": failed}[config.notify.when]
+    tell = {"always": True, "changes": failed or is_news(summary), "failures": failed}[config.notify.when]
     if not tell:
         return []
     subject, found = subject_of(summary), []

@@ -42,11 +42,12 @@ class Rows(Protocol):
 
 @dataclass(frozen=True)
 class Past:
-    """All that is known of a folder: its newest batch, sites by id, digests that were not delivered."""
+    """All that is known of a folder: its newest batch, sites by id, digests not delivered, begin of the first batch."""
 
     batch: BatchRun | None = None
     sites: Mapping[str, SiteKnown] = field(default_factory=dict)
     letters: tuple[Letter, ...] = ()
+    since: str | None = None
 
 
 def read_past(out: Path) -> Past:
@@ -91,7 +92,8 @@ def past_of(database: Rows) -> Past:
         for site, last, ended, good, told in database.rows("SELECT site, last, ended, good, told FROM sites")
     }
     letters = [Letter(*row) for row in database.rows(_LETTERS)]
-    return Past(batches[0] if batches else None, sites, tuple(letters))
+    begins = database.rows("SELECT started FROM batches WHERE number > 0 ORDER BY number LIMIT 1")
+    return Past(batches[0] if batches else None, sites, tuple(letters), begins[0][0] if begins else None)
 
 
 def how_ended(past: Past) -> dict[str, dict[str, object]]:

@@ -75,10 +75,16 @@ class SiteSummary(_Part):
 
     site: str
     outcome: SiteOutcome
-    simulated: bool | None = Field(description="null where there are no results")
+    simulated: bool | None = Field(description="null where neither source nor results say so")
     run: Count | None = Field(None, description="number of the run its results are of")
     told_run: Count | None = Field(None, description="run whose verdicts the digest before told")
-    moved: Count | None = Field(None, description="numbers that moved since that run; null where nothing was compared")
+    told_known: bool = Field(
+        True, description="false where the database of batches cannot say which run was told last, or that run is gone"
+    )
+    compared_run: Count | None = Field(
+        None, description="run its results are compared with: told_run, or the run before the newest"
+    )
+    moved: Count = Field(0, description="numbers that differ from those of compared_run")
     first: bool = Field(False, description="no digest has told of its results before")
     seconds: float
     manifest_sha256: str | None
