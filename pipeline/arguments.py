@@ -33,9 +33,7 @@ def make_parser(commands: Mapping[str, Callable[[argparse.Namespace], int]]) -> 
 
     run = add("run", "measure sites and write their results")
     common(run)
-    run.add_argument("--workers", type=int, default=1, help="threads; default 1")
-    run.add_argument("--scheduler", metavar="ADDRESS", help=f"cluster in place of threads; default: ${SCHEDULER}")
-    run.add_argument("--force", action="store_true", help="also where results are up to date")
+    _run(run)
     common(add("plan", "say what a run would read; reads no pixel"))
     common(add("report", "write reports again from finished results"))
     review = add("review", "take reviewers' decisions from the review file of a site into its ledger")
@@ -70,6 +68,13 @@ def make_parser(commands: Mapping[str, Callable[[argparse.Namespace], int]]) -> 
     common(status)
     status.add_argument("--json", action="store_true", help="for programs")
     return parser
+
+
+def _run(run: argparse.ArgumentParser) -> None:
+    run.add_argument("--workers", type=int, default=1, help="threads; default 1")
+    run.add_argument("--scheduler", metavar="ADDRESS", help=f"cluster in place of threads; default: ${SCHEDULER}")
+    run.add_argument("--credentials", type=Path, metavar="FILE", help="NAME=value lines for the environment, mode 600")
+    run.add_argument("--force", action="store_true", help="also where results are up to date")
 
 
 def _compare(sub: argparse.ArgumentParser) -> None:

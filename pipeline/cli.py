@@ -121,10 +121,12 @@ def _run(parsed: argparse.Namespace) -> int:
         from pipeline.parallel import open_pool
         from pipeline.progress import Bar
         from pipeline.run import Batch
+        from pipeline.schedule.credentials import take_credentials
         from pipeline.workers import alike
 
     if parsed.workers < 1:
         raise InputError(f"--workers {parsed.workers}: at least 1 is needed")
+    take_credentials(parsed.credentials)
     settings = _settings(parsed)
     address = os.environ.get(SCHEDULER) or None if parsed.scheduler is None else parsed.scheduler
     with (
@@ -146,9 +148,7 @@ def _run(parsed: argparse.Namespace) -> int:
         _tell(f"{outcome.site_id}: {mark}{did}; see {outcome.published.folder / 'report.html'}")
         for line in lines:
             _tell(f"  {line}")
-    for line in claim_shares(claims):
-        _tell(line)
-    return 0 if all(outcome.error is None for outcome in outcomes) else 1
+    return _tell_all(claim_shares(claims), 0 if all(outcome.error is None for outcome in outcomes) else 1)
 
 
 def _plan(parsed: argparse.Namespace) -> int:

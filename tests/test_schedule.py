@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from pipeline import cli
 from pipeline.config import read_config
 from pipeline.errors import InputError, ProductError
+from pipeline.schedule.credentials import take_credentials
 from pipeline.schedule.crontab import line, times
-from pipeline.schedule.install import Systemd, Wish, arrange
+from pipeline.schedule.install import Systemd, Wish, _called, arrange
 from pipeline.schedule.plan import Plan
 from pipeline.schedule.units import quoted, service, timer
 
@@ -171,7 +172,7 @@ def test_the_service_runs_a_batch_and_a_second_start_ends_with_75(small, tmp_pat
 def test_cron_and_a_shell_run_the_line(small, tmp_path):
     home = Path(shutil.copytree(small, tmp_path / ODD))
     secret = home / "secret.env"
-    secret.write_text("STOCKLINE_TEST='a b'\n")
+    secret.write_text(f"STOCKLINE_WEBHOOK_TOKEN=two words; touch {tmp_path}/ran & $(touch {tmp_path}/ran)\n")
     secret.chmod(0o600)
     done = call("schedule", "--config", home / "config.yaml", "--crontab", "--credentials", secret, "--at", "Sun 04:05")
     assert done.returncode == 0, done.stderr
@@ -187,7 +188,9 @@ def test_cron_and_a_shell_run_the_line(small, tmp_path):
     )
     assert ran.returncode == 0, ran.stderr
     assert "up to date" in ran.stdout
-    assert shlex.split(command)[0] == "set"
+    assert ran.stderr.count("two words") == 0
+    assert not (tmp_path / "ran").exists(), "no shell reads the credentials"
+    assert shlex.split(whole.replace("\0", "%"))[-2:] == ["--credentials", str(secret)]
 
 
 @pytest.mark.parametrize(
@@ -317,6 +320,71 @@ def test_temporary_files_are_its_own_unless_a_path_lies_there(plan):
     assert line(clean).count("/srv/stockline") == 2
 
 
-def test_credentials_are_named_not_held(plan):
+def test_credentials_are_named_not_held_and_read_by_the_program_alone(plan):
     text = service(replace(plan, credentials=Path("/etc/stockline 1%.env")))
-    assert values(text, "EnvironmentFile") == ["/etc/stockline 1%%.env"]
+    assert values(text, "EnvironmentFile") == []
+    assert command_of(text)[-2:] == ["--credentials", "/etc/stockline 1%.env"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["two words", "a$b", "x&touch X", "$(id)", "`id`", "a'b", '"', "\\n\\", "#", "a=b", "a;b #c", "", "pass{}|<>*?~"],
+)
+def test_values_of_credentials_are_taken_to_the_letter(value, tmp_path, monkeypatch):
+    path = tmp_path / "secret.env"
+    path.write_text(f"# of the mail server\n\nSTOCKLINE_MAIL_PASSWORD={value}\nSTOCKLINE_MAIL_USER=desk\n")
+    path.chmod(0o600)
+    monkeypatch.setenv("STOCKLINE_MAIL_PASSWORD", "former")
+    monkeypatch.setenv("STOCKLINE_MAIL_USER", "former")
+    take_credentials(path)
+    assert (os.environ["STOCKLINE_MAIL_PASSWORD"], os.environ["STOCKLINE_MAIL_USER"]) == (value, "desk")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("A=secret\nexport B=secret\n", "line 2: is not NAME=value"),
+        ("secret", "line 1: is not NAME=value"),
+        ("A =secret", "line 1: is not NAME=value"),
+        ("1A=secret", "line 1: is not NAME=value"),
+        ("A='secret'", "line 1: its value stands in quotes"),
+        ('A="secret"', "line 1: its value stands in quotes"),
+        ("A= secret", "line 1: its value begins or ends with a blank"),
+        ("A=secret\r\n", "line 1: its value begins or ends with a blank"),
+        ("A=secr\x07et", "line 1: its value begins or ends with a blank, or holds a control character"),
+        ("A=secret\nA=secret2\n", "line 2: gives a name a second time"),
+        ("A=\udcffsecret", "is not UTF-8 text"),
+    ],
+)
+@pytest.mark.parametrize("command", ["run", "schedule"])
+def test_lines_of_credentials_that_may_mean_something_else_are_refused(text, said, command, tmp_path, port, capsys):
+    shutil.copytree(port / "aoi", tmp_path / "aoi")
+    path, config = tmp_path / "secret.env", configured(tmp_path)
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    path.chmod(0o600)
+    more = ["--to", str(tmp_path / "units")] if command == "schedule" else []
+    assert cli.main([command, "--config", str(config), "--credentials", str(path), *more]) == 2
+    err = capsys.readouterr().err
+    assert f"--credentials {path}: {said}" in err
+    assert "secr" not in err.replace(str(path), "")
+    assert len(err.splitlines()) == 1
+    assert not (tmp_path / "units").exists()
+
+
+def test_the_service_of_a_machine_can_read_its_credentials(tmp_path, monkeypatch):
+    path, config = tmp_path / "secret.env", configured(tmp_path)
+    path.write_text("A=b\n")
+    path.chmod(0o600)
+    monkeypatch.setenv("SUDO_USER", "nobody" if path.owner() != "nobody" else "root")
+    wish = Wish(to=tmp_path / "units", system=True, credentials=path)
+    with pytest.raises(InputError, match=r"the batch runs as .*, who cannot read it; chown"):
+        arrange(read_config(config), config, wish, NO_SYSTEMD)
+
+
+@analyze
+@pytest.mark.parametrize("at", ["*-02-30 03:00", "2020-01-01 03:00"])
+def test_a_time_that_never_comes_is_refused(at, tmp_path):
+    path = configured(tmp_path / "home")
+    with pytest.raises(InputError, match="is a time that never comes, or is over"):
+        arrange(read_config(path), path, Wish(at=at, to=tmp_path / "units"), replace(NO_SYSTEMD, call=_called))
+    assert not (tmp_path / "units").exists()

@@ -1,5 +1,6 @@
 """The database of batches: what is kept, in which order, and what a file does that is none of ours."""
 
+import contextlib
 import datetime as dt
 import json
 import os
@@ -11,6 +12,8 @@ import threading
 import pytest
 from conftest import environment
 
+from pipeline.batches import past as past_module
+from pipeline.batches import state as state_module
 from pipeline.batches.past import how_ended, past_of, read_past, write_ended
 from pipeline.batches.state import open_state
 from pipeline.batches.state_records import BATCH, STATE, Letter
@@ -158,6 +161,21 @@ def test_a_reader_of_something_else_says_so_in_one_line(tmp_path):
         read_past(tmp_path)
     assert read_past(tmp_path / "nothing").sites == {}
     assert not (tmp_path / "nothing").exists()
+
+
+def test_a_database_another_program_holds_is_told_as_such(tmp_path, monkeypatch):
+    ended(tmp_path, ("a", "finished"))
+    monkeypatch.setattr(past_module, "_WAIT_S", 0.01)
+    monkeypatch.setattr(state_module, "_WAIT_S", 0.01)
+    with contextlib.closing(sqlite3.connect(tmp_path / STATE, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(ProductError, match=r"state.sqlite: another program holds it; close") as told:
+            read_past(tmp_path)
+        assert "aside" not in str(told.value)
+        with pytest.raises(ProductError, match=r"state.sqlite: another program holds it; close") as told:
+            ended(tmp_path, ("a", "finished"))
+        assert "disk space" not in str(told.value)
+        assert not list(tmp_path.glob("*aside*"))
 
 
 def fill(state):

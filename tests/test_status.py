@@ -6,6 +6,8 @@ import hashlib
 import json
 import resource
 import threading
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import yaml
@@ -19,8 +21,8 @@ from pipeline.batches.lock import is_locked, locked
 from pipeline.batches.past import Past
 from pipeline.batches.seasons import next_open, open_days
 from pipeline.batches.state import open_state
-from pipeline.batches.state_records import BatchRun, SiteKnown, SiteRun
-from pipeline.batches.status import settings_sha256
+from pipeline.batches.state_records import BatchRun, Letter, SiteKnown, SiteRun
+from pipeline.batches.status import Status, lines, settings_sha256
 from pipeline.config import Config, WindowsConfig, YearsConfig, in_windows, read_config
 from pipeline.errors import BusyError
 
@@ -79,6 +81,7 @@ def test_how_a_site_stands(last, ended, good, state, words):
     [
         ({"files": {"a": "other"}}, "due", "its site file has changed"),
         ({"files": {}}, "gone", "its site file is no longer there"),
+        ({"files": {}, "settings_sha256": "other", "version": "2"}, "gone", "settings have changed"),
         ({"files": None}, "current", ""),
         ({"settings_sha256": "other"}, "due", "settings have changed"),
         ({"settings_sha256": None}, "current", ""),
@@ -89,6 +92,33 @@ def test_what_has_changed_since(more, state, words):
     (found,) = standings(Past(None, {"a": SiteKnown("a", GOOD, GOOD, GOOD, None)}), now(**more))
     assert found.state == state
     assert words in "; ".join(found.reasons)
+
+
+@pytest.mark.parametrize("last", [FAILED, LEFT, UNDER_WAY])
+def test_a_site_without_a_file_is_gone_however_it_ended(last):
+    (found,) = standings(Past(None, {"a": SiteKnown("a", last, None, None, None)}), now(files={}))
+    assert found.state == "gone"
+    assert found.reasons[0].startswith("its site file is no longer there")
+
+
+def test_a_folder_that_moved_has_the_same_settings(tmp_path):
+    hashes = {}
+    for folder, more in (("a", {}), ("b/c", {}), ("other", {"min_dates": 7}), ("archive", {"archive": "theirs"})):
+        path = tmp_path / folder / "config.yaml"
+        path.parent.mkdir(parents=True)
+        archive = more.pop("archive", "ours")
+        settings = {"source": {"url": f"data/{archive}"}, "clear": {"dem": "data/dem.tif"}, **more}
+        path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+        hashes[folder] = settings_sha256(read_config(path))
+    assert hashes["a"] == hashes["b/c"]
+    assert len(set(hashes.values())) == 3
+
+
+def test_why_the_oldest_digest_waits_is_told():
+    letters = tuple(Letter(n, n, "mail", "s", "b", error) for n, error in ((1, "refused"), (2, "busy"), (3, None)))
+    status = Status(Path("out"), Past(None, {"a": SiteKnown("a", GOOD, GOOD, GOOD, None)}, letters), now(), ())
+    status = replace(status, sites=tuple(standings(status.past, status.now)))
+    assert "3 digests wait to be delivered: refused" in list(lines(status))
 
 
 def test_a_site_under_way_is_told_as_such_and_all_stand_in_the_order_of_attention():
@@ -222,7 +252,8 @@ def test_a_batch_that_runs_is_told_and_not_disturbed(tmp_path, capsys):
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert cli.main(arguments) == 0
         running = capsys.readouterr().out.splitlines()
-    assert running[0].endswith(": running")
+    # A lock says that somebody holds it, not who: the batch may have been killed and a backup hold the folder.
+    assert running[0].endswith(": running (a batch, or another program, holds the folder)")
     assert running[-1].split()[:2] == ["a", "running"]
     assert cli.main(arguments) == 0
     left = capsys.readouterr().out.splitlines()

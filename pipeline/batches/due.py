@@ -87,12 +87,14 @@ def _standing(site: str, known: SiteKnown | None, newest: int | None, now: Now) 
     if good is not None:
         reasons += [("due", text) for text in _due(good, now)]
         reasons += [("stale", text) for text in _stale(good, now)]
-    if now.files is not None and site not in now.files:
-        reasons.append(("gone", "its site file is no longer there; its results are kept"))
     order = list(STATES)
     reasons.sort(key=lambda reason: order.index(reason[0]))
-    under_way = any(state == "running" for state, _ in reasons)
-    state = "running" if under_way else reasons[0][0] if reasons else "current"
+    if now.files is not None and site not in now.files:
+        reasons.insert(0, ("gone", "its site file is no longer there; its results are kept"))
+    states = {state for state, _ in reasons}
+    # A batch does not come to a site without a file, whatever else is so; in the list those that failed go before.
+    overriding = next((state for state in ("running", "gone") if state in states), None)
+    state = overriding or (reasons[0][0] if reasons else "current")
     return Standing(site, state, tuple(text for _, text in reasons), last, good)
 
 

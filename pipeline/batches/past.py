@@ -17,6 +17,7 @@ from pipeline.batches.state_records import (
     Letter,
     SiteKnown,
     SiteRun,
+    held_elsewhere,
     other_format,
 )
 from pipeline.errors import ProductError
@@ -69,7 +70,8 @@ def read_past(out: Path) -> Past:
             return past_of(_checked(path, _Reader(connection)))
     except sqlite3.Error as error:
         raise ProductError(
-            f"{path}: cannot be read ({error}); the next run keeps it aside and begins a new one"
+            held_elsewhere(path, error)
+            or f"{path}: cannot be read ({error}); the next run keeps it aside and begins a new one"
         ) from error
 
 

@@ -14,7 +14,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pipeline.batches.state_records import APPLICATION, BATCH, FORMAT, GOOD, LOGS, STATE, Letter, other_format
+from pipeline.batches.state_records import (
+    APPLICATION,
+    BATCH,
+    FORMAT,
+    GOOD,
+    LOGS,
+    STATE,
+    Letter,
+    held_elsewhere,
+    other_format,
+)
 from pipeline.errors import ProductError
 
 _WAIT_S = 30.0
@@ -178,7 +188,8 @@ def _told(path: Path) -> Iterator[None]:
         yield
     except (sqlite3.Error, OSError) as error:
         raise ProductError(
-            f"{path}: cannot be written ({error}); free disk space, check its permissions, then run again"
+            held_elsewhere(path, error)
+            or f"{path}: cannot be written ({error}); free disk space, check its permissions, then run again"
         ) from error
 
 

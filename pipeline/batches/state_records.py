@@ -107,6 +107,13 @@ class Letter:
     error: str | None
 
 
+def held_elsewhere(path: object, error: Exception) -> str | None:
+    """Say that another program holds a database; None when an error is of another kind."""
+    if getattr(error, "sqlite_errorname", "").split("_")[:2] not in (["SQLITE", "BUSY"], ["SQLITE", "LOCKED"]):
+        return None
+    return f"{path}: another program holds it; close that program, then try again"
+
+
 def other_format(path: object, written: int) -> str:
     """Say that a database is of another version of this program."""
     return (

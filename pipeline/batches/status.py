@@ -13,6 +13,7 @@ from pipeline.batches.due import STATES, Now, Standing, standings
 from pipeline.batches.lock import is_locked
 from pipeline.batches.past import Past, read_past
 from pipeline.batches.seasons import next_open
+from pipeline.batches.state_records import Letter
 from pipeline.config import Config, content_of, overridden, read_config
 from pipeline.errors import InputError
 from pipeline.places import check_places
@@ -75,8 +76,12 @@ def status_of(config: Config | None, out: Path, time: dt.datetime, wanted: Seque
 
 
 def settings_sha256(config: Config) -> str:
-    """Hash of the settings results depend on."""
-    return hashlib.sha256(json.dumps(content_of(config), sort_keys=True).encode()).hexdigest()
+    """Hash of the settings results depend on; of a path on this machine the name counts, so folders may be moved."""
+    content = content_of(config)
+    url, dem = content["source"]["url"], content["clear"]["dem"]
+    content["source"]["url"] = url.split("?", maxsplit=1)[0] if "://" in url else Path(url).name
+    content["clear"]["dem"] = dem if dem is None else Path(dem).name
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def lines(status: Status) -> Iterator[str]:
@@ -92,12 +97,17 @@ def lines(status: Status) -> Iterator[str]:
     if status.past.letters:
         waiting = len(status.past.letters)
         told = "1 digest waits" if waiting == 1 else f"{waiting} digests wait"
-        yield f"{told} to be delivered: {status.past.letters[-1].error or 'not tried'}"
+        yield f"{told} to be delivered: {_why_waiting(status.past.letters)}"
     width = max(len(one.site) for one in status.sites)
     for one in status.sites:
         seen = f"finished {one.good.ended}" if one.good is not None else "never finished"
         why = "; ".join(one.reasons)
         yield f"{one.site:<{width}}  {one.state:<11}  {seen:<29}  {_cut(why)}".rstrip()
+
+
+def _why_waiting(letters: Sequence[Letter]) -> str:
+    """Say why the oldest that was tried is still here."""
+    return next((letter.error for letter in letters if letter.error), "not tried")
 
 
 def as_json(status: Status) -> str:
@@ -131,7 +141,9 @@ def _batch_line(status: Status) -> str:
     begun = f"batch {batch.number}, begun {batch.started}, {_counted(batch.sites)}"
     if batch.finished is not None:
         return f"{begun}: ended {batch.finished} with exit status {batch.exit_status}"
-    return f"{begun}: {'running' if status.now.running else 'interrupted'}"
+    if not status.now.running:
+        return f"{begun}: interrupted"
+    return f"{begun}: running (a batch, or another program, holds the folder)"
 
 
 def _counted(sites: int) -> str:

@@ -43,8 +43,6 @@ def line(plan: Plan) -> str:
     """Return the line: times, the lock, and the program behind nice and ionice; blanks, quotes and ``%`` escaped."""
     words = [FLOCK, "--nonblock", "--conflict-exit-code", str(BUSY), str(plan.config)]
     command = shlex.join([*words, "nice", "-n", "10", "ionice", "-c", "3", *plan.command])
-    if plan.credentials is not None:
-        command = f"set -a; . {shlex.quote(str(plan.credentials))}; set +a; {command}"
     # In a crontab an unescaped % ends the line.
     return f"{times(plan.at)} {command}".replace("%", r"\%")
 

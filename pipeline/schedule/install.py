@@ -1,8 +1,9 @@
 """The command ``schedule``: units written and started, or what to type where that is not possible."""
 
 import os
+import pwd
+import re
 import shutil
-import stat
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -13,14 +14,15 @@ from typing import Any
 from pipeline.config import Config
 from pipeline.errors import InputError, ProductError
 from pipeline.evidence import write_beside
+from pipeline.schedule.credentials import read_credentials
 from pipeline.schedule.crontab import line, times
 from pipeline.schedule.plan import FLOCK, Plan
 from pipeline.schedule.units import MARK, SERVICE, TIMER, service, timer
 
 NIGHTLY = "*-*-* 03:00"
 """Every night: what is up to date costs a search, and a batch that was cut short goes on a day later."""
-_OTHERS = 0o077
 _WAIT_S = 30.0
+_NEVER = re.compile(r"^\s*Next elapse: never\s*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ def _plan(config: Config, path: Path, wish: Wish) -> Plan:
     source = Path(config.source.url)
     read = [config.sites, *([config.claims] if config.claims else []), *([source] if source.is_absolute() else [])]
     if wish.credentials is not None:
-        _check_secret(wish.credentials)
+        _check_secret(wish.credentials, _user() if wish.system else None)
     return Plan(
         program=_program(),
         config=path.absolute(),
@@ -146,16 +148,11 @@ def _own_units() -> Path:
     return (Path(base) if base else Path.home() / ".config") / "systemd" / "user"
 
 
-def _check_secret(path: Path) -> None:
-    """Refuse a file of credentials that is not there, or that others can read."""
-    try:
-        found = path.stat()
-    except OSError as error:
-        raise InputError(f"--credentials {path}: cannot be read ({error.strerror})") from error
-    if not stat.S_ISREG(found.st_mode):
-        raise InputError(f"--credentials {path}: is no plain file")
-    if found.st_mode & _OTHERS:
-        raise InputError(f"--credentials {path}: others can read it (mode {found.st_mode & 0o777:o}); chmod 600 {path}")
+def _check_secret(path: Path, user: str | None) -> None:
+    """Refuse a file of credentials a batch would refuse, or that a service run as ``user`` could not read."""
+    read_credentials(path)
+    if user is not None and path.stat().st_uid != pwd.getpwnam(user).pw_uid:
+        raise InputError(f"--credentials {path}: the batch runs as {user}, who cannot read it; chown {user} {path}")
 
 
 def _check_time(at: str, systemd: Systemd) -> None:
@@ -164,11 +161,13 @@ def _check_time(at: str, systemd: Systemd) -> None:
         times(at)
         return
     try:
-        systemd.call(["systemd-analyze", "calendar", at])
+        said = systemd.call(["systemd-analyze", "calendar", at])
     except ProductError as error:
         raise InputError(
             f"--at {at!r}: is no calendar expression (man systemd.time); e.g. 'Mon *-*-* 03:00'"
         ) from error
+    if _NEVER.search(said):
+        raise InputError(f"--at {at!r}: is a time that never comes, or is over; e.g. 'Mon *-*-* 03:00'")
 
 
 def _written(path: Path, text: str) -> str:

@@ -29,7 +29,7 @@ class Plan:
     at : str
         When, as a calendar expression of systemd or the five fields of a crontab.
     credentials : Path or None
-        File of ``NAME=value`` lines for the environment.
+        File of ``NAME=value`` lines for the environment; the program reads it itself.
     user : str or None
         Whom a service of the whole machine runs as; None: a service of the user's own.
     """
@@ -61,4 +61,5 @@ class Plan:
     @property
     def command(self) -> tuple[str, ...]:
         """The program and all it is given."""
-        return (*self.program, "run", "--config", str(self.config), "--workers", str(self.workers))
+        secret = ("--credentials", str(self.credentials)) if self.credentials else ()
+        return (*self.program, "run", "--config", str(self.config), "--workers", str(self.workers), *secret)

@@ -82,7 +82,6 @@ def service(plan: Plan) -> str:
         "Type=oneshot",
         *([f"User={plan.user}"] if plan.user else []),
         f"WorkingDirectory={_path(plan.config.parent)}",
-        *([f"EnvironmentFile={_path(plan.credentials)}"] if plan.credentials else []),
         f"ExecStart={command}",
         "# Another batch at work, or one that was asked to stop, is no failure.",
         f"SuccessExitStatus={BUSY} {_INTERRUPTED}",
