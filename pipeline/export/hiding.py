@@ -143,21 +143,22 @@ def hide(tables: Tables, hidden: Sequence[Hidden], *, location: bool) -> tuple[T
     return made, counts
 
 
-def without_hashes(tables: Tables, closed: Closed, *, location: bool) -> Tables:
+def without_hashes(tables: Tables, closed: Closed | None, *, location: bool) -> Tables:
     """Close hashes in rows that were made over something hidden.
 
     Parameters
     ----------
     tables : Tables
-    closed : Closed
-        Takes the hashes of manifests reviewers decided upon: those name the site file and former decisions.
+    closed : Closed or None
+        Takes the hashes of manifests reviewers decided upon: those name the site file and former decisions. None:
+        nothing of these is hidden.
     location : bool
         True: hashes of pixels are taken away. A window of a public image with that hash would show where the site is.
     """
     made = dict(tables)
     made["reviews"] = [
         dataclasses.replace(row, manifest_sha256=closed.close("a former manifest.json", row.manifest_sha256))
-        if isinstance(row, ReviewRow) and row.manifest_sha256
+        if closed is not None and isinstance(row, ReviewRow) and row.manifest_sha256
         else row
         for row in tables["reviews"]
     ]

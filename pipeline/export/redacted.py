@@ -82,10 +82,11 @@ def redact(
         raise InputError(f"{void.what}: holds nothing in the results of {part.site}; take it out of the redactions")
     location = any(step.what == LOCATION for step in steps)
     tables, counts = hide(tables, hidden, location=location)
-    tables = without_hashes(tables, closed, location=location)
     folder, stage = root / part.site, root / f".{part.site}.stage"
     stage.mkdir(parents=True)
-    kept = list(_kept_products(part, hidden, location=location))
+    kept = _without_ledger(part, list(_kept_products(part, hidden, location=location)))
+    has_ledger = any(output.path == REVIEWS_COPY for output in kept)
+    tables = without_hashes(tables, None if has_ledger else closed, location=location)
     _copy(part.folder, stage, kept)
     original = closed.close(f"{part.site}/manifest.json of the original", part.manifest_sha256)
     package = _write_package(part, tables, steps, stage, original)
@@ -153,6 +154,13 @@ def _kept_products(part: SitePart, hidden: Sequence[Hidden], *, location: bool) 
             continue
         if is_image or not _holds(part.folder / output.path, hidden):
             yield output
+
+
+def _without_ledger(part: SitePart, kept: list[OutputFile]) -> list[OutputFile]:
+    """Leave out the decisions of reviewers where another input is: they name manifests made over it."""
+    paths = {output.path for output in kept}
+    gone = any(output.path.startswith(_INPUTS) and output.path not in paths for output in part.manifest.outputs)
+    return [output for output in kept if not (gone and output.path == REVIEWS_COPY)]
 
 
 def _holds(path: Path, hidden: Sequence[Hidden]) -> bool:
