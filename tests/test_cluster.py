@@ -86,7 +86,7 @@ def test_who_comes_without_certificates_is_refused_within_seconds(small, tmp_pat
 ELSEWHERE = {
     "the results folder": (
         ("import pathlib\nread = pathlib.Path.read_text\n"
-        "pathlib.Path.read_text = lambda p, *a, **k: '' if p.name.startswith('stockline-shared-') else read(p, *a, **k)\n"),
+        "pathlib.Path.read_text = lambda p, *a, **k: '' if p.name.startswith('stockline-shared-') else read(p, *a, **k)\n"),  # noqa: E501 - a patch is one line
         "out is not the folder that it is here; results need a folder all see",
     ),
     "the archive": (

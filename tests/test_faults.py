@@ -351,8 +351,10 @@ def test_a_machine_that_restarts(world, tmp_path):
     process.communicate()
     (window,) = [path.parents[1] for path in (out / "evidence").rglob("record.json") if CHANGED in str(path)]
     for half in (
-        out / ".stockline-gathered/portfolio.gpkg", out / ".batch.json.part/batch.json", out / f"{SITE}/.stockline-rebuilt/report.html",
-        out / f"{SITE}/.review.gpkg.part/review.gpkg", out / ".work/stockline-site-gone/decoded/0.npy", window / ".part-00/blue.tif",
+        out / ".stockline-gathered/portfolio.gpkg", out / ".batch.json.part/batch.json",
+        out / f"{SITE}/.stockline-rebuilt/report.html",
+        out / f"{SITE}/.review.gpkg.part/review.gpkg", out / ".work/stockline-site-gone/decoded/0.npy",
+        window / ".part-00/blue.tif",
     ):  # fmt: skip
         half.parent.mkdir(parents=True, exist_ok=True)
         half.write_bytes(b"half")

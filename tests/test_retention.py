@@ -336,7 +336,11 @@ def test_every_command_refuses_them_and_touches_nothing(command, small, tmp_path
     (home / "config.yaml").write_text(yaml.safe_dump(config | {"reviews": "results/.work/reviews"}))
     put(home / "results/.work/reviews/sim-port.jsonl")
     before = hashes(home)
-    more = {"export": ["--to", str(tmp_path / "to")], "schedule": ["--to", str(tmp_path / "to")], "review": ["sim-port"]}.get(command, [])
+    more = {  # noqa: E501
+        "export": ["--to", str(tmp_path / "to")],
+        "schedule": ["--to", str(tmp_path / "to")],
+        "review": ["sim-port"],
+    }.get(command, [])
     assert cli.main([command, "--config", str(home / "config.yaml"), *more]) == 2
     assert "reviews = " in capsys.readouterr().err
     assert hashes(home) == before
