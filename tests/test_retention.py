@@ -336,7 +336,7 @@ def test_every_command_refuses_them_and_touches_nothing(command, small, tmp_path
     (home / "config.yaml").write_text(yaml.safe_dump(config | {"reviews": "results/.work/reviews"}))
     put(home / "results/.work/reviews/sim-port.jsonl")
     before = hashes(home)
-    more = {  # noqa: E501
+    more = {
         "export": ["--to", str(tmp_path / "to")],
         "schedule": ["--to", str(tmp_path / "to")],
         "review": ["sim-port"],
