@@ -278,7 +278,7 @@ def test_what_is_prepared_is_prepared_for_what_is_lacking(memory):
 def test_what_the_last_finished_run_did_not_need_is_removed(memory, pool):
     memory.map(POOL, write, [11, 21], files=True)
     memory.map(POOL, add, [1], 10)
-    (memory.folder / "write" / ".part-left").mkdir()
+    (memory.folder / "write" / f".part-{32 * '0'}").mkdir()
     later = again(memory)
     (kept,) = later.map(None, write, [11], files=True)
     later.map(POOL, add, [5], 10, passing=True)

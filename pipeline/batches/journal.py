@@ -128,7 +128,7 @@ def read_log(path: Path) -> Iterator[dict[str, Any]]:
 def _remedy(folder: Path, error: OSError) -> str:
     """Say why a log cannot be made, and what to do."""
     if folder.exists() and not folder.is_dir():
-        return f"cannot be made, since {folder} is no folder; move it away, then run again"
+        return f"cannot be written: {folder} is no folder; move it away, then run again"
     if isinstance(error, PermissionError):
         return f"cannot be written ({error.strerror}); allow writing in {folder}, then run again"
     return f"cannot be written ({error.strerror}); free disk space, then run again"
