@@ -38,6 +38,18 @@ def shared_mark(out: Path, token: str) -> Path:
     return out / WORK / f"{MADE}shared-{token}"
 
 
+def is_shared_mark(path: Path) -> bool:
+    """Whether a file is one of :func:`shared_mark`."""
+    return path.name.startswith(f"{MADE}shared-")
+
+
+def forget_shared_marks(out: Path) -> None:
+    """Remove all such files, also those of runs that were killed; to be called when no task is left."""
+    for path in _inside(out / WORK):
+        if is_shared_mark(path):
+            path.unlink(missing_ok=True)
+
+
 def remembered(folder: Path) -> list[Path]:
     """Return what :mod:`pipeline.memory` wrote into the folder of a site; links are neither followed nor named."""
     functions = [path for path in _inside(folder) if path.name.isidentifier()]

@@ -96,8 +96,9 @@ ELSEWHERE = {
         "catalog.json is not there; the archive must be where all workers see it",
     ),
     "a library": (
-        ("import importlib.metadata as m\nof = m.version\n"
-        "m.version = lambda name: '1.0' if name == 'rasterio' else of(name)\n"),
+        ("import importlib.metadata as m\nimport types\nof = m.distribution\n"
+        "other = lambda d: types.SimpleNamespace(version='1.0', requires=d.requires)\n"
+        "m.distribution = lambda name: other(of(name)) if name == 'rasterio' else of(name)\n"),
         "rasterio is 1.0 there, ",
     ),
     "the code": (

@@ -314,8 +314,8 @@ def test_the_chain_of_a_copied_ledger_is_checked(tmp_path):
     made = build_manifest(inputs, folder, [put(folder / "report.html", b""), *write_inputs(folder, inputs)])
     write_manifest(folder, made)
     write_run(folder, facts_of(made, inputs, WHEN, WHEN))
-    [problem] = verify(folder)
-    assert (problem.path, problem.kind) == ("inputs/reviews.jsonl", "differs")
+    (problem,) = [one for one in verify(folder) if one.path == "inputs/reviews.jsonl"]
+    assert problem.kind == "differs"
     assert problem.detail.startswith("its own chain is broken: line 1")
 
 
@@ -550,7 +550,7 @@ def test_what_lies_about_in_a_result_is_named_and_working_records_are_not(tmp_pa
         "batch.json", "state.sqlite", "state.sqlite-wal", "state.sqlite.aside-1", "summary.json", "digest.md",
         "logs/0001.jsonl", ".lock", ".memory/hoeryong/x", ".work/y", "hoeryong/review.gpkg", "hoeryong/review.gpkg-wal",
         "hoeryong/.report.html.part/report.html", "evidence/l2a/S2A_1/window/.lock",
-        "evidence/l2a/S2A_1/window/.part-0123/records/red.json", "hoeryong/.rebuilt/x",
+        "evidence/l2a/S2A_1/window/.part-0123/records/red.json", "hoeryong/.stockline-rebuilt/x",
     )  # fmt: skip
     for name in working:
         put(out / name, b"x")

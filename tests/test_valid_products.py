@@ -1,5 +1,6 @@
 """Every product of the demonstration, held against validators and readers of other makers; none is left out."""
 
+import hashlib
 import json
 import sqlite3
 from contextlib import closing
@@ -40,7 +41,13 @@ def test_every_product_of_a_site_is_valid(demo_results, site):
     schema = check_exports(folder / "tables", package, simulated=True)
     check_kml(folder / f"{site}.kml", package, simulated=True)
     for path in outputs(folder):
-        if path.suffix == ".gpkg":
+        if path.parent.name == "inputs":
+            assert hashlib.sha256(path.read_bytes()).hexdigest() in (folder / "manifest.json").read_text("utf-8")
+        elif path.parent.name == "masks" and path.suffix == ".tif":
+            with rasterio.open(path) as masks:
+                assert masks.crs.is_projected
+                assert all(masks.descriptions)
+        elif path.suffix == ".gpkg":
             check_geopackage(path)
         elif path.suffix == ".tif":
             check_cog(path)

@@ -19,7 +19,7 @@ from pipeline.batches.retention import Copy, Kind, going, old_logs
 from pipeline.batches.state_records import LOGS
 from pipeline.config import Config
 from pipeline.errors import ProductError
-from pipeline.places import MADE, MEMORY, WORK, forget, remembered
+from pipeline.places import MADE, MEMORY, WORK, forget, forget_shared_marks, is_shared_mark, remembered
 from pipeline.products._documents import GATHERED, MANIFEST, REBUILT
 from pipeline.products.placing import go_on
 
@@ -115,6 +115,7 @@ def tidy(config: Config, used: Iterable[str]) -> list[str]:
         Sites of the batch: what they remember was used now.
     """
     out, store, limits = config.out, store_of(config), config.retention
+    forget_shared_marks(out)
     for site in used:
         with contextlib.suppress(OSError):
             os.utime(out / MEMORY / site)
@@ -142,7 +143,7 @@ def _logs_removed(out: Path, keep_days: int) -> list[str]:
 def find(out: Path, store: Path) -> list[Copy]:
     """Find all working copies; nobody else may be at work in ``out``."""
     left = [
-        *_plain(out, f"{WORK}/{MADE}*"),
+        *(path for path in _plain(out, f"{WORK}/{MADE}*") if not is_shared_mark(path)),
         *_plain(out, GATHERED),
         *(path for path in _kept(out) if path.name.startswith(".part-")),
         *(path for folder in (out, *_folders(out)) for path in _plain(folder, ".*.part") if _is_beside(path)),

@@ -12,6 +12,7 @@ from pipeline.products._documents import (
     EVIDENCE,
     MANIFEST,
     PLACING,
+    REBUILT,
     REDACTION,
     REVIEW,
     REVIEWS_COPY,
@@ -27,7 +28,7 @@ from pipeline.products.custody.run_chain import Chain, read_chain
 from pipeline.review.decisions import from_lines
 
 _LOCK = ".lock"
-_UNDER_WAY = (".rebuilt", PLACING)
+_UNDER_WAY = (REBUILT, PLACING)
 """Folders of a site in which work is under way; locks and other working folders lie in the folder of all sites."""
 _WITH_COPIES = 2
 """Format of manifests beside which copies of inputs lie."""
