@@ -231,6 +231,8 @@ def test_a_worker_that_comes_later_is_asked_too(one, small, tmp_path):
     with open_pool(1, one.address, alike(config)) as pool:
         assert pool.map(abs, [-1]) == [1]
         one.kill(one.processes[-1])
+        # Else the task may be given to the one that is gone, and its loss be counted.
+        wait(lambda: not pool._client.scheduler_info()["workers"], "the worker to be missed")
         one.work(path=f"{tmp_path / 'site'}{os.pathsep}{PROJECT}")
         with pytest.raises(InputError, match=r"worker on .*: rasterio is 1\.0 there"):
             pool.map(abs, [-1])
